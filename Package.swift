@@ -1,0 +1,62 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// An arrow only ever points down: a room may import the rooms listed for it and nothing else. `script/lint` holds the
+// imports against this table.
+let package = Package(
+    name: "hecate",
+    products: [.executable(name: "hecate", targets: ["hecate"])],
+    targets: [
+        .executableTarget(
+            name: "hecate",
+            dependencies: [
+                "Arguments", "Configuration", "CSpawn", "Delivery", "Diagnostics", "Journal", "JSON", "Repository", "Swarm",
+                "Threads",
+            ]
+        ),
+
+        // The platforms.
+        .target(
+            name: "Swarm",
+            dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "YAML"]
+        ),
+
+        // Where desired state comes from and where history goes.
+        .target(name: "Compose", dependencies: ["Diagnostics", "YAML"]),
+        .target(name: "Repository", dependencies: ["Crypto", "Delivery", "Diagnostics", "Subprocess", "Threads"]),
+        .target(name: "Journal", dependencies: ["Delivery", "JSON", "SQLite", "Threads"]),
+        .target(name: "Configuration", dependencies: ["Diagnostics", "YAML"]),
+
+        // The domain.
+        .target(name: "Delivery", dependencies: ["Diagnostics"]),
+
+        // Thin, general wrappers. Each knows one library and nothing of Hecate.
+        .target(name: "YAML", dependencies: ["CYAML", "Diagnostics"]),
+        .target(name: "JSON", dependencies: ["CJansson"]),
+        .target(name: "HTTP", dependencies: ["CCurl", "Threads"]),
+        .target(name: "SQLite", dependencies: ["CSQLite"]),
+        .target(name: "Crypto", dependencies: ["CCrypto"]),
+        .target(name: "Subprocess", dependencies: ["CSpawn", "Threads"]),
+        .target(name: "Threads"),
+        .target(name: "Arguments", dependencies: ["Diagnostics"]),
+        .target(name: "Diagnostics"),
+
+        .target(name: "CSpawn"),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    ]
+)
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .unsafeFlags(["-warnings-as-errors"]),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+for target in package.targets where [.regular, .executable, .test].contains(target.type) && target.name != "CSpawn" {
+    target.swiftSettings = (target.swiftSettings ?? []) + strict
+}

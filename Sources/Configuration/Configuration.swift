@@ -1,0 +1,82 @@
+package import Diagnostics
+internal import YAML
+
+/// What the controller is configured with: `config.yml` in Hecate's own form or in HiveMind's, or the environment.
+package struct Configuration: Sendable {
+    package var sources: [SourceConfiguration] = []
+    package var targets: [TargetConfiguration] = []
+    package var registries: [RegistryConfiguration] = []
+    /// The folder of the journal and the mirrors.
+    package var store = "/var/lib/hecate"
+    package var parallelism = 8
+    package var timeout: Duration = .seconds(300)
+    package var verifyWindow: Duration = .seconds(10)
+    package var interval: Duration = .seconds(300)
+    package var pruneShare = 0.5
+    package var variables: [String: String] = [:]
+    package var bindRoot = "/var/lib/hecate/files"
+    /// The stacks written into the configuration itself, as the bytes of a stacks file, and where they stand.
+    package var inlineStacks: (bytes: [UInt8], file: String)?
+    package var warnings: [Diagnostic] = []
+
+    package init() {}
+}
+
+/// One Git repository to follow.
+package struct SourceConfiguration: Sendable {
+    /// What part of the history is followed.
+    package enum Reference: Sendable, Hashable {
+        case branch(String)
+        case tag(String)
+        case semver(String)
+    }
+
+    package var name: String
+    package var url: String
+    package var reference: Reference = .branch("main")
+    package var path = ""
+    package var stacksFile = "stacks.yml"
+    package var username: String?
+    package var password: String?
+    package var sshKey: String?
+    package var knownHosts: String?
+    package var pollInterval: Duration = .seconds(60)
+    package var timeout: Duration = .seconds(60)
+}
+
+/// One Docker Swarm.
+package struct TargetConfiguration: Sendable {
+    package var name: String
+    /// As `DOCKER_HOST` writes it: `unix:///path` or `tcp://host:port`.
+    package var endpoint: String
+    package var place: Place?
+    /// PEM files for mutual TLS: authority, certificate, key.
+    package var tls: (authority: String, certificate: String, key: String)?
+}
+
+/// Who the controller is at a registry.
+package struct RegistryConfiguration: Sendable, Hashable {
+    package var server: String
+    package var username: String
+    package var password: String
+}
+
+/// How a configuration reaches what lies outside its file: the environment and secrets in files.
+package struct ConfigurationEnvironment: Sendable {
+    package var variables: [String: String]
+    /// Reads a file of the machine; nil when it cannot be read.
+    package var read: @Sendable (String) -> [UInt8]?
+
+    package init(variables: [String: String], read: @escaping @Sendable (String) -> [UInt8]?) {
+        self.variables = variables
+        self.read = read
+    }
+
+    /// A variable by Hecate's name or by HiveMind's.
+    func value(_ name: String) -> String? {
+        for prefix in ["HECATE_", "HIVEMIND_"] {
+            if let value = variables[prefix + name], !value.isEmpty { return value }
+        }
+        return nil
+    }
+}

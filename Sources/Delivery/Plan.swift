@@ -1,0 +1,47 @@
+/// The ordered changes that would make observed equal desired.
+package struct Plan: Sendable, Hashable {
+    package var changes: [Change]
+
+    package init(_ changes: [Change] = []) { self.changes = changes }
+
+    package var isEmpty: Bool { changes.isEmpty }
+    /// What brings desired objects about; done first.
+    package var forward: [Change] { changes.filter { $0.action != .remove } }
+    /// What takes undesired objects away; done last, after health.
+    package var removals: [Change] { changes.filter { $0.action == .remove } }
+}
+
+/// One change of one object.
+package struct Change: Sendable, Hashable {
+    /// What is done to the object.
+    package enum Action: String, Sendable {
+        case create, update, replace, remove
+    }
+
+    package var action: Action
+    /// What the object is, such as `service`.
+    package var kind: String
+    package var name: String
+    package var fields: [FieldChange]
+
+    package init(_ action: Action, _ kind: String, _ name: String, fields: [FieldChange] = []) {
+        self.action = action
+        self.kind = kind
+        self.name = name
+        self.fields = fields
+    }
+}
+
+/// One field of an object, from what it is to what it should be; nil where there is nothing. Secret values never stand
+/// here.
+package struct FieldChange: Sendable, Hashable {
+    package var path: String
+    package var from: String?
+    package var to: String?
+
+    package init(_ path: String, from: String?, to: String?) {
+        self.path = path
+        self.from = from
+        self.to = to
+    }
+}

@@ -1,0 +1,256 @@
+/// Keeps every app of every source equal to what the source says.
+///
+/// Levels, not edges: whatever woke it, a pass compares what should be with what is. A pass never waits for a task to
+/// become healthy; it says when to look again and frees its worker.
+package actor Reconciler {
+    let platforms: [String: any Platform]
+    let journal: any Journal
+    let limits: Limits
+    let surroundings: Surroundings
+    private let backoff = Backoff()
+
+    var tracks: [AppID: Track] = [:]
+    var fleets: [String: Fleet] = [:]
+    /// Commits whose removals a person has approved, by source.
+    var approved: [String: String] = [:]
+    var holds: [AppID: Hold] = [:]
+    private var queue = WorkQueue<AppID>()
+    private var wakeUp: AsyncStream<Void>.Continuation?
+    /// When the next alarm that is already set will ring.
+    private var armed: ContinuousClock.Instant?
+    private var waiters: [Waiter] = []
+
+    /// Somebody who waits until apps have come to rest.
+    private struct Waiter {
+        var ids: Set<AppID>
+        var asked: ContinuousClock.Instant
+        var continuation: CheckedContinuation<Void, Never>
+    }
+
+    package init(
+        platforms: [any Platform],
+        journal: any Journal,
+        limits: Limits,
+        surroundings: Surroundings
+    ) {
+        self.platforms = Dictionary(platforms.map { ($0.name, $0) }) { first, _ in first }
+        self.journal = journal
+        self.limits = limits
+        self.surroundings = surroundings
+    }
+
+    // MARK: Life
+
+    /// Reads what the journal knows. To be called once, before anything else.
+    package func restore() async throws {
+        for record in try await journal.records() { tracks[record.id] = Track(record: record) }
+        try await refreshHolds()
+    }
+
+    /// Works until the task is cancelled. Passes under way end at their next step; the journal says where they were.
+    package func run() async {
+        let (wakes, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        wakeUp = continuation
+        continuation.yield()
+        await withDiscardingTaskGroup { group in
+            for await _ in wakes {
+                if Task.isCancelled { break }
+                sweepIfDue()
+                let now = ContinuousClock.now
+                while queue.activeCount < limits.parallelism, let (id, entry) = queue.take(at: now) {
+                    group.addTask { await self.work(id, entry) }
+                }
+                setAlarm(in: &group)
+            }
+            group.cancelAll()
+        }
+        for waiter in waiters { waiter.continuation.resume() }
+        waiters = []
+    }
+
+    private func wake() { wakeUp?.yield() }
+
+    /// Makes sure that the loop turns when the next pass or sweep is due.
+    private func setAlarm(in group: inout DiscardingTaskGroup) {
+        let now = ContinuousClock.now
+        let pass = queue.activeCount < limits.parallelism ? queue.nextDue : nil
+        guard let next = [pass, nextSweep].compactMap({ $0 }).min() else { return }
+        if let armed, armed > now, armed <= next { return }
+        armed = next
+        group.addTask {
+            try? await Task.sleep(until: next, clock: .continuous)
+            await self.wake()
+        }
+    }
+
+    // MARK: What wakes it
+
+    /// Takes in what a source declares now.
+    package func accept(_ fleet: Fleet) async {
+        let asked = ContinuousClock.now
+        let source = fleet.revision.source
+        fleets[source] = fleet
+        for app in fleet.apps {
+            if let other = tracks[app.id], other.record.source != source, other.app != nil, fleets[other.record.source] != nil
+            {
+                await refuse(app, declaredBy: other.record.source)
+                continue
+            }
+            var track = tracks[app.id] ?? Track(record: AppRecord(id: app.id, source: source))
+            track.app = app
+            track.revision = fleet.revision
+            track.removal = nil
+            track.unreadable = nil
+            track.record.source = source
+            tracks[app.id] = track
+        }
+        for (id, failure) in fleet.unreadable {
+            var track = tracks[id] ?? Track(record: AppRecord(id: id, source: source))
+            track.unreadable = failure
+            track.revision = fleet.revision
+            track.removal = nil
+            tracks[id] = track
+        }
+        await decideRemovals(of: fleet)
+        for (id, track) in tracks where track.record.source == source {
+            queue.add(id, at: asked, asked: asked, priority: .event)
+        }
+        wake()
+    }
+
+    /// Something happened on a target; nil means anything may have.
+    package func notice(_ id: AppID?, on target: String) {
+        let now = ContinuousClock.now
+        // Events come in bursts; one look a moment later sees them all.
+        let due = now + .milliseconds(150)
+        for known in tracks.keys where known.target == target && (id == nil || known == id) {
+            queue.add(known, at: due, asked: due, priority: id == nil ? .periodic : .event)
+        }
+        wake()
+    }
+
+    /// A person asks for apps to be reconciled now: they go first, and a rejected revision is tried once more.
+    package func request(_ ids: [AppID]) {
+        let now = ContinuousClock.now
+        for id in ids {
+            if tracks[id]?.record.quarantine != nil { tracks[id]?.isForced = true }
+            tracks[id]?.failures = 0
+            queue.add(id, at: now, asked: now, priority: .user)
+        }
+        wake()
+    }
+
+    /// Returns when each of the apps has had a pass that began after now and is neither settling nor retrying.
+    package func waitUntilResting(_ ids: [AppID]) async {
+        let known = Set(ids.filter { tracks[$0] != nil })
+        guard !known.isEmpty else { return }
+        await withCheckedContinuation { continuation in
+            waiters.append(Waiter(ids: known, asked: .now, continuation: continuation))
+        }
+    }
+
+    /// Reads the holds again, after a person changed one.
+    package func refreshHolds() async throws {
+        let before = holds
+        holds = Dictionary(try await journal.holds().map { ($0.app, $0) }) { _, last in last }
+        let now = ContinuousClock.now
+        for id in Set(before.keys).union(holds.keys) where before[id] != holds[id] {
+            queue.add(id, at: now, asked: now, priority: .user)
+        }
+        wake()
+    }
+
+    /// A person lets a commit remove more apps than the guard allows.
+    package func approve(source: String, commit: String) async {
+        approved[source] = commit
+        if let fleet = fleets[source] { await accept(fleet) }
+    }
+
+    /// Every app that a source declares or the journal remembers.
+    package var apps: [AppID] { tracks.keys.sorted() }
+
+    // MARK: Sweeps
+
+    /// Between two sweeps at least this much time passes, so that apps of like intervals are looked at together and
+    /// share one observation.
+    private var nextSweep: ContinuousClock.Instant? {
+        tracks.values.compactMap { track in track.app.flatMap { app in track.lastPass.map { $0 + app.interval } } }.min()
+    }
+
+    private func sweepIfDue() {
+        let now = ContinuousClock.now
+        guard let next = nextSweep, next <= now else { return }
+        for (id, track) in tracks {
+            guard let app = track.app, let last = track.lastPass else { continue }
+            // Whoever is nearly due comes along.
+            if last + app.interval * 0.8 <= now {
+                tracks[id]?.lastPass = now
+                queue.add(id, at: now, asked: now, priority: .periodic)
+            }
+        }
+    }
+
+    // MARK: Work
+
+    private func work(_ id: AppID, _ entry: WorkQueue<AppID>.Entry) async {
+        let correlation = hexadecimal(surroundings.chance()) + hexadecimal(surroundings.chance())
+        let outcome = await Pass(reconciler: self, id: id, asked: entry.asked, correlation: correlation).run()
+        let now = ContinuousClock.now
+        queue.finish(id)
+        tracks[id]?.lastPass = now
+        switch outcome {
+        case .rest:
+            tracks[id]?.failures = 0
+            settle(id, asked: entry.asked)
+        case .again(let delay):
+            queue.add(id, at: now + delay, asked: now + delay, priority: .event)
+        case .retry:
+            let failures = (tracks[id]?.failures ?? 0) + 1
+            tracks[id]?.failures = failures
+            let delay = backoff.delay(afterFailures: failures, jitter: surroundings.chance())
+            queue.add(id, at: now + delay, asked: now + delay, priority: .periodic)
+            settle(id, asked: entry.asked)
+        }
+        wake()
+    }
+
+    private func hexadecimal(_ chance: Double) -> String {
+        let digits = String(UInt16(chance * 65535), radix: 16)
+        return String(repeating: "0", count: 4 - digits.count) + digits
+    }
+
+    private func settle(_ id: AppID, asked: ContinuousClock.Instant) {
+        for index in waiters.indices where waiters[index].asked <= asked { waiters[index].ids.remove(id) }
+        for waiter in waiters where waiter.ids.isEmpty { waiter.continuation.resume() }
+        waiters.removeAll { $0.ids.isEmpty }
+    }
+
+    /// Looks again at the apps that wait for this one, and at those it replaces.
+    func becameReady(_ id: AppID) {
+        let now = ContinuousClock.now
+        for (other, track) in tracks where track.app?.dependsOn.contains(id) == true {
+            queue.add(other, at: now, asked: now)
+        }
+        for replaced in tracks[id]?.app?.replaces ?? [] where tracks[replaced]?.app == nil {
+            var track = tracks[replaced] ?? Track(record: AppRecord(id: replaced, source: tracks[id]?.record.source ?? ""))
+            track.removal = "replaced by \(id)"
+            tracks[replaced] = track
+            queue.add(replaced, at: now, asked: now)
+        }
+        wake()
+    }
+
+    func update(_ id: AppID, _ change: @Sendable (inout Track) -> Void) {
+        guard var track = tracks[id] else { return }
+        change(&track)
+        tracks[id] = track
+    }
+
+    func forget(_ id: AppID) {
+        tracks[id] = nil
+        queue.remove(id)
+        for index in waiters.indices { waiters[index].ids.remove(id) }
+        for waiter in waiters where waiter.ids.isEmpty { waiter.continuation.resume() }
+        waiters.removeAll { $0.ids.isEmpty }
+    }
+}

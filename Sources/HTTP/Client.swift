@@ -1,0 +1,256 @@
+internal import CCurl
+import Synchronization
+import Threads
+
+/// Where a server listens and how it is trusted.
+package struct Endpoint: Sendable, Hashable {
+    /// The scheme, host and port of requests, such as `http://localhost`.
+    package var base: String
+    /// A Unix socket to connect to instead of the host in `base`.
+    package var socket: String?
+    /// PEM files for mutual TLS.
+    package var tls: TLS?
+
+    /// Certificates of a mutually authenticated connection.
+    package struct TLS: Sendable, Hashable {
+        package var authority: String
+        package var certificate: String
+        package var key: String
+
+        package init(authority: String, certificate: String, key: String) {
+            self.authority = authority
+            self.certificate = certificate
+            self.key = key
+        }
+    }
+
+    package init(base: String, socket: String? = nil, tls: TLS? = nil) {
+        self.base = base
+        self.socket = socket
+        self.tls = tls
+    }
+}
+
+/// One HTTP request.
+package struct Request: Sendable {
+    package var method: String
+    /// Path and query, already percent-encoded.
+    package var path: String
+    package var headers: [String: String]
+    package var body: [UInt8]?
+    /// How long the whole exchange may take; nil for a stream without end.
+    package var timeout: Duration?
+
+    package init(
+        _ method: String,
+        _ path: String,
+        headers: [String: String] = [:],
+        body: [UInt8]? = nil,
+        timeout: Duration? = .seconds(30)
+    ) {
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.body = body
+        self.timeout = timeout
+    }
+}
+
+/// A complete answer.
+package struct Response: Sendable {
+    package var status: Int
+    package var body: [UInt8]
+}
+
+/// A request that got no answer: nobody listens, the name is unknown, the deadline passed.
+package struct TransportError: Error, Sendable, CustomStringConvertible {
+    package var description: String
+}
+
+/// An HTTP client for one endpoint, on libcurl. Connections are kept and reused.
+package final class Client: Sendable {
+    private let endpoint: Endpoint
+    private let pool: ThreadPool
+    private let idle = Mutex<[Handle]>([])
+    /// The most bytes an answer may have; a larger one is refused.
+    private let bodyLimit: Int
+
+    /// - Parameter width: How many requests may be under way at once.
+    package init(endpoint: Endpoint, width: Int = 8, bodyLimit: Int = 256 * 1024 * 1024) {
+        self.endpoint = endpoint
+        self.bodyLimit = bodyLimit
+        pool = ThreadPool(width: width)
+        _ = globalInitialisation
+    }
+
+    /// Sends one request and reads its whole answer.
+    /// - Throws: `TransportError` when there is no answer.
+    package func send(_ request: Request) async throws -> Response {
+        try await pool.run { [self] in
+            let handle = try idle.withLock { $0.popLast() } ?? Handle()
+            let exchange = Exchange(limit: bodyLimit)
+            do {
+                let status = try handle.perform(request, at: endpoint, exchange: exchange)
+                idle.withLock { $0.append(handle) }
+                return Response(status: status, body: exchange.body)
+            } catch {
+                throw error  // The handle is dropped with its connection: its state is unknown.
+            }
+        }
+    }
+
+    /// Sends one request and delivers its answer piece by piece for as long as the server sends.
+    ///
+    /// The first element is delivered when the server has answered with a status below 400.
+    package func stream(_ request: Request) -> AsyncThrowingStream<[UInt8], any Error> {
+        let endpoint = endpoint
+        return AsyncThrowingStream { continuation in
+            let exchange = Exchange(limit: 64 * 1024) { continuation.yield($0) }
+            continuation.onTermination = { _ in exchange.cancel() }
+            startThread(named: "stream") {
+                do {
+                    let status = try Handle().perform(request, at: endpoint, exchange: exchange)
+                    guard status < 400 else { throw TransportError(description: "the server answered \(status)") }
+                    continuation.finish()
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+        }
+    }
+}
+
+private let globalInitialisation: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+
+/// What one exchange receives; libcurl's callbacks reach it through a pointer.
+private final class Exchange: Sendable {
+    private struct State {
+        var body: [UInt8] = []
+        var tooLarge = false
+        var cancelled = false
+    }
+    private let state = Mutex(State())
+    private let limit: Int
+    private let deliver: (@Sendable ([UInt8]) -> Void)?
+
+    init(limit: Int, deliver: (@Sendable ([UInt8]) -> Void)? = nil) {
+        self.limit = limit
+        self.deliver = deliver
+    }
+
+    var body: [UInt8] { state.withLock { $0.body } }
+    var isCancelled: Bool { state.withLock { $0.cancelled } }
+    var isTooLarge: Bool { state.withLock { $0.tooLarge } }
+    func cancel() { state.withLock { $0.cancelled = true } }
+
+    func receive(_ data: UnsafeRawBufferPointer) -> Bool {
+        if let deliver {
+            deliver(Array(data))
+            return !isCancelled
+        }
+        return state.withLock { state in
+            state.tooLarge = state.body.count + data.count > limit
+            if !state.tooLarge { state.body.append(contentsOf: data) }
+            return !state.tooLarge
+        }
+    }
+}
+
+/// One libcurl easy handle. Used by one thread at a time: the client lends it out.
+private final class Handle: Sendable {
+    // SAFETY: the handle is only touched between being taken from and put back into the client's locked list.
+    private nonisolated(unsafe) let handle: UnsafeMutableRawPointer
+
+    init() throws {
+        guard let handle = curl_easy_init() else { throw TransportError(description: "libcurl is out of memory") }
+        self.handle = handle
+    }
+
+    deinit { curl_easy_cleanup(handle) }
+
+    func perform(_ request: Request, at endpoint: Endpoint, exchange: Exchange) throws -> Int {
+        curl_easy_reset(handle)
+        set(CURLOPT_URL, endpoint.base + request.path)
+        set(CURLOPT_NOSIGNAL, 1)
+        set(CURLOPT_FOLLOWLOCATION, 0)
+        set(CURLOPT_CONNECTTIMEOUT_MS, 10_000)
+        set(CURLOPT_BUFFERSIZE, 64 * 1024)
+        if let socket = endpoint.socket { set(CURLOPT_UNIX_SOCKET_PATH, socket) }
+        if let timeout = request.timeout { set(CURLOPT_TIMEOUT_MS, max(1, timeout.milliseconds)) }
+        if let tls = endpoint.tls {
+            set(CURLOPT_CAINFO, tls.authority)
+            set(CURLOPT_SSLCERT, tls.certificate)
+            set(CURLOPT_SSLKEY, tls.key)
+        }
+        set(CURLOPT_CUSTOMREQUEST, request.method)
+        if request.method == "HEAD" { set(CURLOPT_NOBODY, 1) }
+
+        var headers: UnsafeMutablePointer<curl_slist>?
+        defer { curl_slist_free_all(headers) }
+        for (name, value) in request.headers { headers = curl_slist_append(headers, "\(name): \(value)") }
+        headers = curl_slist_append(headers, "Expect:")
+        _ = hecate_curl_set_headers(handle, headers)
+
+        let context = Unmanaged.passUnretained(exchange).toOpaque()
+        _ = hecate_curl_set_pointer(handle, CURLOPT_WRITEDATA, context)
+        _ = hecate_curl_set_write(handle, CURLOPT_WRITEFUNCTION) { data, size, count, context in
+            guard let data, let context else { return 0 }
+            let exchange = Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue()
+            let bytes = UnsafeRawBufferPointer(start: data, count: size * count)
+            return exchange.receive(bytes) ? bytes.count : 0
+        }
+        _ = hecate_curl_set_pointer(handle, CURLOPT_XFERINFODATA, context)
+        _ = hecate_curl_set_progress(handle) { context, _, _, _, _ in
+            guard let context else { return 1 }
+            return Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue().isCancelled ? 1 : 0
+        }
+        set(CURLOPT_NOPROGRESS, 0)
+
+        let result = withExtendedLifetime(exchange) {
+            let body = request.body ?? []
+            return body.withUnsafeBytes { buffer in
+                if request.body != nil {
+                    set(CURLOPT_POSTFIELDSIZE, buffer.count)
+                    let empty = UnsafeMutableRawPointer(mutating: buffer.baseAddress)
+                    _ = hecate_curl_set_pointer(handle, CURLOPT_POSTFIELDS, empty)
+                }
+                return curl_easy_perform(handle)
+            }
+        }
+        guard result == CURLE_OK else {
+            if exchange.isTooLarge { throw TransportError(description: "the answer is larger than is read") }
+            throw TransportError(description: String(cString: curl_easy_strerror(result)).lowercased())
+        }
+        var status = 0
+        _ = hecate_curl_status(handle, &status)
+        return status
+    }
+
+    private func set(_ option: CURLoption, _ value: Int) { _ = hecate_curl_set_long(handle, option, value) }
+    private func set(_ option: CURLoption, _ value: String) { _ = hecate_curl_set_string(handle, option, value) }
+}
+
+extension Duration {
+    fileprivate var milliseconds: Int {
+        Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000)
+    }
+}
+
+/// A text with everything but unreserved characters percent-encoded (RFC 3986, section 2.3).
+package func percentEncoded(_ text: String) -> String {
+    let digits = Array("0123456789ABCDEF")
+    var output = ""
+    for byte in text.utf8 {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+            UInt8(ascii: "~"):
+            output.unicodeScalars.append(Unicode.Scalar(byte))
+        default:
+            output += "%"
+            output.append(digits[Int(byte >> 4)])
+            output.append(digits[Int(byte & 15)])
+        }
+    }
+    return output
+}

@@ -1,0 +1,50 @@
+/// The store's migrations, in order. One that has been released is never edited; a change is a new one at the end.
+let migrations: [[String]] = [
+    [
+        """
+        CREATE TABLE apps (
+            target TEXT NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL, commit_id TEXT NOT NULL,
+            deployed TEXT, deployed_commit TEXT, deployed_at REAL,
+            attempt TEXT, quarantine TEXT, conditions TEXT NOT NULL, details TEXT NOT NULL,
+            PRIMARY KEY (target, name)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE revisions (
+            number INTEGER PRIMARY KEY, target TEXT NOT NULL, name TEXT NOT NULL, fingerprint TEXT NOT NULL,
+            commit_id TEXT NOT NULL, deployed_at REAL NOT NULL, payload BLOB NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX revisions_of_app ON revisions (target, name, number)",
+        """
+        CREATE TABLE events (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, severity TEXT NOT NULL, reason TEXT NOT NULL,
+            subject TEXT NOT NULL, commit_id TEXT NOT NULL, message TEXT NOT NULL, details TEXT NOT NULL,
+            correlation TEXT NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX events_of_subject ON events (subject, number)",
+        """
+        CREATE TABLE holds (
+            target TEXT NOT NULL, name TEXT NOT NULL, author TEXT NOT NULL, reason TEXT NOT NULL, since REAL NOT NULL,
+            PRIMARY KEY (target, name)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE sources (
+            name TEXT PRIMARY KEY, url TEXT NOT NULL, commit_id TEXT NOT NULL, last_success REAL, error TEXT
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE targets (
+            name TEXT PRIMARY KEY, endpoint TEXT NOT NULL, version TEXT NOT NULL, last_success REAL, error TEXT
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE requests (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, subject TEXT NOT NULL, author TEXT NOT NULL,
+            time REAL NOT NULL, done REAL
+        ) STRICT
+        """,
+    ]
+]

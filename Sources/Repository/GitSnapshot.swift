@@ -1,0 +1,116 @@
+package import Delivery
+internal import Crypto
+internal import Diagnostics
+internal import Synchronization
+
+/// The files of one commit, read from the object store.
+package final class GitSnapshot: Snapshot {
+    package let revision: Revision
+    private let root: String
+    private let objects: ObjectReader
+    /// Trees met so far, by object name.
+    private let trees = Mutex<[String: [String: Entry]]>([:])
+    /// The folder of the repository that paths start from; empty for its root.
+    private let base: String
+
+    /// One entry of a tree.
+    struct Entry: Sendable {
+        /// The file mode as Git writes it: `100644`, `120000` for a symlink, `40000` for a folder, `160000` for a
+        /// submodule.
+        var mode: String
+        var object: String
+    }
+
+    init(revision: Revision, tree: String, base: String, objects: ObjectReader) {
+        self.revision = revision
+        root = tree
+        self.base = base
+        self.objects = objects
+    }
+
+    package func identifier(of path: String) async throws -> String? {
+        do {
+            return try await locate(path).object
+        } catch is Invalid {
+            return nil
+        }
+    }
+
+    package func read(_ path: String) async throws -> [UInt8] {
+        let entry = try await locate(path)
+        guard let object = try await objects.object(entry.object) else {
+            throw Failure(.unavailable, "the object \(entry.object) of '\(path)' is missing from the mirror")
+        }
+        if object.content.starts(with: "version https://git-lfs.github.com/spec/".utf8), object.content.count < 1024 {
+            throw Invalid(at: nil, "'\(path)' is a Git LFS pointer, and LFS objects are not fetched", cure: "keep the file in Git itself")
+        }
+        return object.content
+    }
+
+    /// The entry a path leads to, through symlinks that stay inside the tree.
+    private func locate(_ path: String) async throws -> Entry {
+        var rest = (base.isEmpty ? path : base + "/" + path).split(separator: "/").map(String.init)[...]
+        var walked: [(name: String, tree: String)] = []
+        var current = Entry(mode: "40000", object: root)
+        var hops = 0
+        while let part = rest.popFirst() {
+            if part == "." { continue }
+            if part == ".." {
+                guard let parent = walked.popLast() else { throw leaves(path) }
+                current = Entry(mode: "40000", object: parent.tree)
+                continue
+            }
+            guard current.mode == "40000" else { throw missing(path) }
+            guard let next = try await tree(current.object)[part] else { throw missing(path) }
+            switch next.mode {
+            case "120000":
+                hops += 1
+                guard hops <= 16 else { throw Invalid(at: nil, "'\(path)' goes through symlinks in a circle") }
+                let content = try await objects.object(next.object)?.content ?? []
+                let target = String(decoding: content, as: UTF8.self)
+                guard !target.hasPrefix("/") else { throw leaves(path) }
+                rest = (target.split(separator: "/").map(String.init) + rest)[...]
+            case "160000":
+                throw Invalid(
+                    at: nil,
+                    "'\(path)' lies in the submodule '\(part)', and submodules are not fetched",
+                    cure: "declare the submodule's repository as a source of its own, or keep the file here"
+                )
+            default:
+                walked.append((part, current.object))
+                current = next
+            }
+        }
+        guard current.mode != "40000" else { throw Invalid(at: nil, "'\(path)' is a folder, not a file") }
+        return current
+    }
+
+    private func tree(_ name: String) async throws -> [String: Entry] {
+        if let known = trees.withLock({ $0[name] }) { return known }
+        guard let object = try await objects.object(name), object.kind == "tree" else {
+            throw Failure(.unavailable, "the tree \(name) is missing from the mirror")
+        }
+        var entries: [String: Entry] = [:]
+        var rest = object.content[...]
+        while let space = rest.firstIndex(of: 0x20), let end = rest[space...].firstIndex(of: 0) {
+            let mode = String(decoding: rest[..<space], as: UTF8.self)
+            let file = String(decoding: rest[(space + 1)..<end], as: UTF8.self)
+            let hash = rest[(end + 1)...].prefix(hashLength)
+            entries[file] = Entry(mode: mode, object: hexadecimal(hash))
+            rest = rest[(end + 1)...].dropFirst(hashLength)
+        }
+        trees.withLock { $0[name] = entries }
+        return entries
+    }
+
+    /// Bytes of an object's name: 20 for SHA-1 repositories, 32 for SHA-256 ones.
+    private var hashLength: Int { root.utf8.count / 2 }
+
+    private func missing(_ path: String) -> Invalid {
+        Invalid(at: nil, "there is no file '\(path)' at \(revision.short)", cure: "check the path, and that it is committed")
+    }
+
+    private func leaves(_ path: String) -> Invalid {
+        Invalid(at: nil, "'\(path)' leads out of the repository through a symlink", cure: "point the link inside it")
+    }
+}

@@ -1,0 +1,86 @@
+internal import Delivery
+internal import JSON
+
+/// A service as the Engine reports it.
+struct ObservedService: Sendable {
+    var id: String
+    var version: Int64
+    var name: String
+    var stack: String
+    var spec: JSON
+    var previousSpec: JSON?
+    var updatedAt: String
+    var updateStatus: JSON?
+    var running: Int64
+    var desired: Int64
+    var completed: Int64
+
+    init?(_ json: JSON) {
+        guard let id = json["ID"]?.string, let version = json["Version"]?["Index"]?.int, let spec = json["Spec"],
+            let name = spec["Name"]?.string
+        else { return nil }
+        self.id = id
+        self.version = version
+        self.name = name
+        self.spec = spec
+        stack = spec["Labels"]?[StackLabel.namespace]?.string ?? ""
+        previousSpec = json["PreviousSpec"]
+        updatedAt = json["UpdatedAt"]?.string ?? ""
+        updateStatus = json["UpdateStatus"]
+        running = json["ServiceStatus"]?["RunningTasks"]?.int ?? 0
+        desired = json["ServiceStatus"]?["DesiredTasks"]?.int ?? 0
+        completed = json["ServiceStatus"]?["CompletedTasks"]?.int ?? 0
+    }
+}
+
+/// A network, config or secret as the Engine reports it.
+struct ObservedObject: Sendable {
+    var id: String
+    var version: Int64
+    var name: String
+    var labels: [String: String]
+    var json: JSON
+
+    init?(_ json: JSON) {
+        guard let id = (json["ID"] ?? json["Id"])?.string else { return nil }
+        self.id = id
+        self.json = json
+        version = json["Version"]?["Index"]?.int ?? 0
+        name = (json["Spec"]?["Name"] ?? json["Name"])?.string ?? ""
+        labels = (json["Spec"]?["Labels"] ?? json["Labels"])?.strings ?? [:]
+    }
+
+    /// The content of a config; nil for a secret, which cannot be read.
+    var data: String? { json["Spec"]?["Data"]?.string }
+}
+
+/// Everything of one stack, as it is.
+struct ObservedStack: Sendable {
+    var services: [ObservedService] = []
+    var networks: [ObservedObject] = []
+    var configs: [ObservedObject] = []
+    var secrets: [ObservedObject] = []
+    /// Names of networks by their identifiers, also of those the stack does not own.
+    var networkNames: [String: String] = [:]
+
+    var isEmpty: Bool { services.isEmpty && networks.isEmpty && configs.isEmpty && secrets.isEmpty }
+
+    /// The newest time the target itself put on anything of the stack.
+    var mark: String { services.map(\.updatedAt).max { parseTime($0) < parseTime($1) } ?? "" }
+}
+
+/// Seconds since 1970 of a time as the Engine writes it (RFC 3339 in UTC with up to nine decimals); zero for none.
+func parseTime(_ text: String) -> Double {
+    let parts = text.split(whereSeparator: { "-T:Z".contains($0) })
+    guard parts.count == 6, let year = Int(parts[0]), let month = Int(parts[1]), let day = Int(parts[2]),
+        let hour = Int(parts[3]), let minute = Int(parts[4]), let second = Double(parts[5])
+    else { return 0 }
+    // Days from the civil calendar (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+    let shifted = month <= 2 ? year - 1 : year
+    let era = shifted / 400
+    let yearOfEra = shifted - era * 400
+    let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
+    let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+    let days = era * 146_097 + dayOfEra - 719_468
+    return Double(days * 86_400 + hour * 3600 + minute * 60) + second
+}

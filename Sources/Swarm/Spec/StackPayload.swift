@@ -1,0 +1,95 @@
+internal import Crypto
+internal import JSON
+
+/// How a deployed stack stands in the journal: its specifications with digests, its networks, its configs with their
+/// content, and of its secrets only names and hashes.
+extension DesiredStack {
+    /// Identifies what is declared: two stacks with equal fingerprints are the same.
+    var fingerprint: String {
+        if let restoredFingerprint { return restoredFingerprint }
+        let document: JSON = [
+            "services": .array(services.map(\.spec)),
+            "networks": .array(networks.map { ["name": .string($0.name), "body": $0.body] }),
+            "files": .array(
+                files.map {
+                    [
+                        "kind": .string($0.kind.rawValue), "name": .string($0.name), "hash": .string($0.hash),
+                        "labels": JSON($0.labels), "templating": $0.templating ?? .null, "driver": $0.driver ?? .null,
+                    ]
+                }
+            ),
+        ]
+        return String(sha256(document.encoded()).prefix(32))
+    }
+
+    /// - Parameter deployed: The names under which configs and secrets were deployed, by kind and declared name, and the
+    ///   images with digests that run, by service name.
+    func payload(fileNames: [String: String], images: [String: String]) -> [UInt8] {
+        let document: JSON = [
+            "version": 1,
+            "fingerprint": .string(fingerprint),
+            "services": .array(
+                services.map { service in
+                    var spec = service.spec
+                    if let image = images[service.name] { setImage(image, &spec) }
+                    return [
+                        "name": .string(service.name), "key": .string(service.key), "spec": spec,
+                        "dependsOn": JSON(service.dependsOn),
+                    ]
+                }
+            ),
+            "networks": .array(networks.map { ["name": .string($0.name), "body": $0.body] }),
+            "files": .array(
+                files.map { file in
+                    .compact([
+                        "kind": .string(file.kind.rawValue), "name": .string(file.name), "hash": .string(file.hash),
+                        "labels": JSON(file.labels), "templating": file.templating, "driver": file.driver,
+                        "data": file.kind == .config ? file.content.map { .string(base64($0)) } : nil,
+                        "deployedName": fileNames["\(file.kind.rawValue) \(file.name)"].map { .string($0) },
+                    ])
+                }
+            ),
+        ]
+        return document.encoded()
+    }
+
+    init?(name: String, payload: [UInt8]) {
+        guard let document = try? JSON(parsing: payload), document["version"]?.int == 1 else { return nil }
+        self.init(name: name)
+        restoredFingerprint = document["fingerprint"]?.string
+        services = document["services"]?.array?.compactMap { item in
+            guard let name = item["name"]?.string, let spec = item["spec"] else { return nil }
+            return DesiredService(
+                name: name,
+                key: item["key"]?.string ?? name,
+                spec: spec,
+                place: nil,
+                dependsOn: item["dependsOn"]?.array?.compactMap(\.string) ?? []
+            )
+        } ?? []
+        networks = document["networks"]?.array?.compactMap { item in
+            guard let name = item["name"]?.string, let body = item["body"] else { return nil }
+            return DesiredNetwork(name: name, body: body)
+        } ?? []
+        files = document["files"]?.array?.compactMap { item in
+            guard let kind = item["kind"]?.string.flatMap(DesiredFile.Kind.init), let name = item["name"]?.string else {
+                return nil
+            }
+            return DesiredFile(
+                kind: kind,
+                name: name,
+                labels: item["labels"]?.strings ?? [:],
+                content: item["data"]?.string.flatMap(decodeBase64) ?? (kind == .config ? [] : nil),
+                hash: item["hash"]?.string ?? "",
+                driver: item["driver"],
+                templating: item["templating"],
+                deployedName: item["deployedName"]?.string
+            )
+        } ?? []
+    }
+
+    /// The names of the configs and secrets that the payload of a kept revision needs.
+    static func fileNames(in payload: [UInt8]) -> [(kind: DesiredFile.Kind, name: String, hash: String)] {
+        DesiredStack(name: "", payload: payload)?.files.map { ($0.kind, $0.deployedName ?? $0.name, $0.hash) } ?? []
+    }
+}

@@ -1,0 +1,228 @@
+internal import Delivery
+internal import JSON
+internal import Synchronization
+
+/// How one stack wants to be treated.
+struct StackOptions: Sendable {
+    var prunes = true
+    var ignored: [(service: String, field: String)] = []
+    var resolvesImages = true
+    var sendsRegistryAuth = true
+}
+
+/// One stack in one desired state.
+final class SwarmDeployment: Deployment {
+    let platform: SwarmPlatform
+    let id: AppID
+    let desired: DesiredStack
+    let options: StackOptions
+    let warnings: [String]
+    private let last = Mutex<(observed: ObservedStack, plan: StackPlan)?>(nil)
+
+    init(platform: SwarmPlatform, id: AppID, desired: DesiredStack, options: StackOptions, warnings: [String]) {
+        self.platform = platform
+        self.id = id
+        self.desired = desired
+        self.options = options
+        self.warnings = warnings
+    }
+
+    var fingerprint: String { desired.fingerprint }
+    private var engine: EngineClient { platform.engine }
+
+    func plan(observedSince moment: ContinuousClock.Instant) async throws -> any Planned {
+        do {
+            let observed = try await platform.observe(id.name)
+            try await askAboutSecrets(observed)
+            let context = PlanContext(
+                prunes: options.prunes,
+                ignored: options.ignored,
+                apiVersion: try await engine.version(),
+                secretHashes: await platform.hashes(for: id)
+            )
+            var plan = StackPlanner(desired: desired, observed: observed, context: context).plan()
+            if !plan.forward.isEmpty {
+                try await checkExternals()
+                try await resolveImages(&plan)
+            }
+            let made = plan
+            last.withLock { $0 = (observed, made) }
+            if plan.plan.isEmpty {
+                await platform.settle(id, fingerprint: fingerprint, services: observed.services)
+            } else {
+                await platform.unsettle(id)
+            }
+            return SwarmPlanned(deployment: self, observed: observed, stackPlan: plan)
+        } catch let error as EngineError {
+            throw Failure(.unavailable, "\(id): \(error)")
+        }
+    }
+
+    func health(since mark: String?) async throws -> Health {
+        let filter = labelFilter("\(StackLabel.namespace)=\(id.name)")
+        do {
+            async let services = engine.call("GET", "/services", query: [filter, ("status", "true")])
+            async let tasks = engine.call("GET", "/tasks", query: [filter])
+            let wanted = Set(desired.services.map(\.name))
+            let canTurnBack = mark == nil ? true : await !platform.settings.kept(id).isEmpty
+            let judged = StackHealth(
+                services: try await services.array?.compactMap(ObservedService.init).filter { wanted.contains($0.name) } ?? [],
+                tasks: try await tasks.array?.compactMap(ObservedTask.init) ?? [],
+                mark: mark,
+                canTurnBack: canTurnBack
+            ).verdict()
+            guard case .failed(var failure) = judged.health, let culprit = judged.culprit else { return judged.health }
+            failure.message += await nodeName(culprit.nodeID).map { " on node \($0)" } ?? ""
+            failure.details += await logs(of: culprit).map { "log: \($0)" }
+            return .failed(failure)
+        } catch let error as EngineError {
+            throw Failure(.unavailable, "\(id): \(error)")
+        }
+    }
+
+    func payload() async throws -> [UInt8] {
+        let state = last.withLock { $0 }
+        var images: [String: String] = [:]
+        for service in state?.observed.services ?? [] {
+            images[service.name] = service.spec["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string
+        }
+        return desired.payload(fileNames: state?.plan.fileNames ?? [:], images: images)
+    }
+
+    // MARK: Before anything is changed
+
+    /// A secret cannot be read, but the Engine takes an update of it only when the content stays the same.
+    private func askAboutSecrets(_ observed: ObservedStack) async throws {
+        let known = await platform.hashes(for: id)
+        for file in desired.files where file.kind == .secret && file.driver == nil {
+            guard let content = file.content,
+                let object = observed.secrets.first(where: { $0.name == file.name }), known[object.name] == nil
+            else { continue }
+            let isSame = try await engine.holds(secret: object, content: content)
+            await platform.learn(secret: object.name, hash: isSame ? file.hash : "different")
+        }
+    }
+
+    /// What the stack uses and does not own must be there.
+    private func checkExternals() async throws {
+        for external in desired.externals {
+            switch external.kind {
+            case .network:
+                guard let network = try await engine.find("networks", external.name) else {
+                    throw missing(external, "docker network create --driver overlay \(external.name)")
+                }
+                let isPredefined = ["host", "bridge", "none"].contains(external.name)
+                guard isPredefined || network["Scope"]?.string == "swarm" else {
+                    throw Failure(
+                        .notFound,
+                        "\(location(external))the external network '\(external.name)' is local to one node; "
+                            + "create it with '--driver overlay'"
+                    )
+                }
+            case .config:
+                if try await engine.find("configs", external.name) == nil {
+                    throw missing(external, "docker config create \(external.name) FILE")
+                }
+            case .secret:
+                if try await engine.find("secrets", external.name) == nil {
+                    throw missing(external, "docker secret create \(external.name) FILE")
+                }
+            case .volume:
+                // Volumes live on nodes; only with a single node does this Engine know them all.
+                let nodes = try await engine.call("GET", "/nodes").array?.count ?? 0
+                if nodes == 1, try await engine.find("volumes", external.name) == nil {
+                    throw missing(external, "docker volume create \(external.name)")
+                }
+            }
+        }
+        try await checkNetworkDrivers()
+    }
+
+    private func checkNetworkDrivers() async throws {
+        let drivers = Set(desired.networks.compactMap { $0.body["Driver"]?.string }).subtracting(["overlay"])
+        let ipam = Set(desired.networks.compactMap { $0.body["IPAM"]?["Driver"]?.string }).subtracting(["", "default"])
+        guard !drivers.isEmpty || !ipam.isEmpty else { return }
+        let info = try await engine.call("GET", "/info")
+        let known = Set(info["Plugins"]?["Network"]?.array?.compactMap(\.string) ?? [])
+        let plugins = (try? await engine.call("GET", "/plugins").array?.compactMap { $0["Name"]?.string }) ?? []
+        for driver in drivers.subtracting(known).subtracting(plugins).sorted() {
+            throw Failure(
+                .notFound,
+                "the network driver '\(driver)' is not installed on \(engine.endpoint); "
+                    + "it has \(known.sorted().joined(separator: ", "))",
+                next: .needsChange
+            )
+        }
+        for driver in ipam.subtracting(plugins).sorted() {
+            throw Failure(
+                .notFound,
+                "the address management (IPAM) driver '\(driver)' is not installed on \(engine.endpoint); "
+                    + "remove 'ipam.driver' to use the Engine's own",
+                next: .needsChange
+            )
+        }
+    }
+
+    private func missing(_ external: External, _ command: String) -> Failure {
+        Failure(
+            .notFound,
+            "\(location(external))the external \(external.kind.rawValue) '\(external.name)' does not exist; create it: \(command)"
+        )
+    }
+
+    private func location(_ external: External) -> String { external.place.map { "\($0): " } ?? "" }
+
+    /// Replaces tags by digests, each image asked for once.
+    private func resolveImages(_ plan: inout StackPlan) async throws {
+        guard options.resolvesImages else { return }
+        var answers: [String: ResolvedImage] = [:]
+        for image in Set(plan.unresolved.values).sorted() {
+            answers[image] = try await engine.resolve(image, auth: registryAuth(for: image))
+        }
+        for index in plan.forward.indices {
+            switch plan.forward[index] {
+            case .createService(let name, var spec):
+                if let image = plan.unresolved[name].flatMap({ answers[$0] }) { image.apply(to: &spec) }
+                plan.forward[index] = .createService(name: name, spec: spec)
+            case .updateService(let id, let version, let name, var spec):
+                if let image = plan.unresolved[name].flatMap({ answers[$0] }) { image.apply(to: &spec) }
+                plan.forward[index] = .updateService(id: id, version: version, name: name, spec: spec)
+            default: break
+            }
+        }
+    }
+
+    func registryAuth(for image: String) -> String? {
+        guard options.sendsRegistryAuth else { return nil }
+        let server = ImageReference(image).server
+        return platform.settings.registries.first { $0.server == server }?.header
+    }
+
+    // MARK: After something failed
+
+    private func nodeName(_ id: String) async -> String? {
+        guard !id.isEmpty else { return nil }
+        return try? await engine.call("GET", "/nodes/\(id)", timeout: .seconds(5))["Description"]?["Hostname"]?.string
+    }
+
+    private func logs(of task: ObservedTask) async -> [String] {
+        let query = [("stdout", "true"), ("stderr", "true"), ("tail", "10")]
+        guard let bytes = try? await engine.raw("GET", "/tasks/\(task.id)/logs", query: query, timeout: .seconds(5)) else {
+            return []
+        }
+        return logLines(bytes)
+    }
+}
+
+/// The lines of a log stream in which each frame has an eight-byte header (Engine API, "Attach to a container").
+func logLines(_ bytes: [UInt8]) -> [String] {
+    var text: [UInt8] = []
+    var rest = bytes[...]
+    while rest.count >= 8 {
+        let header = Array(rest.prefix(8))
+        let size = header[4...7].reduce(0) { $0 << 8 | Int($1) }
+        text += rest.dropFirst(8).prefix(size)
+        rest = rest.dropFirst(8 + size)
+    }
+    return String(decoding: text, as: UTF8.self).split(whereSeparator: \.isNewline).suffix(10).map(String.init)
+}

@@ -1,0 +1,141 @@
+internal import Crypto
+internal import Delivery
+internal import JSON
+
+/// A stack's plan with the observation it was made from.
+struct SwarmPlanned: Planned {
+    let deployment: SwarmDeployment
+    let observed: ObservedStack
+    let stackPlan: StackPlan
+
+    var plan: Plan { stackPlan.plan }
+    var mark: String { observed.mark }
+
+    private var engine: EngineClient { deployment.platform.engine }
+
+    func apply() async throws {
+        await deployment.platform.unsettle(deployment.id)
+        // Names of configs and secrets to their identifiers, those that are made now included.
+        var files: [String: String] = [:]
+        for object in observed.configs { files["config \(object.name)"] = object.id }
+        for object in observed.secrets { files["secret \(object.name)"] = object.id }
+        for step in stackPlan.forward {
+            do {
+                try await take(step, files: &files)
+            } catch let error as EngineError {
+                throw failure(error, step)
+            }
+        }
+    }
+
+    func prune() async throws -> Bool {
+        guard !stackPlan.removals.isEmpty else { return true }
+        await deployment.platform.unsettle(deployment.id)
+        var removedServices: Set<String> = []
+        for case .removeService(let id, _) in stackPlan.removals { removedServices.insert(id) }
+        for step in stackPlan.removals {
+            do {
+                if case .removeNetwork = step, try await tasksRemain(of: removedServices) { return false }
+                var none: [String: String] = [:]
+                try await take(step, files: &none)
+            } catch let error as EngineError where error.isNotFound {
+                continue
+            } catch let error as EngineError {
+                // In use until the last task has let go; the next pass tries again.
+                if error.status == 400 || error.status == 403 || error.message.contains("in use") { return false }
+                throw failure(error, step)
+            }
+        }
+        return true
+    }
+
+    /// Whether containers of the stack that should be gone still run.
+    private func tasksRemain(of services: Set<String>) async throws -> Bool {
+        let filter = labelFilter("\(StackLabel.namespace)=\(deployment.id.name)")
+        let tasks = try await engine.call("GET", "/tasks", query: [filter]).array?.compactMap(ObservedTask.init) ?? []
+        let live = Set(observed.services.map(\.id)).subtracting(services)
+        return tasks.contains { !live.contains($0.serviceID) && !["complete", "shutdown", "failed", "rejected", "remove", "orphaned"].contains($0.state) }
+    }
+
+    private func take(_ step: Step, files: inout [String: String]) async throws {
+        switch step {
+        case .createNetwork(let name, var body):
+            body["Name"] = .string(name)
+            try await engine.call("POST", "/networks/create", body: body)
+        case .createFile(let file, let name):
+            files["\(file.kind.rawValue) \(name)"] = try await create(file, name: name)
+        case .createService(_, let spec):
+            let image = spec["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string ?? ""
+            let body = try await withIdentifiers(spec, files)
+            try await engine.call("POST", "/services/create", body: body, registryAuth: deployment.registryAuth(for: image))
+        case .updateService(let id, let version, _, let spec):
+            let image = spec["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string ?? ""
+            let auth = deployment.registryAuth(for: image)
+            var query = [("version", "\(version)")]
+            if auth == nil { query.append(("registryAuthFrom", "spec")) }
+            let body = try await withIdentifiers(spec, files)
+            try await engine.call("POST", "/services/\(id)/update", query: query, body: body, registryAuth: auth)
+        case .removeService(let id, _): try await engine.call("DELETE", "/services/\(id)")
+        case .removeNetwork(let id, _): try await engine.call("DELETE", "/networks/\(id)")
+        case .removeFile(let kind, let id, _): try await engine.call("DELETE", "/\(kind.rawValue)s/\(id)")
+        }
+    }
+
+    private func create(_ file: DesiredFile, name: String) async throws -> String? {
+        guard let content = file.content else {
+            throw Failure(
+                .notFound,
+                "the secret '\(name)' of the kept revision is gone from the cluster, and its content is kept nowhere; "
+                    + "commit the stack again to create it",
+                next: .needsChange
+            )
+        }
+        let body: JSON = .compact([
+            "Name": .string(name), "Labels": JSON(file.labels), "Data": .string(base64(content)), "Driver": file.driver,
+            "Templating": file.templating,
+        ])
+        let answer = try await engine.call("POST", "/\(file.kind.rawValue)s/create", body: body)
+        if file.kind == .secret { await deployment.platform.learn(secret: name, hash: file.hash) }
+        return answer["ID"]?.string
+    }
+
+    /// Configs and secrets are referred to by identifier as well as by name.
+    private func withIdentifiers(_ spec: JSON, _ files: [String: String]) async throws -> JSON {
+        var spec = spec
+        guard var task = spec["TaskTemplate"], var container = task["ContainerSpec"] else { return spec }
+        for (list, kind, prefix) in [("Configs", "config", "Config"), ("Secrets", "secret", "Secret")] {
+            guard let items = container[list]?.array else { continue }
+            var bound: [JSON] = []
+            for var item in items {
+                let name = item["\(prefix)Name"]?.string ?? ""
+                var id = files["\(kind) \(name)"]
+                if id == nil { id = try await engine.find("\(kind)s", name)?["ID"]?.string }
+                guard let id else { throw Failure(.notFound, "the \(kind) '\(name)' does not exist") }
+                item["\(prefix)ID"] = .string(id)
+                bound.append(item)
+            }
+            container[list] = .array(bound)
+        }
+        task["ContainerSpec"] = container
+        spec["TaskTemplate"] = task
+        return spec
+    }
+
+    private func failure(_ error: EngineError, _ step: Step) -> Failure {
+        let subject: String
+        switch step {
+        case .createNetwork(let name, _), .removeNetwork(_, let name): subject = "network \(name)"
+        case .createFile(let file, let name): subject = "\(file.kind.rawValue) \(name)"
+        case .removeFile(let kind, _, let name): subject = "\(kind.rawValue) \(name)"
+        case .createService(let name, _), .updateService(_, _, let name, _), .removeService(_, let name):
+            subject = "service \(name)"
+        }
+        let isPassing =
+            error.isOutOfSequence || error.isNameTaken || error.isNotFound
+            || error.message.contains("network") && error.message.contains("not found")
+        if isPassing { return Failure(.conflict, "\(subject): \(error)") }
+        if error.message.contains("is already in use") { return Failure(.conflict, "\(subject): \(error)") }
+        let next: Failure.Next = (400..<500).contains(error.status) ? .needsChange : .retry
+        return Failure(.refused, "the Engine refuses \(subject): \(error)", next: next)
+    }
+}

@@ -1,0 +1,288 @@
+package import Delivery
+internal import Crypto
+internal import JSON
+
+/// What a Swarm target is configured with.
+package struct SwarmSettings: Sendable {
+    package var name: String
+    package var registries: [RegistryCredentials]
+    /// The kept revisions of an app, newest first, as the journal has them.
+    package var kept: @Sendable (AppID) async -> [[UInt8]]
+
+    package init(
+        name: String,
+        registries: [RegistryCredentials],
+        kept: @escaping @Sendable (AppID) async -> [[UInt8]]
+    ) {
+        self.name = name
+        self.registries = registries
+        self.kept = kept
+    }
+}
+
+/// One Docker Swarm.
+package actor SwarmPlatform: Platform {
+    package nonisolated let name: String
+    package nonisolated let engine: EngineClient
+    nonisolated let settings: SwarmSettings
+
+    /// For each app found right: its fingerprint then, and the versions of its services.
+    private var settled: [AppID: (fingerprint: String, versions: [String: Int64])] = [:]
+    private var claims: [String: String]?
+    private var networkNames: [String: String] = [:]
+    private var secretHashes: [String: String] = [:]
+    /// Stacks known to have configs or secrets of their own; the others need no garbage collection.
+    private var withFiles: Set<AppID> = []
+    private lazy var observer = ServiceObserver(engine: engine)
+
+    package init(engine: EngineClient, settings: SwarmSettings) {
+        name = settings.name
+        self.engine = engine
+        self.settings = settings
+    }
+
+    /// Asks the Engine whether it manages a Swarm.
+    /// - Throws: `Failure` that says what is missing.
+    package func probe() async throws -> (engine: String, api: String) {
+        do {
+            _ = try await engine.call("GET", "/swarm", timeout: .seconds(10))
+        } catch let error as EngineError {
+            throw Failure(.unavailable, "\(name): \(error)")
+        }
+        return (try await engine.engineVersion(), try await engine.version().description)
+    }
+
+    // MARK: Deployments
+
+    func deployment(_ id: AppID, _ desired: DesiredStack, options: StackOptions, warnings: [String]) -> SwarmDeployment {
+        SwarmDeployment(platform: self, id: id, desired: desired, options: options, warnings: warnings)
+    }
+
+    package func restore(_ id: AppID, payload: [UInt8]) throws -> any Deployment {
+        guard let desired = DesiredStack(name: id.name, payload: payload) else {
+            throw Failure(.unavailable, "the kept revision of \(id) cannot be read; it was written by another version")
+        }
+        return deployment(id, desired, options: StackOptions(), warnings: [])
+    }
+
+    package func removal(of id: AppID) -> any Deployment {
+        deployment(id, DesiredStack(name: id.name), options: StackOptions(), warnings: [])
+    }
+
+    package func capture(_ id: AppID) async throws -> [UInt8]? {
+        let observed = try await observe(id.name)
+        guard !observed.services.isEmpty else { return nil }
+        return captured(observed, name: id.name)
+    }
+
+    // MARK: Ownership
+
+    package func claim(_ id: AppID, for source: String) async throws {
+        let owned = try await knownClaims()
+        if let owner = owned[id.name] {
+            guard owner == source else { throw taken(id, by: owner) }
+            return
+        }
+        let body: JSON = [
+            "Name": .string(Claim.name(id.name)),
+            "Labels": [Claim.app: .string(id.name), Claim.source: .string(source)],
+            "Data": .string(base64(Array("{}".utf8))),
+        ]
+        do {
+            try await engine.call("POST", "/configs/create", body: body)
+        } catch let error as EngineError where error.isNameTaken {
+            // Somebody was faster; whoever has the name has the app.
+            claims = nil
+            let owner = try await knownClaims()[id.name]
+            guard owner == source else { throw taken(id, by: owner ?? "somebody else") }
+        }
+        claims?[id.name] = source
+    }
+
+    package func owned() async throws -> [AppID: String] {
+        claims = nil
+        let claims = try await knownClaims()
+        return Dictionary(uniqueKeysWithValues: claims.map { (AppID(target: name, name: $0.key), $0.value) })
+    }
+
+    private func knownClaims() async throws -> [String: String] {
+        if let claims { return claims }
+        let objects = try await engine.call("GET", "/configs", query: [labelFilter(Claim.app)]).array ?? []
+        var found: [String: String] = [:]
+        for object in objects.compactMap(ObservedObject.init) {
+            if let app = object.labels[Claim.app] { found[app] = object.labels[Claim.source] ?? "" }
+        }
+        claims = found
+        return found
+    }
+
+    private func releaseClaim(_ id: AppID) async throws {
+        do {
+            try await engine.call("DELETE", "/configs/\(Claim.name(id.name))")
+        } catch let error as EngineError where error.isNotFound {}
+        claims?[id.name] = nil
+    }
+
+    private func taken(_ id: AppID, by owner: String) -> Failure {
+        Failure(
+            .refused,
+            "the stack '\(id.name)' belongs to the source '\(owner)'; rename one of them, or hand it over with: "
+                + "docker config rm \(Claim.name(id.name))"
+        )
+    }
+
+    // MARK: Observing
+
+    /// Everything of one stack as it is now.
+    func observe(_ stack: String) async throws -> ObservedStack {
+        let filter = labelFilter("\(StackLabel.namespace)=\(stack)")
+        async let services = engine.call("GET", "/services", query: [filter, ("status", "true")])
+        async let networks = engine.call("GET", "/networks", query: [filter])
+        async let configs = engine.call("GET", "/configs", query: [filter])
+        async let secrets = engine.call("GET", "/secrets", query: [filter])
+        var observed = ObservedStack()
+        observed.services = try await services.array?.compactMap(ObservedService.init) ?? []
+        observed.networks = try await networks.array?.compactMap(ObservedObject.init) ?? []
+        observed.configs = try await configs.array?.compactMap(ObservedObject.init) ?? []
+        observed.secrets = try await secrets.array?.compactMap(ObservedObject.init) ?? []
+        for network in observed.networks { networkNames[network.id] = network.name }
+        try await nameNetworks(of: observed.services)
+        observed.networkNames = networkNames
+        let id = AppID(target: name, name: stack)
+        if observed.configs.isEmpty, observed.secrets.isEmpty { withFiles.remove(id) } else { withFiles.insert(id) }
+        return observed
+    }
+
+    /// Learns the names of the networks that services refer to by identifier.
+    private func nameNetworks(of services: [ObservedService]) async throws {
+        for service in services {
+            for network in service.spec["TaskTemplate"]?["Networks"]?.array ?? [] {
+                guard let id = network["Target"]?.string, networkNames[id] == nil else { continue }
+                let answer = try? await engine.call("GET", "/networks/\(percentEncodedPath(id))")
+                networkNames[id] = answer?["Name"]?.string
+            }
+        }
+    }
+
+    package func isUntouched(_ id: AppID, fingerprint: String, observedSince moment: ContinuousClock.Instant) async throws
+        -> Bool
+    {
+        guard let known = settled[id], known.fingerprint == fingerprint else { return false }
+        let services = try await observer.services(since: moment)
+        let now = services[id.name] ?? [:]
+        return now.count == known.versions.count
+            && now.allSatisfy { known.versions[$0.key] == $0.value.version && $0.value.isComplete }
+    }
+
+    /// Remembers that an app was found right, with the versions of its services.
+    func settle(_ id: AppID, fingerprint: String, services: [ObservedService]) {
+        settled[id] = (fingerprint, Dictionary(services.map { ($0.id, $0.version) }) { first, _ in first })
+    }
+
+    func unsettle(_ id: AppID) { settled[id] = nil }
+
+    func hashes(for id: AppID) async -> [String: String] {
+        if !hashesRead.contains(id) {
+            hashesRead.insert(id)
+            for payload in await settings.kept(id) {
+                for file in DesiredStack.fileNames(in: payload) where file.kind == .secret && !file.hash.isEmpty {
+                    secretHashes[file.name] = secretHashes[file.name] ?? file.hash
+                }
+            }
+        }
+        return secretHashes
+    }
+    private var hashesRead: Set<AppID> = []
+
+    func learn(secret name: String, hash: String) { secretHashes[name] = hash }
+
+    package nonisolated func changes() -> AsyncThrowingStream<AppID?, any Error> { eventStream() }
+
+    // MARK: Leftovers
+
+    package func collectGarbage(of id: AppID, keeping kept: [[UInt8]]) async throws {
+        if kept.isEmpty { try await releaseClaim(id) }
+        guard withFiles.contains(id) || kept.isEmpty else { return }
+        let observed = try await observe(id.name)
+        var needed: Set<String> = []
+        for payload in kept {
+            for file in DesiredStack.fileNames(in: payload) { needed.insert("\(file.kind.rawValue) \(file.name)") }
+        }
+        for service in observed.services {
+            for spec in [service.spec, service.previousSpec].compactMap({ $0 }) {
+                let container = spec["TaskTemplate"]?["ContainerSpec"]
+                for item in container?["Configs"]?.array ?? [] { needed.insert("config \(item["ConfigName"]?.string ?? "")") }
+                for item in container?["Secrets"]?.array ?? [] { needed.insert("secret \(item["SecretName"]?.string ?? "")") }
+            }
+        }
+        for (kind, objects) in [("config", observed.configs), ("secret", observed.secrets)] {
+            for object in objects where !needed.contains("\(kind) \(object.name)") {
+                do {
+                    try await engine.call("DELETE", "/\(kind)s/\(object.id)")
+                } catch let error as EngineError {
+                    // Another stack uses it, or it is gone already; either way it is not ours to insist.
+                    guard error.isNotFound || error.status == 400 else { throw Failure(.unavailable, "\(error)") }
+                }
+            }
+        }
+    }
+}
+
+/// How ownership stands on the cluster: one small config per app. Creating one is an atomic claim, it survives the loss
+/// of the store, and it changes nothing about the stack's own objects, which stay as `docker stack deploy` makes them.
+enum Claim {
+    static let app = "io.hecate.app"
+    static let source = "io.hecate.source"
+    static func name(_ stack: String) -> String { "hecate.\(stack)" }
+}
+
+/// One shared look at all services of all stacks, however many ask for it.
+actor ServiceObserver {
+    /// What a sweep needs to know of a service.
+    struct Glimpse: Sendable {
+        var version: Int64
+        /// Whether as many tasks run as should.
+        var isComplete: Bool
+    }
+
+    private let engine: EngineClient
+    private var last: (moment: ContinuousClock.Instant, services: [String: [String: Glimpse]])?
+    private var running: (began: ContinuousClock.Instant, task: Task<[String: [String: Glimpse]], any Error>)?
+
+    init(engine: EngineClient) { self.engine = engine }
+
+    /// The services by stack and identifier, observed at the moment or later.
+    func services(since moment: ContinuousClock.Instant) async throws -> [String: [String: Glimpse]] {
+        while true {
+            if let last, last.moment >= moment { return last.services }
+            if let running, running.began >= moment { return try await running.task.value }
+            if let running {
+                _ = try? await running.task.value
+                continue
+            }
+            let began = ContinuousClock.now
+            let task = Task { try await Self.fetch(engine) }
+            running = (began, task)
+            defer { running = nil }
+            let services = try await task.value
+            last = (began, services)
+            return services
+        }
+    }
+
+    private static func fetch(_ engine: EngineClient) async throws -> [String: [String: Glimpse]] {
+        let query = [labelFilter(StackLabel.namespace), ("status", "true")]
+        let answer = try await engine.call("GET", "/services", query: query, timeout: .seconds(60))
+        var result: [String: [String: Glimpse]] = [:]
+        for service in (answer.array ?? []).compactMap(ObservedService.init) {
+            let isJob = service.spec["Mode"]?["ReplicatedJob"] != nil || service.spec["Mode"]?["GlobalJob"] != nil
+            let condition = service.spec["TaskTemplate"]?["RestartPolicy"]?["Condition"]?.string
+            let isOneShot = isJob || condition == "none" || condition == "on-failure"
+            result[service.stack, default: [:]][service.id] = Glimpse(
+                version: service.version,
+                isComplete: isOneShot || service.running >= service.desired
+            )
+        }
+        return result
+    }
+}

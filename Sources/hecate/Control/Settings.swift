@@ -1,0 +1,85 @@
+internal import Arguments
+internal import Configuration
+internal import Delivery
+internal import Diagnostics
+internal import Glibc
+internal import Journal
+
+/// What every verb begins with: the configuration and the store.
+enum Settings {
+    /// Reads the configuration a command line names.
+    /// - Throws: `Invalid` when it cannot be used, `Failure` when the named file is not there.
+    static func configuration(_ invocation: Invocation) throws -> Configuration {
+        let environment = ConfigurationEnvironment(variables: environmentVariables(), read: { readFile($0) })
+        let named = invocation["config"] ?? (invocation.verb.name == "run" ? invocation.arguments.first : nil)
+        var configuration: Configuration
+        if let path = named ?? environmentVariable("HECATE_CONFIG") {
+            guard let bytes = readFile(path) else {
+                throw Failure(.notFound, "the configuration '\(path)' cannot be read: \(String(cString: strerror(errno)))")
+            }
+            configuration = try Configuration(bytes, file: path, environment: environment)
+        } else if let path = ["config.yml", "/etc/hecate/config.yml"].first(where: isReadable),
+            let bytes = readFile(path)
+        {
+            configuration = try Configuration(bytes, file: path, environment: environment)
+        } else {
+            configuration = try Configuration(environment: environment)
+        }
+        if let store = invocation["store"] { configuration.store = store }
+        return configuration
+    }
+
+    /// The folder of the store: the command line's, or the configuration's.
+    static func storeFolder(_ invocation: Invocation) throws -> String {
+        if let store = invocation["store"] ?? environmentVariable("HECATE_STORE") { return store }
+        return try configuration(invocation).store
+    }
+
+    /// Opens the store that a verb reads.
+    /// - Throws: `Failure` when no controller has ever run there.
+    static func existingStore(_ invocation: Invocation) throws -> Store {
+        let folder = try storeFolder(invocation)
+        let path = "\(folder)/hecate.db"
+        guard access(path, F_OK) == 0 else {
+            throw Failure(.notFound, "there is no store in '\(folder)'; start a controller with 'hecate run', or name the store with --store")
+        }
+        return try Store(path: path)
+    }
+
+    /// Opens the controller's own store, making its folder.
+    static func ownStore(_ folder: String) throws -> Store {
+        try makeFolder(folder)
+        return try Store(path: "\(folder)/hecate.db")
+    }
+
+    private static func isReadable(_ path: String) -> Bool { access(path, R_OK) == 0 }
+
+    static func makeFolder(_ folder: String) throws {
+        var path = folder.hasPrefix("/") ? "" : "."
+        for part in folder.split(separator: "/") {
+            path += "/\(part)"
+            if mkdir(path, 0o700) != 0, errno != EEXIST {
+                throw Failure(.unavailable, "the folder '\(path)' cannot be made: \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
+    /// Who is asking, for the journal.
+    static var author: String {
+        if let user = environmentVariable("HECATE_AUTHOR") ?? environmentVariable("SUDO_USER") ?? environmentVariable("USER") {
+            return user
+        }
+        return getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "uid \(getuid())"
+    }
+
+    /// The app a person means by a name, with or without its target.
+    static func app(_ name: String, among records: [AppRecord]) throws -> AppRecord {
+        let matches = records.filter { $0.id.name == name || $0.id.description == name }
+        if matches.count == 1 { return matches[0] }
+        if matches.count > 1 {
+            throw Failure(.notFound, "'\(name)' runs on several targets; name one: \(matches.map(\.id.description).joined(separator: ", "))")
+        }
+        let hint = suggestion(for: name, among: records.map(\.id.name)) ?? "see 'hecate list apps'"
+        throw Failure(.notFound, "there is no app '\(name)'; \(hint)")
+    }
+}

@@ -1,0 +1,111 @@
+internal import Configuration
+internal import Delivery
+internal import Diagnostics
+internal import Journal
+internal import Repository
+internal import Swarm
+
+/// Follows one source: asks for its head, and when it moved, reads what it declares and hands it to the reconciler.
+actor SourceFollower {
+    private let source: GitSource
+    private let settings: SourceConfiguration
+    private let controller: Controller
+    private var commit: String?
+    private var failures = 0
+    private var lastError: String?
+    private var sleeper: Task<Void, Never>?
+    private var record: SourceRecord
+
+    init(source: GitSource, settings: SourceConfiguration, controller: Controller) {
+        self.source = source
+        self.settings = settings
+        self.controller = controller
+        record = SourceRecord(name: settings.name, url: publicURL(settings.url))
+    }
+
+    /// Polls until the task is cancelled.
+    /// - Throws: `Failure` when the repository does not exist when it is first asked for.
+    func run() async throws {
+        while !Task.isCancelled {
+            var delay = settings.pollInterval
+            do {
+                try await look()
+            } catch let failure as Failure where failure.next == .needsChange && record.lastSuccess == nil {
+                throw failure
+            } catch is CancellationError {
+                return
+            } catch {
+                failures += 1
+                delay = min(delay, Backoff().delay(afterFailures: failures, jitter: Double.random(in: 0..<1)))
+            }
+            // Jitter keeps many controllers from asking a server in step.
+            await sleep(delay * Double.random(in: 0.95..<1.05))
+        }
+    }
+
+    /// Asks again now instead of at the next poll.
+    func hurry() { sleeper?.cancel() }
+
+    private func sleep(_ delay: Duration) async {
+        let sleeper = Task { _ = try? await Task.sleep(for: delay) }
+        self.sleeper = sleeper
+        await withTaskCancellationHandler {
+            await sleeper.value
+        } onCancel: {
+            sleeper.cancel()
+        }
+    }
+
+    /// Asks for the head once, and takes in a new one.
+    func look() async throws {
+        do {
+            let head = try await source.head()
+            if head != commit { try await take(head) }
+            failures = 0
+            lastError = nil
+            let isFirst = record.lastSuccess == nil
+            let isStale = record.lastSuccess.map { currentTime() - $0 > 30 } ?? true
+            record.lastSuccess = currentTime()
+            record.commit = head
+            let hadError = record.error != nil
+            record.error = nil
+            if hadError, !isFirst {
+                await controller.note(.info, .sourceReady, settings.name, "answers again", commit: head)
+            }
+            if isStale || hadError { try await controller.store.save(record) }
+        } catch let failure as Failure {
+            await report(failure.reason, failure.message, [])
+            throw failure
+        } catch let invalid as Invalid {
+            // The stacks file is wrong as a whole: what was declared before stays in force.
+            await report(.invalid, invalid.errors.first?.description ?? "invalid", invalid.diagnostics.map(\.description))
+            commit = try? await source.head()
+        }
+    }
+
+    private func take(_ head: String) async throws {
+        let snapshot = try await source.snapshot(at: head)
+        let (fleet, _) = try await controller.reader(settings).fleet(at: snapshot)
+        let revision = snapshot.revision
+        let count = fleet.apps.count
+        let subject = revision.subject.isEmpty ? "" : ", \"\(revision.subject)\" by \(revision.author)"
+        await controller.note(
+            .info,
+            .newRevision,
+            settings.name,
+            "\(revision.short)\(subject): \(count) \(count == 1 ? "app" : "apps")",
+            commit: head,
+            details: fleet.warnings.map(\.description) + fleet.unreadable.map(\.value.message).sorted()
+        )
+        await controller.reconciler.accept(fleet)
+        commit = head
+    }
+
+    private func report(_ reason: Reason, _ message: String, _ details: [String]) async {
+        guard lastError != message else { return }
+        lastError = message
+        record.error = message
+        await controller.note(.error, reason, settings.name, message, details: details)
+        try? await controller.store.save(record)
+    }
+}

@@ -1,0 +1,133 @@
+internal import Arguments
+internal import Delivery
+internal import Diagnostics
+internal import Glibc
+
+/// The program: finds the verb, runs it, and turns whatever it throws into one message and an exit code.
+enum HecateProgram {
+    static let version = "0.1.0"
+
+    /// How a run ends; documented in `docs/reference.md`.
+    enum ExitCode: Int32 {
+        case success = 0
+        case failure = 1
+        /// Only `plan` and `check`: there is something to do, or to warn about.
+        case changes = 2
+        case usage = 64
+    }
+
+    static func run() async {
+        if environmentVariable("HECATE_ASKPASS") != nil { answerGit() }
+        let words = Array(CommandLine.arguments.dropFirst())
+        let code = await run(words)
+        exit(code.rawValue)
+    }
+
+    private static func run(_ words: [String]) async -> ExitCode {
+        guard let first = words.first, !["help", "--help", "-h"].contains(first) || words.count > 1 else {
+            Terminal.print(table.overview)
+            return .success
+        }
+        do {
+            if first == "help" {
+                let asked = try table.parse(Array(words.dropFirst()) + ["--help"])
+                Terminal.print(table.help(asked.verb))
+                return .success
+            }
+            if first == "--version" {
+                Terminal.print("hecate \(version)")
+                return .success
+            }
+            let invocation = try table.parse(words)
+            if invocation.wantsHelp {
+                Terminal.print(table.help(invocation.verb))
+                return .success
+            }
+            return try await execute(invocation)
+        } catch let error as UsageError {
+            Terminal.complain("hecate: \(error)")
+            return .usage
+        } catch let invalid as Invalid {
+            for diagnostic in invalid.diagnostics { Terminal.complain("\(diagnostic)") }
+            return .failure
+        } catch let failure as Failure {
+            Terminal.complain("hecate: \(failure)")
+            for detail in failure.details { Terminal.complain("  \(detail)") }
+            return .failure
+        } catch {
+            Terminal.complain("hecate: \(error)")
+            return .failure
+        }
+    }
+
+    private static func execute(_ invocation: Invocation) async throws -> ExitCode {
+        switch invocation.verb.name {
+        case "run": try await RunVerb.execute(invocation)
+        case "plan": try await PlanVerb.execute(invocation)
+        case "check": try await CheckVerb.execute(invocation)
+        case "reconcile": try await ReconcileVerb.execute(invocation)
+        case "list apps", "list sources", "list targets", "list events": try await ListVerb.execute(invocation)
+        case "read app": try await ReadVerb.execute(invocation)
+        case "status": try await StatusVerb.execute(invocation)
+        case "events": try await EventsVerb.execute(invocation)
+        case "suspend", "resume": try await HoldVerb.execute(invocation)
+        case "approve": try await ApproveVerb.execute(invocation)
+        case "completion":
+            try completion(invocation)
+        default:
+            version(invocation)
+        }
+    }
+
+    private static func completion(_ invocation: Invocation) throws -> ExitCode {
+        let shell = invocation.arguments.first ?? ""
+        guard CommandLineTable.shells.contains(shell) else {
+            throw UsageError(description: "there is no completion for '\(shell)'; expected bash, zsh or fish")
+        }
+        Terminal.print(table.completion(for: shell))
+        return .success
+    }
+
+    private static func version(_ invocation: Invocation) -> ExitCode {
+        Terminal.print("hecate \(version)")
+        return .success
+    }
+
+    /// Called by git as its askpass program: answers with the credentials it was started with.
+    private static func answerGit() -> Never {
+        let prompt = CommandLine.arguments.dropFirst().first ?? ""
+        let name = prompt.hasPrefix("Username") ? "HECATE_GIT_USERNAME" : "HECATE_GIT_PASSWORD"
+        Terminal.print(environmentVariable(name) ?? "")
+        exit(0)
+    }
+}
+
+/// A variable of the process's environment.
+func environmentVariable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+/// All variables of the process's environment.
+func environmentVariables() -> [String: String] {
+    var result: [String: String] = [:]
+    var entry = environ
+    while let text = entry.pointee {
+        let parts = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        if parts.count == 2 { result[String(parts[0])] = String(parts[1]) }
+        entry += 1
+    }
+    return result
+}
+
+/// The content of a file of the machine, or nil.
+func readFile(_ path: String) -> [UInt8]? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    while true {
+        let chunk = [UInt8](unsafeUninitializedCapacity: 64 * 1024) { buffer, count in
+            count = max(0, read(descriptor, buffer.baseAddress, buffer.count))
+        }
+        if chunk.isEmpty { return bytes }
+        bytes += chunk
+    }
+}

@@ -1,0 +1,132 @@
+internal import Arguments
+
+extension HecateProgram {
+    private static let format = Option("format", choices: ["text", "json", "yaml"], help: "how the answer is written")
+
+    /// Every verb with its options: parsing, `--help` and completion all come from here.
+    static let table = CommandLineTable(
+        program: "hecate",
+        summary: "Hecate keeps Docker Swarm stacks equal to a Git repository.",
+        verbs: [
+            Verb(
+                "run",
+                summary: "follow the repository and keep the targets equal to it",
+                arguments: ["[CONFIG]"],
+                options: [
+                    Option("once", help: "reconcile everything once, then end; exit 1 when something is not ready"),
+                    Option("log", choices: ["text", "json"], help: "the form of the log; text on a terminal, json elsewhere"),
+                ],
+                discussion: """
+                    Without CONFIG the file is $HECATE_CONFIG, else ./config.yml, else /etc/hecate/config.yml; when there
+                    is none, the variables HECATE_GIT_URL and so on (HIVEMIND_GIT_URL is read as well) are used.
+                    """,
+                example: "hecate run config.yml"
+            ),
+            Verb(
+                "plan",
+                summary: "show what would change, field by field, and change nothing",
+                arguments: ["[APP...]"],
+                options: [
+                    format, Option("color", choices: ["auto", "always", "never"], help: "whether to colour the text"),
+                ],
+                discussion: "Exit code 0 when there is nothing to do, 2 when there are changes, 1 on an error.",
+                example: "hecate plan web --format json"
+            ),
+            Verb(
+                "reconcile",
+                summary: "compare and repair now, ahead of everything else",
+                arguments: ["[APP...]"],
+                options: [
+                    Option("wait", help: "end when the apps have come to rest; exit 1 when one is not ready"), format,
+                ],
+                discussion: """
+                    Asks the running controller, or does the pass itself when none runs. A revision that was turned back
+                    is tried once more.
+                    """,
+                example: "hecate reconcile web --wait"
+            ),
+            Verb(
+                "check",
+                summary: "check a fleet repository without any target, for its own CI",
+                arguments: ["[FOLDER]"],
+                options: [
+                    Option("stacks-file", value: "FILE", help: "the stacks file; stacks.yml when not given"),
+                    Option("targets", value: "NAME,...", help: "the targets that stacks may name; default when not given"),
+                    Option("format", choices: ["text", "github", "json"], help: "how findings are written"),
+                    Option("strict", help: "exit 2 when there are warnings"),
+                ],
+                example: "hecate check . --format github"
+            ),
+            Verb(
+                "list apps", summary: "every app with its readiness, revision and age", options: [format],
+                example: "hecate list apps"
+            ),
+            Verb(
+                "list sources", summary: "every source with its commit and last success", options: [format],
+                example: "hecate list sources"
+            ),
+            Verb(
+                "list targets", summary: "every target with its version and last success", options: [format],
+                example: "hecate list targets"
+            ),
+            Verb(
+                "list events",
+                summary: "what happened, newest last",
+                options: [format, Option("limit", value: "N", help: "how many; 50 when not given")],
+                example: "hecate list events --limit 20"
+            ),
+            Verb(
+                "read app",
+                summary: "one app: conditions, revisions, services, tasks and its last error",
+                arguments: ["NAME"],
+                options: [format],
+                example: "hecate read app web"
+            ),
+            Verb(
+                "status",
+                summary: "is everything as it should be? exit 1 when not",
+                options: [format],
+                example: "hecate status"
+            ),
+            Verb(
+                "events",
+                summary: "what happened, and with --follow what happens",
+                arguments: ["[APP]"],
+                options: [
+                    format, Option("follow", help: "go on printing as things happen"),
+                    Option("limit", value: "N", help: "how many to begin with; 50 when not given"),
+                ],
+                example: "hecate events web --follow"
+            ),
+            Verb(
+                "suspend",
+                summary: "leave an app alone until it is resumed",
+                arguments: ["APP"],
+                options: [Option("reason", value: "TEXT", help: "why; required, and shown to everybody")],
+                example: "hecate suspend web --reason 'migration until 14:00'"
+            ),
+            Verb(
+                "resume", summary: "take a suspended app up again", arguments: ["APP"],
+                options: [Option("reason", value: "TEXT", help: "why; kept in the journal")],
+                example: "hecate resume web"
+            ),
+            Verb(
+                "approve",
+                summary: "let a commit remove more apps than the guard allows",
+                arguments: ["SOURCE"],
+                example: "hecate approve fleet"
+            ),
+            Verb(
+                "completion", summary: "print a completion script", arguments: ["SHELL"],
+                example: "source <(hecate completion bash)"
+            ),
+            Verb("version", summary: "print the version", example: "hecate version"),
+            Verb("help", summary: "show this overview, or a verb's help", arguments: ["[VERB...]"], example: "hecate help plan"),
+        ],
+        common: [
+            Option("config", value: "FILE", help: "the configuration file"),
+            Option("store", value: "FOLDER", help: "the store, instead of the configuration's"),
+            Option("help", help: "show this verb's help"),
+        ]
+    )
+}

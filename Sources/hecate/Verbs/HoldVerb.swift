@@ -1,0 +1,53 @@
+internal import Arguments
+internal import Delivery
+internal import Journal
+
+/// `hecate suspend` and `hecate resume`: a hold changes no target and lives in the store.
+enum HoldVerb {
+    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+        let store = try Settings.existingStore(invocation)
+        let record = try Settings.app(invocation.arguments[0], among: try await store.records())
+        let author = Settings.author
+        let now = currentTime()
+        let reason = invocation["reason"] ?? ""
+        if invocation.verb.name == "suspend" {
+            guard !reason.isEmpty else {
+                throw UsageError(description: "'suspend' needs --reason; the next person on call reads it")
+            }
+            let event = Event(
+                time: now, severity: .warning, reason: .suspended, subject: record.id.description, commit: record.commit,
+                message: "suspended by \(author): \(reason)"
+            )
+            try await store.hold(Hold(app: record.id, author: author, reason: reason, since: now), event: event)
+            Terminal.print("\(record.id) is suspended")
+        } else {
+            let event = Event(
+                time: now, severity: .info, reason: .resumed, subject: record.id.description, commit: record.commit,
+                message: "resumed by \(author)" + (reason.isEmpty ? "" : ": \(reason)")
+            )
+            let wasHeld = try await store.release(record.id, event: event)
+            Terminal.print(wasHeld ? "\(record.id) is resumed" : "\(record.id) was not suspended")
+        }
+        _ = try await store.ask("holds", subject: record.id.description, author: author, at: now)
+        _ = ControllerSeat.ring(folder: try Settings.storeFolder(invocation))
+        return .success
+    }
+}
+
+/// `hecate approve`: lets a commit remove more apps than the guard allows.
+enum ApproveVerb {
+    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+        let store = try Settings.existingStore(invocation)
+        let name = invocation.arguments[0]
+        guard let source = try await store.sources().first(where: { $0.name == name }) else {
+            throw Failure(.notFound, "there is no source '\(name)'; see 'hecate list sources'")
+        }
+        _ = try await store.ask("approve", subject: name, author: Settings.author, at: currentTime())
+        guard ControllerSeat.ring(folder: try Settings.storeFolder(invocation)) else {
+            Terminal.print("no controller runs; the next one takes the approval up")
+            return .success
+        }
+        Terminal.print("approved the removals of \(name) at \(source.commit.prefix(12))")
+        return .success
+    }
+}

@@ -1,0 +1,2 @@
+// Everything lives in other files: code in this one would run on the main actor.
+await HecateProgram.run()
