@@ -42,6 +42,26 @@ let package = Package(
         .target(name: "Diagnostics"),
 
         .target(name: "CSpawn"),
+
+        .target(name: "TestSupport", dependencies: ["Delivery", "Diagnostics", "Subprocess", "JSON"], path: "Tests/TestSupport"),
+        .testTarget(name: "YAMLTests", dependencies: ["YAML", "Diagnostics"]),
+        .testTarget(name: "ComposeTests", dependencies: ["Compose", "Diagnostics", "TestSupport", "YAML"]),
+        .testTarget(name: "DeliveryTests", dependencies: ["Delivery", "TestSupport"]),
+        .testTarget(name: "RepositoryTests", dependencies: ["Delivery", "Diagnostics", "Repository", "TestSupport"]),
+        .testTarget(name: "JournalTests", dependencies: ["Delivery", "Journal", "TestSupport"]),
+        .testTarget(
+            name: "SwarmTests",
+            dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "JSON", "Swarm", "TestSupport"]
+        ),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Diagnostics"]),
+        .testTarget(name: "ArgumentsTests", dependencies: ["Arguments"]),
+        .testTarget(name: "SubprocessTests", dependencies: ["HTTP", "JSON", "Subprocess"]),
+        .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
+        .testTarget(
+            name: "SystemTests",
+            dependencies: ["JSON", "Subprocess", "TestSupport", .target(name: "hecate")]
+        ),
+
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),

@@ -59,6 +59,12 @@ package struct RegistryConfiguration: Sendable, Hashable {
     package var server: String
     package var username: String
     package var password: String
+
+    package init(server: String, username: String, password: String) {
+        self.server = server
+        self.username = username
+        self.password = password
+    }
 }
 
 /// How a configuration reaches what lies outside its file: the environment and secrets in files.

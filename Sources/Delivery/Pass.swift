@@ -73,9 +73,36 @@ struct Pass {
         if let quarantine = track.record.quarantine, quarantine.fingerprint != desired.fingerprint {
             track.record.quarantine = nil
         }
-        let isRejected = track.record.quarantine != nil
-        let deployment = isRejected ? try await lastGood(platform) : desired
-        return try await converge(track, app, deployment, platform)
+        if track.record.quarantine != nil {
+            return try await converge(track, app, try await lastGood(platform), platform)
+        }
+        if let waitsFor = await unmetDependency(track, app, desired) {
+            track.waitsFor = waitsFor
+            guard track.record.deployed != nil else { return try await wait(track, waitsFor) }
+            // Meanwhile what is deployed is kept as it should be.
+            return try await converge(track, app, try await lastGood(platform), platform)
+        }
+        return try await converge(track, app, desired, platform)
+    }
+
+    /// What a new state has to wait for before it is begun, in words; nil when nothing.
+    private func unmetDependency(_ track: Track, _ app: App, _ desired: any Deployment) async -> String? {
+        let record = track.record
+        guard record.deployed != desired.fingerprint, record.attempt?.fingerprint != desired.fingerprint else { return nil }
+        for dependency in app.dependsOn {
+            let other = await reconciler.tracks[dependency]
+            if other?.isCurrent == true { continue }
+            let why = other?.record.ready.map { " (\($0.message))" } ?? ""
+            return "waiting for \(dependency.name)\(why)"
+        }
+        return nil
+    }
+
+    private func wait(_ start: Track, _ waitsFor: String) async throws -> Outcome {
+        var track = start
+        set(&track.record, .ready, false, .dependencyNotReady, waitsFor)
+        set(&track.record, .reconciling, true, .dependencyNotReady, waitsFor)
+        return try await rest(track, isCurrent: false)
     }
 
     /// Whether neither the app's files nor its objects changed since it was last found right.
@@ -95,9 +122,9 @@ struct Pass {
         return try await platform.isUntouched(id, fingerprint: fingerprint, observedSince: asked)
     }
 
-    private func rest(_ track: Track) async throws -> Outcome {
+    private func rest(_ track: Track, isCurrent: Bool = true) async throws -> Outcome {
         if track.record != (await reconciler.tracks[id])?.record { try await save(track.record, event: nil) }
-        await reconciler.becameReady(id)
+        if isCurrent { await reconciler.becameReady(id) }
         return .rest
     }
 
@@ -155,7 +182,6 @@ struct Pass {
                 let isFight = await noteDrift(&track, planned.plan)
                 if isFight { return .retry }
             } else if !isRejected {
-                if let waiting = try await waitForDependencies(track, app) { return waiting }
                 try await keepBaseline(track, platform)
             }
             track.record.attempt = Attempt(
@@ -191,20 +217,6 @@ struct Pass {
     private func isOverdue(_ track: Track, _ app: App) -> Bool {
         guard let attempt = track.record.attempt else { return false }
         return surroundings.now() - attempt.started > app.timeout.inSeconds
-    }
-
-    private func waitForDependencies(_ track: Track, _ app: App) async throws -> Outcome? {
-        for dependency in app.dependsOn {
-            let other = await reconciler.tracks[dependency]
-            if other?.isCurrent == true { continue }
-            var record = track.record
-            let why = other?.record.ready.map { ": \($0.message)" } ?? ""
-            set(&record, .ready, record.isReady, .dependencyNotReady, "waiting for \(dependency.name)\(why)")
-            set(&record, .reconciling, true, .dependencyNotReady, "waiting for \(dependency.name)")
-            try await save(record, event: nil)
-            return .rest
-        }
-        return nil
     }
 
     /// Keeps what runs before the first change by this controller, so that there is something to turn back to.
@@ -278,6 +290,13 @@ struct Pass {
                 try await save(track.record, event: nil)
             }
             return .again(pollDelay(elapsed))
+        case .settling(let what):
+            let since = await reconciler.tracks[id]?.healthySince ?? .now
+            await reconciler.update(id) { $0.healthySince = since }
+            if surroundings.now() - attempt.started > app.timeout.inSeconds {
+                return try await giveUp(track, Failure(.timedOut, "not settled after \(app.timeout.readable): \(what)", next: .needsChange), isRestoring: attempt.isRestoring)
+            }
+            return .again(.milliseconds(500))
         case .healthy(let runsNothing):
             let now = ContinuousClock.now
             let since = await reconciler.tracks[id]?.healthySince ?? now
@@ -409,7 +428,13 @@ struct Pass {
             return .rest
         }
         switch try await deployment.health(since: nil) {
-        case .healthy:
+        case .healthy, .settling:
+            if let waitsFor = track.waitsFor {
+                set(&track.record, .ready, true, .dependencyNotReady, "running \(short(track.record.deployedCommit ?? "")); \(waitsFor)")
+                set(&track.record, .reconciling, true, .dependencyNotReady, waitsFor)
+                clear(&track.record, .drifted)
+                return try await rest(track, isCurrent: false)
+            }
             if !track.record.isReady || track.record.conditions.count > 1 {
                 set(&track.record, .ready, true, .unchanged, "running \(short(track.record.commit))")
                 clear(&track.record, .reconciling, .stalled, .drifted, .suspended)
@@ -443,7 +468,7 @@ struct Pass {
     ) async throws -> Outcome {
         var track = start
         switch try await deployment.health(since: nil) {
-        case .healthy:
+        case .healthy, .settling:
             try await platform.claim(id, for: track.record.source)
             let isPruned = try await planned.prune()
             track.record.deployed = deployment.fingerprint
@@ -501,11 +526,13 @@ struct Pass {
         var track = start
         if let fresh = await reconciler.tracks[id] { track.record = fresh.record }
         let waits = failure.next == .needsChange
+        let isKnown = track.record.ready.map { $0.reason == failure.reason && $0.message == failure.message } ?? false
         set(&track.record, .ready, false, failure.reason, failure.message)
         if waits { set(&track.record, .stalled, true, failure.reason, "waits for a change") }
         track.record.details = failure.details
         let event = event(.error, failure.reason, track.record, failure.message, details: failure.details)
-        try? await save(track.record, event: event)
+        // The same failure again is the same fact; it was told.
+        if !isKnown { try? await save(track.record, event: event) }
         return waits ? .rest : .retry
     }
 

@@ -66,6 +66,8 @@ package protocol Planned: Sendable {
 package enum Health: Sendable, Hashable {
     /// As it should be. `runsNothing` when there is nothing that could still fail: no tasks are wanted.
     case healthy(runsNothing: Bool)
+    /// As it should be, while the target itself has not finished watching; counts as healthy time, not as done.
+    case settling(String)
     /// On its way, with what it waits for.
     case progressing(String)
     /// It will not get there.

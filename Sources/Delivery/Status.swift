@@ -112,6 +112,8 @@ package struct AppRecord: Sendable, Hashable {
 
     package var ready: Condition? { conditions.first { $0.kind == .ready } }
     package var isReady: Bool { ready?.isTrue ?? false }
+    /// Ready, and nothing newer waits or is under way.
+    package var isSettled: Bool { isReady && !conditions.contains { $0.kind == .reconciling } }
 }
 
 /// A revision as it was deployed and verified.

@@ -26,6 +26,8 @@ struct Track {
     /// A person asked for it: a quarantined revision is tried once more.
     var isForced = false
     var warnings: [String] = []
+    /// What the new state waits for while the deployed one is kept, in words.
+    var waitsFor: String?
 
     init(record: AppRecord) { self.record = record }
 
@@ -33,6 +35,7 @@ struct Track {
     var isCurrent: Bool {
         guard let revision else { return record.isReady }
         return record.isReady && evaluatedCommit == revision.commit && record.quarantine == nil
+            && record.deployed == fingerprint && record.attempt == nil
     }
 }
 

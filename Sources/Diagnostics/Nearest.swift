@@ -8,7 +8,7 @@ package func nearest(to word: String, among candidates: some Sequence<String>) -
     return
         candidates
         .map { (name: $0, distance: editDistance(lowered, Array($0.lowercased()))) }
-        .filter { $0.distance <= limit }
+        .filter { $0.distance <= limit && $0.distance < lowered.count }
         .min { ($0.distance, $0.name) < ($1.distance, $1.name) }?
         .name
 }

@@ -21,7 +21,8 @@ extension EngineClient {
     /// An object by its kind and name; nil when there is none.
     func find(_ kind: String, _ name: String) async throws -> JSON? {
         do {
-            return try await call("GET", "/\(kind)/\(percentEncodedPath(name))")
+            let tail = kind == "images" ? "/json" : ""
+            return try await call("GET", "/\(kind)/\(percentEncodedPath(name))\(tail)")
         } catch let error as EngineError where error.isNotFound {
             return nil
         }

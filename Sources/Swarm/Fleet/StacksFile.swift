@@ -93,7 +93,7 @@ package struct StacksFile: Sendable {
                 reject(
                     stack,
                     "the stack '\(stack.name)' depends on '\(other)', which is \(isOff ? "disabled" : "not in this file")",
-                    cure: isOff ? "enable '\(other)'" : suggestion(for: other, among: names)
+                    cure: isOff ? "enable '\(other)'" : suggestion(for: other, among: names.subtracting([stack.name]))
                 )
             }
         }

@@ -49,10 +49,14 @@ struct StackHealth: Sendable {
 
     func verdict() -> Verdict {
         var waiting: String?
+        var updating: String?
         var runsNothing = true
         for service in services.sorted(by: { $0.name < $1.name }) {
             switch judge(service) {
             case .done(let runs): if runs { runsNothing = false }
+            case .updating(let what):
+                updating = updating ?? what
+                runsNothing = false
             case .waiting(let what):
                 waiting = waiting ?? what
                 runsNothing = false
@@ -60,11 +64,14 @@ struct StackHealth: Sendable {
             }
         }
         if let waiting { return Verdict(health: .progressing(waiting), culprit: nil) }
+        if let updating { return Verdict(health: .settling(updating), culprit: nil) }
         return Verdict(health: .healthy(runsNothing: runsNothing), culprit: nil)
     }
 
     private enum Judgement {
         case done(runs: Bool)
+        /// Everything runs, and Swarm still watches its own update.
+        case updating(String)
         case waiting(String)
         case failed(Failure, ObservedTask?)
     }
@@ -72,6 +79,7 @@ struct StackHealth: Sendable {
     private func judge(_ service: ObservedService) -> Judgement {
         let own = tasks.filter { $0.serviceID == service.id && isCurrent($0, service) }
         let failed = own.filter { $0.hasFailed && isRecent($0.time) }
+        var isUpdating = false
         if let update = service.updateStatus, let state = update["State"]?.string, isNews(update) {
             let message = update["Message"]?.string ?? ""
             if state == "paused" || state.hasPrefix("rollback") {
@@ -80,10 +88,7 @@ struct StackHealth: Sendable {
                 let why = culprit.map { ": " + describe($0, service) } ?? (message.isEmpty ? "" : ": \(message)")
                 return .failed(Failure(.healthCheckFailed, "service \(service.name): \(what)\(why)", next: .needsChange), culprit)
             }
-            if state == "updating" {
-                if let failure = tooMany(failed, service) { return failure }
-                return .waiting("service \(service.name) is being updated: \(progress(service, own))")
-            }
+            isUpdating = state == "updating"
         }
         if let failure = tooMany(failed, service) { return failure }
         let mode = service.spec["Mode"]
@@ -104,7 +109,7 @@ struct StackHealth: Sendable {
             $0.serviceID == service.id && !isCurrent($0, service) && $0.state == "running" && $0.desiredState == "running"
         }
         if running + completed >= wanted, !leaving {
-            if replicas == nil, wanted == 0, mark != nil, own.isEmpty { return .done(runs: false) }
+            if isUpdating { return .updating("Swarm watches the update of service \(service.name)") }
             return .done(runs: wanted > completed)
         }
         if let last = newest(failed) {

@@ -26,7 +26,8 @@ enum ListVerb {
         let now = currentTime()
         let rows = records.map { record in
             [
-                record.id.name, record.id.target, holds[record.id] != nil ? "suspended" : record.isReady ? "ready" : "not ready",
+                record.id.name, record.id.target, holds[record.id] != nil
+                    ? "suspended" : record.isSettled ? "ready" : record.isReady ? "waiting" : "not ready",
                 String((record.deployedCommit ?? "").prefix(8)), record.deployedAt?.age(at: now) ?? "-",
                 record.ready?.message ?? "",
             ]

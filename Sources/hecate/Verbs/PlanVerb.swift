@@ -60,7 +60,7 @@ enum PlanVerb {
         }
         let changes = plans.filter { !$0.1.isEmpty }
         let documents = JSON.array(plans.map { document($0.0, $0.1) })
-        Terminal.print(formatted(documents, as: invocation["format"]) ?? text(plans, palette))
+        Terminal.print(formatted(documents, as: invocation["format"]) ?? text(plans, palette, failed: failed))
         if failed { return .failure }
         return changes.isEmpty ? .success : .changes
     }
@@ -70,7 +70,7 @@ enum PlanVerb {
         for detail in failure.details where detail != failure.message { Terminal.complain("  \(detail)") }
     }
 
-    private static func text(_ plans: [(AppID, Plan)], _ palette: Palette) -> String {
+    private static func text(_ plans: [(AppID, Plan)], _ palette: Palette, failed: Bool) -> String {
         var lines: [String] = []
         for (id, plan) in plans where !plan.isEmpty {
             lines.append(palette.bold("\(id)"))
@@ -89,7 +89,8 @@ enum PlanVerb {
             }
         }
         let count = plans.count { !$0.1.isEmpty }
-        lines.append(count == 0 ? "nothing to do: \(plans.count) apps are as declared" : "\(count) of \(plans.count) apps would change")
+        if failed { lines.append("some apps cannot be planned; see above") }
+        else { lines.append(count == 0 ? "nothing to do: \(plans.count) apps are as declared" : "\(count) of \(plans.count) apps would change") }
         return lines.joined(separator: "\n")
     }
 }

@@ -66,6 +66,6 @@ enum ReconcileVerb {
                 for detail in record.details where !record.isReady { Terminal.print("  \(detail)") }
             }
         }
-        return records.allSatisfy { $0.isReady || holds[$0.id] != nil } ? .success : .failure
+        return records.allSatisfy { $0.isSettled || holds[$0.id] != nil } ? .success : .failure
     }
 }

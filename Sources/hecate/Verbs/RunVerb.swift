@@ -16,7 +16,7 @@ enum RunVerb {
         if invocation.has("once") {
             let records = try await controller.once()
             withExtendedLifetime(seat) {}
-            return records.allSatisfy { $0.isReady } ? .success : .failure
+            return records.allSatisfy { $0.isSettled } ? .success : .failure
         }
         for source in configuration.sources {
             await controller.note(.info, .started, source.name, "following \(source.name) on \(configuration.targets.map(\.name).joined(separator: ", "))")

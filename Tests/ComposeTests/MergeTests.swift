@@ -1,0 +1,67 @@
+import Compose
+import Testing
+
+@Suite struct MergeTests {
+    private func merged(_ base: String, _ override: String) async throws -> Service {
+        try await project(
+            ["compose.yml": "services: {a: {image: x, \(base)}}", "over.yml": "services: {a: {\(override)}}"],
+            main: ["compose.yml", "over.yml"]
+        ).services[0]
+    }
+
+    @Test func singleValuesAreReplacedAndMappingsMerged() async throws {
+        let service = try await merged("environment: {A: 1, B: 2}, user: one", "environment: [B=3, C=4], user: two")
+        #expect(service.environment == ["A": "1", "B": "3", "C": "4"])
+        #expect(service.user == "two")
+    }
+
+    @Test func commandsAreReplaced() async throws {
+        let service = try await merged("command: [a, b], entrypoint: [e]", "command: [c]")
+        #expect(service.command == ["c"])
+        #expect(service.entrypoint == ["e"])
+    }
+
+    @Test func mountsOfOneTargetReplaceEachOther() async throws {
+        let service = try await merged("volumes: ['/a:/x', '/b:/y']", "volumes: ['/c:/x']")
+        #expect(service.mounts.map(\.source) == ["/c", "/b"])
+    }
+
+    @Test func portsAddUpAndDoNotRepeat() async throws {
+        let service = try await merged("ports: ['80:80', '81:81']", "ports: ['81:81', '82:82']")
+        #expect(service.ports.map(\.published) == [80, 81, 82])
+    }
+
+    @Test func resetTakesAwayAndOverrideReplaces() async throws {
+        let reset = try await merged("ports: ['80:80'], environment: {A: 1, B: 2}", "ports: !reset [], environment: {A: !reset null}")
+        #expect(reset.ports.isEmpty)
+        #expect(reset.environment == ["B": "2"])
+        let replaced = try await merged("ports: ['80:80', '81:81']", "ports: !override ['82:82']")
+        #expect(replaced.ports.map(\.published) == [82])
+    }
+
+    @Test func loggingOfAnotherDriverTakesNoOptionsAlong() async throws {
+        let service = try await merged("logging: {driver: syslog, options: {a: b}}", "logging: {driver: json-file, options: {c: d}}")
+        #expect(service.logging?.options == ["c": "d"])
+    }
+
+    @Test func extendsTakesFromAnotherFileWithItsOwnPaths() async throws {
+        let files = [
+            "app/compose.yml": "services: {a: {extends: {file: ../base/base.yml, service: b}, environment: {B: 2}}}",
+            "base/base.yml": "services: {b: {image: x, env_file: one.env, environment: {A: 1, B: 1}}}",
+            "base/one.env": "C=3\n",
+        ]
+        let service = try await project(files, main: ["app/compose.yml"]).services[0]
+        #expect(service.environment == ["A": "1", "B": "2", "C": "3"])
+    }
+
+    @Test func includeBringsOtherFilesIn() async throws {
+        let files = [
+            "compose.yml": "include: [sub/more.yml]\nservices: {a: {image: x, depends_on: [b]}}",
+            "sub/more.yml": "services: {b: {image: y, configs: [c]}}\nconfigs: {c: {file: c.txt}}",
+            "sub/c.txt": "content",
+        ]
+        let project = try await project(files)
+        #expect(Set(project.services.map(\.name)) == ["a", "b"])
+        #expect(project.configs["c"]?.content == Array("content".utf8))
+    }
+}

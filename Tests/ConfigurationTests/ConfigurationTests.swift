@@ -1,0 +1,112 @@
+import Configuration
+import Diagnostics
+import Testing
+
+@Suite struct ConfigurationTests {
+    private func read(_ text: String, _ variables: [String: String] = [:], files: [String: String] = [:]) throws -> Configuration {
+        try Configuration(Array(text.utf8), file: "config.yml", environment: environment(variables, files))
+    }
+
+    private func environment(_ variables: [String: String], _ files: [String: String] = [:]) -> ConfigurationEnvironment {
+        ConfigurationEnvironment(variables: variables, read: { path in files[path].map { Array($0.utf8) } })
+    }
+
+    private func complaints(_ text: String, _ variables: [String: String] = [:]) -> [String] {
+        do {
+            return try read(text, variables).warnings.map(\.description)
+        } catch let invalid as Invalid {
+            return invalid.diagnostics.map(\.description)
+        } catch {
+            return ["\(error)"]
+        }
+    }
+
+    @Test func hiveMindsFileWorksAsItStands() throws {
+        let configuration = try read(
+            """
+            git:
+              url: https://git.example.org/fleet.git
+              branch: main
+              path: .
+              username: bot
+              password: secret
+              ssh_key: /key
+              poll_interval: 30
+            """,
+            files: ["/key": "x"]
+        )
+        let source = configuration.sources[0]
+        #expect(source.url == "https://git.example.org/fleet.git")
+        #expect(source.reference == .branch("main"))
+        #expect(source.path.isEmpty)
+        #expect(source.password == "secret")
+        #expect(source.pollInterval == .seconds(30))
+        #expect(configuration.targets.map(\.endpoint) == ["unix:///var/run/docker.sock"])
+    }
+
+    @Test func theEnvironmentAloneIsEnough() throws {
+        let variables = ["HIVEMIND_GIT_URL": "git@host:fleet.git", "HIVEMIND_GIT_BRANCH": "prod", "HIVEMIND_GIT_POLL_INTERVAL": "5", "HECATE_STORE": "/s"]
+        let configuration = try Configuration(environment: environment(variables))
+        #expect(configuration.sources[0].reference == .branch("prod"))
+        #expect(configuration.sources[0].pollInterval == .seconds(5))
+        #expect(configuration.store == "/s")
+        #expect(throws: Invalid.self) { try Configuration(environment: environment([:])) }
+    }
+
+    @Test func hecatesOwnForm() throws {
+        let configuration = try read(
+            """
+            sources:
+              - {name: prod, url: 'ssh://git@host/fleet', semver: '>=1.0 <2', stacks_file: prod.yml, username: a, password_file: /p}
+              - {name: lab, url: 'file:///lab', tag: v1, poll_interval: 5m}
+            targets:
+              - {name: east, endpoint: 'tcp://east:2376', tls: {ca: /ca, cert: /cert, key: /key}}
+            registries: [{server: ghcr.io, username: bot, password_env: TOKEN}]
+            limits: {parallelism: 4, timeout: 2m, verify_window: 20s}
+            variables: {DOMAIN: example.org}
+            store: /store
+            """,
+            ["TOKEN": "t"],
+            files: ["/p": "pass\n", "/ca": "", "/cert": "", "/key": ""]
+        )
+        #expect(configuration.sources.map(\.name) == ["prod", "lab"])
+        #expect(configuration.sources[0].reference == .semver(">=1.0 <2"))
+        #expect(configuration.sources[0].password == "pass")
+        #expect(configuration.registries == [RegistryConfiguration(server: "ghcr.io", username: "bot", password: "t")])
+        #expect(configuration.parallelism == 4 && configuration.timeout == .seconds(120))
+        #expect(configuration.variables == ["DOMAIN": "example.org"])
+        #expect(configuration.warnings.isEmpty)
+    }
+
+    @Test func aDockerClientsFileGivesCredentials() throws {
+        let configuration = try read(
+            "git: {url: /fleet}\ndocker_config: /d.json",
+            files: ["/d.json": #"{"auths": {"ghcr.io": {"auth": "Ym90OnNlY3JldA=="}, "https://index.docker.io/v1/": {"auth": "YTpi"}}}"#]
+        )
+        #expect(configuration.registries.map(\.server) == ["ghcr.io", "docker.io"])
+        #expect(configuration.registries.first?.password == "secret")
+    }
+
+    @Test(arguments: [
+        ("git: {url: x, brnch: y}", "config.yml:1:15: unknown key 'brnch' in 'git'; did you mean 'branch'?"),
+        ("git: {branch: main}", "config.yml:1:6: 'git' needs 'url'"),
+        ("git: {url: 'ext::sh -c x'}", "config.yml:1:12: 'ext::sh -c x' is no address of a repository; use https://, ssh://, git@host:path, git:// or file://"),
+        ("git: {url: 'http://h/f'}", "config.yml:1:12: 'http://' sends everything in the open; use https:// or ssh://"),
+        ("git: {url: 'https://a:b@h/f'}", "config.yml:1:12: the address holds a password; write 'username' and 'password_file' instead"),
+        ("git: {url: /f, poll_interval: often}", "config.yml:1:31: 'poll_interval' in 'git' must be a duration such as '30s' or '5m', found 'often'"),
+        ("git: {url: /f, ssh_key: /none}", "config.yml:1:25: the SSH key '/none' cannot be read"),
+        ("git: {url: /f, branch: a, tag: b}", "config.yml:1:27: 'git' follows both 'branch' and 'tag'; keep one of them"),
+        ("gti: {url: /f}", "config.yml:1:1: unknown key 'gti'; did you mean 'git'?"),
+        ("git: {url: /f}\ntargets: [{name: a, endpoint: 'unix:/x'}]", "config.yml:2:31: 'unix:/x' is no address of an Engine; use unix:///path or tcp://host:port"),
+        ("git: {url: /f}\nclusters: [{name: a, endpoint: 'tcp://h:2377'}]", "config.yml:2:32: warning: port 2377 is where Swarm's managers talk to each other, not the Engine's API; the API with TLS is usually on 2376"),
+        ("git: {url: /f, password: x}", "config.yml:1:16: warning: 'password' stands in plain text; use 'password_file' or 'password_env'"),
+        ("git: {url: /f, password_file: /none}", "config.yml:1:31: the file '/none' cannot be read"),
+        ("git: {url: /f}\nlimits: {parallelism: 0}", "config.yml:2:23: 'parallelism' in 'limits' must be 1 to 256, found 0"),
+        ("git: [a", "config.yml:2:1: not valid YAML: did not find expected ',' or ']' while parsing a flow sequence"),
+        ("store: 1", "config.yml:1:1: no source is configured; add 'git:' with 'url:', or 'sources:'"),
+    ])
+    func whatIsWrongNamesPlaceAndCure(sample: (text: String, message: String)) {
+        let found = complaints(sample.text)
+        #expect(found.contains(sample.message), "\(found)")
+    }
+}

@@ -1,0 +1,71 @@
+import Delivery
+import Journal
+import TestSupport
+import Testing
+
+@Suite struct StoreTests {
+    private let scratch: Scratch
+    private let store: Store
+    private let id = AppID(target: "t", name: "web")
+
+    init() throws {
+        scratch = try Scratch()
+        store = try Store(path: "\(scratch.path)/hecate.db")
+    }
+
+    private func event(_ message: String) -> Event {
+        Event(time: Timestamp(1), severity: .info, reason: .deployed, subject: "t/web", commit: "c", message: message)
+    }
+
+    @Test func recordsReadBackAsTheyWere() async throws {
+        var record = AppRecord(id: id, source: "fleet")
+        record.commit = "abc"
+        record.deployed = "f"
+        record.deployedAt = Timestamp(12.5)
+        record.attempt = Attempt(fingerprint: "g", commit: "abc", started: Timestamp(3), mark: "m", isRestoring: true)
+        record.quarantine = Quarantine(fingerprint: "q", commit: "x", since: Timestamp(4), failure: "why", details: ["log"])
+        record.conditions = [Condition(.ready, false, .timedOut, "late", since: Timestamp(5))]
+        record.details = ["a", "b"]
+        try await store.save(record, event: event("one"))
+        #expect(try await store.records() == [record])
+        let reopened = try Store(path: "\(scratch.path)/hecate.db")
+        #expect(try await reopened.record(of: id) == record)
+    }
+
+    @Test func fiveRevisionsAreKeptNewestFirst() async throws {
+        let record = AppRecord(id: id, source: "fleet")
+        for number in 1...7 {
+            let revision = DeployedRevision(app: id, fingerprint: "f\(number)", commit: "c\(number)", deployedAt: Timestamp(0), payload: [UInt8(number)])
+            try await store.commit(revision, record: record, event: event("\(number)"))
+        }
+        #expect(try await store.revisions(of: id).map(\.fingerprint) == ["f7", "f6", "f5", "f4", "f3"])
+        let again = DeployedRevision(app: id, fingerprint: "f4", commit: "c8", deployedAt: Timestamp(0), payload: [8])
+        try await store.commit(again, record: record, event: event("8"))
+        #expect(try await store.revisions(of: id).map(\.fingerprint) == ["f4", "f7", "f6", "f5", "f3"])
+    }
+
+    @Test func aFactIsRecordedOnce() async throws {
+        for _ in 0..<3 { try await store.record(event("same")) }
+        try await store.record(event("other"))
+        try await store.record(event("same"))
+        #expect(try await store.events(after: 0, subject: nil, limit: 10).map(\.message) == ["same", "other", "same"])
+        #expect(try await store.events(after: 1, subject: "t/web", limit: 1).map(\.message) == ["same"])
+    }
+
+    @Test func holdsAndRequests() async throws {
+        let hold = Hold(app: id, author: "anna", reason: "migration", since: Timestamp(9))
+        try await store.hold(hold, event: event("held"))
+        #expect(try await store.holds() == [hold])
+        #expect(try await store.release(id, event: event("released")))
+        #expect(try await !store.release(id, event: event("again")))
+        let number = try await store.ask("reconcile", subject: "web", author: "anna", at: Timestamp(1))
+        #expect(try await store.openRequests().map(\.number) == [number])
+        try await store.answer(number, at: Timestamp(2))
+        #expect(try await store.isAnswered(number))
+    }
+
+    @Test func aFileThatIsNoStoreIsRefusedByName() throws {
+        try scratch.write("this is not a database, and long enough to be looked at as one", to: "bad.db")
+        #expect(throws: Failure.self) { try Store(path: "\(scratch.path)/bad.db") }
+    }
+}

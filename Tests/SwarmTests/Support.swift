@@ -1,0 +1,54 @@
+import Compose
+import Diagnostics
+import JSON
+
+@testable import Swarm
+
+/// The stack that a Compose file describes.
+func stack(_ text: String, name: String = "s", files: [String: String] = [:]) async throws -> DesiredStack {
+    let project = try await loadProject(files: ["compose.yml"], options: LoadOptions(variables: [:])) { path in
+        guard let content = path == "compose.yml" ? text : files[path] else {
+            throw Invalid(at: nil, "there is no file '\(path)'")
+        }
+        return Array(content.utf8)
+    }
+    return StackRenderer(stack: name, project: project).render()
+}
+
+/// A cluster that holds what a plan would have made, as the Engine would report it.
+func observation(of desired: DesiredStack, _ plan: StackPlan) -> ObservedStack {
+    var observed = ObservedStack()
+    var number = 0
+    func id() -> String {
+        number += 1
+        return "id\(number)"
+    }
+    for step in plan.forward {
+        switch step {
+        case .createNetwork(let name, let body):
+            var json = body
+            json["Name"] = .string(name)
+            json["Id"] = .string(id())
+            if let network = ObservedObject(json) {
+                observed.networks.append(network)
+                observed.networkNames[network.id] = name
+            }
+        case .createFile(let file, let name):
+            var spec: JSON = ["Name": .string(name), "Labels": JSON(file.labels)]
+            if file.kind == .config { spec["Data"] = .string(base64Text(file.content ?? [])) }
+            let json: JSON = ["ID": .string(id()), "Version": ["Index": 1], "Spec": spec]
+            guard let object = ObservedObject(json) else { continue }
+            if file.kind == .config { observed.configs.append(object) } else { observed.secrets.append(object) }
+        case .createService(_, let spec):
+            let json: JSON = ["ID": .string(id()), "Version": ["Index": 1], "UpdatedAt": "2026-01-01T00:00:00Z", "Spec": spec]
+            if let service = ObservedService(json) { observed.services.append(service) }
+        default: break
+        }
+    }
+    return observed
+}
+
+func planned(_ desired: DesiredStack, _ observed: ObservedStack = ObservedStack(), hashes: [String: String] = [:]) -> StackPlan {
+    let context = PlanContext(apiVersion: APIVersion(1, 41), secretHashes: hashes)
+    return StackPlanner(desired: desired, observed: observed, context: context).plan()
+}

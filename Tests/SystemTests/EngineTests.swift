@@ -1,0 +1,68 @@
+import Subprocess
+import TestSupport
+import Testing
+
+/// Engines that come and go, and Engines that cannot be worked with. Each has one of its own.
+@Suite struct EngineTests {
+    private func rig(_ verb: String, _ folder: String) async throws -> String {
+        trimmedLine(try await shell(["\(checkout)/Rigs/swarm.sh", verb, folder], environment: ["RIG_LIFETIME": "600"]))
+    }
+
+    private func withRig(_ verb: String, _ body: (String, String) async throws -> Void) async throws {
+        let scratch = try Scratch()
+        let folder = "\(scratch.path)/rig"
+        let engine = try await rig(verb, folder)
+        do {
+            try await body(folder, engine)
+        } catch {
+            _ = try? await rig("stop", folder)
+            throw error
+        }
+        _ = try await rig("stop", folder)
+    }
+
+    @Test(.timeLimit(.minutes(4))) func theEngineIsStoppedAndStartedAgain() async throws {
+        try await withRig("start") { folder, engine in
+            let fleet = try await Fleet(engine: engine)
+            try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+            try await fleet.running {
+                try await fleet.settled("a")
+                _ = try await rig("kill", folder)
+                try await fleet.commit(["a.yml": sleeper("A: 2")])
+                try await fleet.eventually("its absence is told") { fleet.log.contains("cannot be reached") }
+                _ = try await rig("restart", folder)
+                try await fleet.settled("a", within: .seconds(90))
+                #expect(try await fleet.environment("a") == ["one": "A=2"])
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2))) func anEngineThatIsInNoSwarmSaysWhatToDo() async throws {
+        try await withRig("engine") { _, engine in
+            let fleet = try await Fleet(engine: engine)
+            try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+            let result = try await fleet.hecate("plan")
+            #expect(result.code == 1)
+            #expect(result.errorText.contains("is not a Swarm manager: run 'docker swarm init' there"), "\(result.errorText)")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(3))) func aWorkersEngineSaysThatAManagerIsNeeded() async throws {
+        let engine = try sharedEngine()
+        guard let worker = variable("HECATE_TEST_WORKER") else { throw Unmet("script/test starts a worker") }
+        #expect(engine != worker)
+        let fleet = try await Fleet(engine: worker)
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+        let result = try await fleet.hecate("plan")
+        #expect(result.code == 1)
+        #expect(result.errorText.contains("it is a worker node; name a manager's Engine in 'targets'"), "\(result.errorText)")
+    }
+
+    @Test func anEngineThatIsNotThereIsNamed() async throws {
+        let fleet = try await Fleet(engine: "unix:///nonexistent/docker.sock")
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+        let result = try await fleet.hecate("plan")
+        #expect(result.code == 1)
+        #expect(result.errorText.contains("the Docker Engine at unix:///nonexistent/docker.sock cannot be reached"), "\(result.errorText)")
+    }
+}

@@ -1,0 +1,167 @@
+import JSON
+import Subprocess
+import TestSupport
+import Testing
+
+/// What happens when something does not work.
+@Suite struct FailureTests {
+    @Test(.timeLimit(.minutes(3))) func oneFailingServiceOfFourTurnsAllFourBack() async throws {
+        let fleet = try await Fleet()
+        let names = ["one", "two", "three", "four"]
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper(services: names)])
+        try await fleet.running {
+            try await fleet.settled("a")
+            let broken = sleeper("A: 2", services: names).replacing("four:\n    image: web:1.0.0\n    command: sh -c 'trap", with: "four:\n    image: web:1.0.0\n    command: sh -c 'echo no database; exit 3; trap")
+            #expect(broken.contains("exit 3"))
+            try await fleet.commit(["a.yml": broken], "Break four")
+            try await fleet.eventually("all four are back") {
+                let rejected = try await fleet.app("a")["rejected"] != nil
+                let variables = try await fleet.environment("a")
+                return rejected && variables == ["one": "A=1", "two": "A=1", "three": "A=1", "four": "A=1"]
+            }
+            let app = try await fleet.app("a")
+            let failure = app["rejected"]?["failure"]?.string ?? ""
+            #expect(failure.contains("\(fleet.name("a"))_four") && failure.contains("non-zero exit (3)") && failure.contains("on node"))
+            #expect(app["rejected"]?["details"]?.array?.contains("log: no database") == true, "\(app)")
+            try await fleet.eventually("it says so") { try await fleet.hecate("status").code == 1 }
+            // Rejected until it changes: the same revision is not tried again, another is.
+            try await fleet.commit(["a.yml": sleeper("A: 3", services: names)], "Fix")
+            try await fleet.settled("a")
+        }
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(3))) func aFixTakesOverWhileTheFaultIsStillWaitedFor() async throws {
+        let fleet = try await Fleet(timeout: "300s")
+        let never = "    healthcheck: {test: 'false', interval: 60s, start_period: 300s}"
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+        try await fleet.running {
+            try await fleet.settled("a")
+            try await fleet.commit(["a.yml": sleeper("A: 2", more: never)], "Never healthy")
+            try await fleet.eventually("it is waited for") { try await fleet.environment("a")["one"] == "A=2" }
+            try await fleet.commit(["a.yml": sleeper("A: 3")], "Fix")
+            try await fleet.settled("a", within: .seconds(40))
+            #expect(try await fleet.environment("a") == ["one": "A=3"])
+            #expect(fleet.log.contains("gives way to a newer one"))
+        }
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(4))) func eachFaultStaysWithItsStack() async throws {
+        let fleet = try await Fleet(timeout: "12s")
+        let unhealthy = "    healthcheck: {test: 'false', interval: 1s, retries: 60}"
+        try await fleet.commit(
+            stacks: [
+                "{name: PREFIXgood, compose_file: good.yml}", "{name: PREFIXbroken, compose_file: broken.yml}",
+                "{name: PREFIXmissing, compose_file: missing.yml}", "{name: PREFIXsick, compose_file: sick.yml}",
+                "{name: PREFIXnofile, compose_file: nofile.yml}", "{name: PREFIXwrong, compose_fil: x.yml}",
+                "{name: PREFIXlost, compose_file: lost.yml}",
+            ],
+            [
+                "good.yml": sleeper(), "broken.yml": "services: {a: {image: x, prots: [80]}}", "missing.yml": sleeper(image: "nowhere:1"),
+                "sick.yml": sleeper(more: unhealthy), "lost.yml": "services: {a: {image: 'web:1.0.0', networks: [n]}}\nnetworks: {n: {external: true, name: no-such-network}}",
+            ]
+        )
+        try await fleet.running {
+            try await fleet.settled("good")
+            @Sendable func message(_ stack: String) async throws -> String {
+                let conditions = try await fleet.app(stack)["conditions"]?.array ?? []
+                return conditions.first { $0["type"]?.string == "Ready" }?["message"]?.string ?? ""
+            }
+            try await fleet.eventually("each says its own") {
+                let messages = [
+                    try await message("broken").contains("broken.yml:1:26: unknown key 'prots' in service 'a'; did you mean 'ports'?"),
+                    try await message("missing").contains("the image 'nowhere:1' cannot be resolved"),
+                    try await message("nofile").contains("there is no file 'nofile.yml'"),
+                    try await message("wrong").contains("unknown key 'compose_fil'"),
+                    try await message("lost").contains("the external network 'no-such-network' does not exist"),
+                    try await message("sick").contains("was turned back: not healthy after 12s"),
+                ]
+                return messages.allSatisfy { $0 }
+            }
+            #expect(try await fleet.services("sick").isEmpty)
+            #expect(try await fleet.services("good").count == 1)
+            let plan = try await fleet.hecate("plan")
+            #expect(plan.code == 1 && plan.errorText.contains("did you mean 'ports'?"))
+        }
+        try await fleet.clean("good", "sick", "missing", "broken", "lost")
+    }
+
+    @Test(.timeLimit(.minutes(5))) func theControllerDiesAtTwentyRandomMoments() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let names = ["one", "two", "three"]
+        func files(_ number: Int) -> [String: String] {
+            ["a.yml": sleeper("A: \(number)", services: names, more: "    configs: [page]", tail: "configs: {page: {file: page.txt}}\n"), "page.txt": "page \(number)"]
+        }
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], files(0))
+        for number in 1...20 {
+            try await fleet.commit(files(number), "Change \(number)")
+            let life = Double.random(in: 0.02...2.5)
+            let script = "\(fleet.binary) run \(fleet.config) --log text 2>>\(fleet.scratch.path)/log & sleep \(life); kill -9 $!"
+            _ = try await execute(["sh", "-c", script])
+        }
+        try await fleet.running { try await fleet.settled("a", within: .seconds(90)) }
+        #expect(try await fleet.environment("a") == ["one": "A=20", "two": "A=20", "three": "A=20"])
+        // Starting once more restarts nothing.
+        let before = try await fleet.tasks("a")
+        let plan = try await fleet.hecate("plan")
+        #expect(plan.code == 0, "\(plan.outputText)\(plan.errorText)")
+        try await fleet.running { try await fleet.settled("a") }
+        #expect(try await fleet.tasks("a") == before)
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(3))) func theLostStoreIsNoLoss() async throws {
+        let fleet = try await Fleet()
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}", "{name: PREFIXb, compose_file: a.yml}"],
+            ["a.yml": sleeper(more: "    secrets: [t]", tail: "secrets: {t: {file: t.txt}}\n"), "t.txt": "secret"]
+        )
+        try await fleet.running { try await fleet.settled("a", "b") }
+        let before = try await fleet.tasks("a")
+        try await shell(["rm", "-rf", fleet.store])
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"])
+        try await fleet.running {
+            try await fleet.settled("a")
+            #expect(try await fleet.tasks("a") == before)
+            // Ownership stands on the cluster: b is known to be this source's, and goes.
+            try await fleet.eventually("b is removed") { try await fleet.services("b").isEmpty }
+        }
+        try await fleet.clean("a", "b")
+    }
+
+    @Test(.timeLimit(.minutes(3))) func theGitServerIsGoneForAWhile() async throws {
+        let port = Int.random(in: 20_000...30_000)
+        let fleet = try await Fleet(url: "git://127.0.0.1:\(port)/fleet")
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+        @Sendable func serve() async throws -> String {
+            let daemon = "git daemon --reuseaddr --listen=127.0.0.1 --port=\(port) --base-path=\(fleet.scratch.path) --export-all"
+            return try await shell(["sh", "-c", "timeout 120 \(daemon) >/dev/null 2>&1 & echo $!"])
+        }
+        var daemon = try await serve()
+        let first = daemon
+        try await fleet.eventually("git serves") {
+            try await execute(["git", "ls-remote", "git://127.0.0.1:\(port)/fleet"]).code == 0
+        }
+        daemon = try await fleet.running {
+            try await fleet.settled("a")
+            try await shell(["sh", "-c", "pkill -P \(trimmedLine(first)); kill \(trimmedLine(first)) || true"])
+            try await fleet.commit(["a.yml": sleeper("A: 2")])
+            try await fleet.eventually("its absence is told") { fleet.log.contains("fleet Unavailable") }
+            let second = try await serve()
+            try await fleet.settled("a")
+            #expect(try await fleet.environment("a") == ["one": "A=2"])
+            #expect(fleet.log.contains("answers again"))
+            return second
+        }
+        _ = try? await shell(["sh", "-c", "pkill -P \(trimmedLine(daemon)); kill \(trimmedLine(daemon)) || true"])
+        try await fleet.clean("a")
+    }
+
+    @Test func aMissingRepositoryEndsTheControllerAtOnce() async throws {
+        let fleet = try await Fleet(url: "/nonexistent/fleet")
+        let result = try await execute([fleet.binary, "run", fleet.config, "--log", "text"], timeout: .seconds(20))
+        #expect(result.code == 1)
+        #expect(result.errorText.contains("there is no such repository"))
+    }
+}
