@@ -10,7 +10,7 @@ let package = Package(
         .executableTarget(
             name: "hecate",
             dependencies: [
-                "Arguments", "Configuration", "CSpawn", "Delivery", "Diagnostics", "Journal", "JSON", "Repository", "Swarm",
+                "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Journal", "JSON", "Repository", "Swarm",
                 "Threads",
             ]
         ),

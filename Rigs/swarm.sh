@@ -90,7 +90,10 @@ engine)
     launch
     echo "unix://$folder/docker.sock"
     ;;
-restart) launch ;;
+restart)
+    rm -f "$folder/engine.pid"
+    launch
+    ;;
 halt) halt TERM ;;
 kill) halt KILL ;;
 worker)

@@ -82,6 +82,8 @@ package struct App: Sendable {
 /// Everything one source declares at one revision.
 package struct Fleet: Sendable {
     package var revision: Revision
+    /// What marks the source's apps on their targets: its name and what tells it from others of that name.
+    package var owner: String
     package var snapshot: any Snapshot
     package var apps: [App]
     /// Apps whose removal the source asks for by name: disabled and retired ones.
@@ -92,6 +94,7 @@ package struct Fleet: Sendable {
 
     package init(
         revision: Revision,
+        owner: String,
         snapshot: any Snapshot,
         apps: [App],
         retired: [AppID] = [],
@@ -99,6 +102,7 @@ package struct Fleet: Sendable {
         warnings: [Diagnostic] = []
     ) {
         self.revision = revision
+        self.owner = owner
         self.snapshot = snapshot
         self.apps = apps
         self.retired = retired

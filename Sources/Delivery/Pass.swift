@@ -203,7 +203,7 @@ struct Pass {
             track.attemptSince = track.attemptSince ?? .now
         }
         do {
-            try await platform.claim(id, for: track.record.source)
+            try await claim(track, platform)
             try await planned.apply()
         } catch let failure as Failure where failure.reason == .conflict && !isOverdue(track, app) {
             // Something moved between looking and acting: look again.
@@ -212,6 +212,11 @@ struct Pass {
             return try await reject(track, failure)
         }
         return .again(.milliseconds(100))
+    }
+
+    private func claim(_ track: Track, _ platform: any Platform) async throws {
+        guard let owner = await reconciler.fleets[track.record.source]?.owner else { return }
+        try await platform.claim(id, for: owner, isOurs: track.record.deployed != nil)
     }
 
     private func isOverdue(_ track: Track, _ app: App) -> Bool {
@@ -469,7 +474,7 @@ struct Pass {
         var track = start
         switch try await deployment.health(since: nil) {
         case .healthy, .settling:
-            try await platform.claim(id, for: track.record.source)
+            try await claim(track, platform)
             let isPruned = try await planned.prune()
             track.record.deployed = deployment.fingerprint
             track.record.deployedCommit = track.record.commit
@@ -496,10 +501,12 @@ struct Pass {
         let deployment = try await platform.removal(of: id)
         let planned = try await deployment.plan(observedSince: asked)
         guard planned.plan.isEmpty else {
-            set(&track.record, .ready, false, .removed, "being removed: \(why)")
-            set(&track.record, .reconciling, true, .removed, "being removed: \(why)")
-            let details = describe(planned.plan.removals)
-            try await save(track.record, event: event(.info, .pruned, track.record, "removing: \(why)", details: details))
+            if track.record.ready?.reason != .removed {
+                set(&track.record, .ready, false, .removed, "being removed: \(why)")
+                set(&track.record, .reconciling, true, .removed, "being removed: \(why)")
+                let details = describe(planned.plan.removals)
+                try await save(track.record, event: event(.info, .pruned, track.record, "removing: \(why)", details: details))
+            }
             _ = try await planned.prune()
             return .again(.milliseconds(200))
         }

@@ -16,11 +16,14 @@ package protocol Platform: Sendable {
     /// still runs. The cheap question asked at every pass.
     func isUntouched(_ id: AppID, fingerprint: String, observedSince moment: ContinuousClock.Instant) async throws -> Bool
 
-    /// The apps that the target itself says belong to this controller, with their sources.
+    /// The apps that the target itself says belong to a controller, with their owners.
     func owned() async throws -> [AppID: String]
 
-    /// Marks an app on the target as belonging to a source.
-    func claim(_ id: AppID, for source: String) async throws
+    /// Marks an app on the target as belonging to an owner.
+    /// - Parameter isOurs: Whether the journal knows the app as deployed from here; then another owner's mark is an
+    ///   older one of our own, from before the source moved, and is replaced.
+    /// - Throws: `Failure` when it belongs to somebody else.
+    func claim(_ id: AppID, for owner: String, isOurs: Bool) async throws
 
     /// Removes the target's leftovers of an app that no kept revision needs.
     /// - Parameter kept: The payloads of the revisions that must stay restorable.

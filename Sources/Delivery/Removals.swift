@@ -8,7 +8,7 @@ extension Reconciler {
         for id in fleet.retired where !declared.contains(id) {
             await markForRemoval(id, source: source, why: "the source asks for its removal")
         }
-        let gone = await undeclared(by: source, except: declared.union(fleet.retired))
+        let gone = await undeclared(by: fleet, except: declared.union(fleet.retired))
         guard fleet.unreadable.isEmpty, !gone.isEmpty else { return }
 
         let total = declared.count + gone.count
@@ -30,12 +30,13 @@ extension Reconciler {
         }
     }
 
-    private func undeclared(by source: String, except declared: Set<AppID>) async -> [AppID] {
+    private func undeclared(by fleet: Fleet, except declared: Set<AppID>) async -> [AppID] {
+        let source = fleet.revision.source
         var gone = Set(tracks.filter { $0.value.record.source == source && !declared.contains($0.key) }.keys)
         for platform in platforms.values {
             // Ownership stands on the target; when it cannot be asked, nothing more is removed.
             let owned = (try? await platform.owned()) ?? [:]
-            gone.formUnion(owned.filter { $0.value == source && !declared.contains($0.key) }.keys)
+            gone.formUnion(owned.filter { $0.value == fleet.owner && !declared.contains($0.key) }.keys)
         }
         return gone.sorted()
     }

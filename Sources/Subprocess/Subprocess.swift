@@ -57,7 +57,7 @@ package struct SubprocessError: Error, Sendable, CustomStringConvertible {
     package var description: String
 }
 
-private let pool = ThreadPool(width: 16)
+private let pool = ThreadPool(width: 64)
 
 /// Runs a program to its end.
 ///

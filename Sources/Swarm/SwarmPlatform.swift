@@ -77,15 +77,15 @@ package actor SwarmPlatform: Platform {
 
     // MARK: Ownership
 
-    package func claim(_ id: AppID, for source: String) async throws {
-        let owned = try await knownClaims()
-        if let owner = owned[id.name] {
-            guard owner == source else { throw taken(id, by: owner) }
-            return
+    package func claim(_ id: AppID, for owner: String, isOurs: Bool) async throws {
+        if let current = try await knownClaims()[id.name] {
+            if current == owner { return }
+            guard isOurs else { throw taken(id, by: current) }
+            try await releaseClaim(id)
         }
         let body: JSON = [
             "Name": .string(Claim.name(id.name)),
-            "Labels": [Claim.app: .string(id.name), Claim.source: .string(source)],
+            "Labels": [Claim.app: .string(id.name), Claim.owner: .string(owner)],
             "Data": .string(base64(Array("{}".utf8))),
         ]
         do {
@@ -93,10 +93,10 @@ package actor SwarmPlatform: Platform {
         } catch let error as EngineError where error.isNameTaken {
             // Somebody was faster; whoever has the name has the app.
             claims = nil
-            let owner = try await knownClaims()[id.name]
-            guard owner == source else { throw taken(id, by: owner ?? "somebody else") }
+            let current = try await knownClaims()[id.name]
+            guard current == owner else { throw taken(id, by: current ?? "somebody else") }
         }
-        claims?[id.name] = source
+        claims?[id.name] = owner
     }
 
     package func owned() async throws -> [AppID: String] {
@@ -110,7 +110,7 @@ package actor SwarmPlatform: Platform {
         let objects = try await engine.call("GET", "/configs", query: [labelFilter(Claim.app)]).array ?? []
         var found: [String: String] = [:]
         for object in objects.compactMap(ObservedObject.init) {
-            if let app = object.labels[Claim.app] { found[app] = object.labels[Claim.source] ?? "" }
+            if let app = object.labels[Claim.app] { found[app] = object.labels[Claim.owner] ?? "" }
         }
         claims = found
         return found
@@ -126,7 +126,7 @@ package actor SwarmPlatform: Platform {
     private func taken(_ id: AppID, by owner: String) -> Failure {
         Failure(
             .refused,
-            "the stack '\(id.name)' belongs to the source '\(owner)'; rename one of them, or hand it over with: "
+            "the stack '\(id.name)' belongs to another controller's source, '\(owner)'; rename one of them, or hand it over with: "
                 + "docker config rm \(Claim.name(id.name))"
         )
     }
@@ -232,7 +232,7 @@ package actor SwarmPlatform: Platform {
 /// of the store, and it changes nothing about the stack's own objects, which stay as `docker stack deploy` makes them.
 enum Claim {
     static let app = "io.hecate.app"
-    static let source = "io.hecate.source"
+    static let owner = "io.hecate.owner"
     static func name(_ stack: String) -> String { "hecate.\(stack)" }
 }
 

@@ -13,7 +13,7 @@ import Testing
         "Journal": ["Delivery", "JSON", "SQLite", "Threads"],
         "Swarm": ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "YAML"],
         "hecate": [
-            "Arguments", "CSpawn", "Configuration", "Delivery", "Diagnostics", "JSON", "Journal", "Repository", "Swarm",
+            "Arguments", "CSpawn", "Configuration", "Crypto", "Delivery", "Diagnostics", "JSON", "Journal", "Repository", "Swarm",
             "Threads",
         ],
     ]

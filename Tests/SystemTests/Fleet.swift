@@ -109,7 +109,7 @@ final class Fleet: Sendable {
 
     @discardableResult
     func docker(_ words: String...) async throws -> String {
-        let program = fileText("/usr/bin/docker") == nil ? "docker" : "/usr/bin/docker"
+        let program = isProgram("/usr/bin/docker") ? "/usr/bin/docker" : "docker"
         return try await shell([program, "-H", engine] + words)
     }
 

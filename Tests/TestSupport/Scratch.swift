@@ -68,6 +68,9 @@ package func fileText(_ path: String) -> String? {
     }
 }
 
+/// Whether there is a program at the path.
+package func isProgram(_ path: String) -> Bool { access(path, X_OK) == 0 }
+
 /// A variable of the environment the tests run in.
 package func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 

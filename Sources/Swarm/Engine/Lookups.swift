@@ -66,9 +66,11 @@ extension EngineClient {
             }
             return ResolvedImage(reference: reference.pinned(to: digest), platforms: platforms ?? [])
         } catch let error as EngineError {
-            // An image that was built or imported here and never came from a registry is used as it is.
-            if let local = try await find("images", image), local["RepoDigests"]?.array?.isEmpty ?? true {
-                return ResolvedImage(reference: reference.tagged, platforms: [])
+            // An image that was built or imported here and never came from a registry under this name is used as it is.
+            if let local = try await find("images", image) {
+                let origins = local["RepoDigests"]?.array?.compactMap { $0.string.map { ImageReference($0).tagged } } ?? []
+                let isOwn = !origins.contains { $0.hasPrefix(reference.withoutTag + "@") }
+                if isOwn { return ResolvedImage(reference: reference.tagged, platforms: []) }
             }
             throw Failure(
                 .imageNotResolved,

@@ -54,6 +54,8 @@ struct ImageReference: Sendable, Hashable {
     /// Without the digest, for comparing what was asked for.
     var withoutDigest: String { familiarName + ":" + (tag ?? (digest == nil ? "latest" : "")) }
 
+    var withoutTag: String { familiarName }
+
     func pinned(to digest: String) -> String { "\(familiarName):\(tag ?? "latest")@\(digest)" }
 
     /// Docker Hub's long names in their short form.

@@ -29,6 +29,8 @@ package struct FleetDefaults: Sendable {
 /// Reads what a source wants on Swarm targets.
 package struct FleetReader: Sendable {
     package var stacksFile: String
+    /// What marks the source's stacks on the cluster.
+    package var owner = ""
     /// The stacks written into the configuration itself; used when the repository has no stacks file.
     package var inline: [UInt8]?
     package var inlineName: String
@@ -60,6 +62,7 @@ package struct FleetReader: Sendable {
         let apps = file.stacks.compactMap { stack in byName[stack.target].map { app(stack, $0, snapshot.revision.source) } }
         let fleet = Fleet(
             revision: snapshot.revision,
+            owner: owner,
             snapshot: snapshot,
             apps: apps,
             retired: file.retired,

@@ -1,4 +1,5 @@
 internal import Configuration
+internal import Crypto
 internal import Delivery
 internal import Diagnostics
 internal import Glibc
@@ -52,7 +53,7 @@ struct Controller: Sendable {
                 for await _ in rings { await desk.serve() }
             }
             do {
-                try await group.waitForAll()
+                while try await group.next() != nil {}
             } catch {
                 group.cancelAll()
                 throw error
@@ -156,7 +157,7 @@ enum Parts {
     }
 
     static func reader(_ configuration: Configuration, _ source: SourceConfiguration, _ platforms: [SwarmPlatform]) -> FleetReader {
-        FleetReader(
+        var reader = FleetReader(
             stacksFile: source.stacksFile,
             inline: configuration.inlineStacks?.bytes,
             inlineName: configuration.inlineStacks?.file ?? "",
@@ -169,6 +170,14 @@ enum Parts {
                 bindRoot: configuration.bindRoot
             )
         )
+        reader.owner = owner(source)
+        return reader
+    }
+
+    /// What marks a source's apps on their targets: its name, and a digest of where it is, so that two controllers whose
+    /// sources happen to share a name never take each other's apps for their own.
+    static func owner(_ source: SourceConfiguration) -> String {
+        "\(source.name) \(sha256("\(source.url) \(source.path) \(source.stacksFile)").prefix(12))"
     }
 
     private static func ownPath() -> String {

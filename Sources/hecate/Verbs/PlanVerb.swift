@@ -50,7 +50,7 @@ enum PlanVerb {
             }
             let declared = Set(fleet.apps.map(\.id)).union(fleet.unreadable.keys).union(fleet.retired)
             for platform in platforms where fleet.unreadable.isEmpty {
-                for (id, owner) in try await platform.owned() where owner == settings.name && !declared.contains(id) && isWanted(id) {
+                for (id, owner) in try await platform.owned() where owner == Parts.owner(settings) && !declared.contains(id) && isWanted(id) {
                     plans.append((id, try await platform.removal(of: id).plan(observedSince: .now).plan))
                 }
             }
