@@ -161,9 +161,10 @@ package actor Reconciler {
     }
 
     /// A person lets a commit remove more apps than the guard allows.
-    package func approve(source: String, commit: String) async {
-        approved[source] = commit
-        if let fleet = fleets[source] { await accept(fleet) }
+    package func approve(source: String) async {
+        guard let fleet = fleets[source] else { return }
+        approved[source] = fleet.revision.commit
+        await accept(fleet)
     }
 
     /// Every app that a source declares or the journal remembers.

@@ -8,7 +8,11 @@ extension Reconciler {
         for id in fleet.retired where !declared.contains(id) {
             await markForRemoval(id, source: source, why: "the source asks for its removal")
         }
-        let gone = await undeclared(by: fleet, except: declared.union(fleet.retired))
+        // What a declared app replaces goes when that one is ready, and what is going already needs no second decision.
+        let replaced = fleet.apps.flatMap(\.replaces)
+        let leaving = tracks.filter { $0.value.removal != nil }.keys
+        let decided = declared.union(fleet.retired).union(replaced).union(leaving)
+        let gone = await undeclared(by: fleet, except: decided)
         guard fleet.unreadable.isEmpty, !gone.isEmpty else { return }
 
         let total = declared.count + gone.count

@@ -73,7 +73,7 @@ import Testing
                     try await message("broken").contains("broken.yml:1:26: unknown key 'prots' in service 'a'; did you mean 'ports'?"),
                     try await message("missing").contains("the image 'nowhere:1' cannot be resolved"),
                     try await message("nofile").contains("there is no file 'nofile.yml'"),
-                    try await message("wrong").contains("unknown key 'compose_fil'"),
+                    try await message("wrong").contains("needs 'compose_file' or 'compose_files'"),
                     try await message("lost").contains("the external network 'no-such-network' does not exist"),
                     try await message("sick").contains("was turned back: not healthy after 12s"),
                 ]

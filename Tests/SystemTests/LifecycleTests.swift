@@ -44,6 +44,52 @@ import Testing
         try await fleet.clean("a", "b", "c", "d")
     }
 
+    @Test(.timeLimit(.minutes(3))) func adoptionRestartsNothingInEitherDirection() async throws {
+        let fleet = try await Fleet()
+        let compose = "version: \"3.9\"\n" + sleeper(services: ["one", "two"], more: "    configs: [page]\n    secrets: [token]", tail: "configs: {page: {file: page.txt}}\nsecrets: {token: {file: token.txt}}\n")
+        let files = ["a.yml": compose, "page.txt": "p", "token.txt": "t"]
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], files)
+        try await fleet.docker("stack", "deploy", "-c", "\(fleet.repository.path)/a.yml", fleet.name("a"))
+        try await fleet.eventually("docker's stack runs") {
+            try await fleet.docker("stack", "services", fleet.name("a"), "--format", "{{.Replicas}}") == "1/1\n1/1\n"
+        }
+        let tasks = try await fleet.tasks("a")
+        let versions = try await fleet.services("a").mapValues { $0["Version"] }
+        let plan = try await fleet.hecate("plan")
+        #expect(plan.code == 0, "\(plan.outputText)")
+        try await fleet.running { try await fleet.settled("a") }
+        #expect(try await fleet.tasks("a") == tasks)
+        #expect(try await fleet.services("a").mapValues { $0["Version"] } == versions)
+        #expect(fleet.log.contains("Adopted"))
+        try await fleet.docker("stack", "deploy", "-c", "\(fleet.repository.path)/a.yml", fleet.name("a"))
+        try await Task.sleep(for: .seconds(2))
+        #expect(try await fleet.tasks("a") == tasks)
+        // docker stack rm goes on working.
+        try await fleet.docker("stack", "rm", fleet.name("a"))
+        #expect(try await fleet.services("a").isEmpty)
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(3))) func tagsBecomeDigestsOnceForEachChange() async throws {
+        let fleet = try await Fleet()
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+            ["a.yml": sleeper(image: "localhost:5000/web:1.0.0", services: ["one", "two"])]
+        )
+        @Sendable func images() async throws -> Set<String> {
+            Set(try await fleet.services("a").values.compactMap { $0["Spec"]?["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string })
+        }
+        try await fleet.running {
+            try await fleet.settled("a")
+            let first = try await images()
+            #expect(first.count == 1 && first.first?.hasPrefix("localhost:5000/web:1.0.0@sha256:") == true)
+            try await fleet.commit(["a.yml": sleeper(image: "localhost:5000/web:1.1.0", services: ["one", "two"])])
+            try await fleet.settled("a")
+            #expect(try await images().first?.hasPrefix("localhost:5000/web:1.1.0@sha256:") == true)
+        }
+        try await fleet.clean("a")
+    }
+
     @Test(.timeLimit(.minutes(3))) func driftComesBack() async throws {
         let fleet = try await Fleet()
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper(services: ["one", "two", "three"])])

@@ -124,7 +124,7 @@ struct StackRenderer {
         let deploy = service.deploy
         var labels = labelled(deploy.labels)
         labels[StackLabel.image] = service.image
-        let task: JSON = .compact([
+        var task: JSON = .compact([
             "ContainerSpec": container(service),
             "LogDriver": service.logging.map { .compact(["Name": .string($0.driver), "Options": JSON($0.options)]) },
             "Resources": .compact([
@@ -138,6 +138,8 @@ struct StackRenderer {
             ]),
             "Networks": .array(attachments(service)),
         ])
+        if task["Resources"] == nil { task["Resources"] = [:] }
+        if task["Placement"] == nil { task["Placement"] = [:] }
         var spec: [String: JSON] = [
             "Name": .string(scoped(service.name)),
             "Labels": JSON(labels),
@@ -158,7 +160,7 @@ struct StackRenderer {
 
     private func container(_ service: Service) -> JSON {
         let capabilities = effectiveCapabilities(add: service.capAdd, drop: service.capDrop)
-        var container: [String: JSON?] = [
+        let container: [String: JSON?] = [
             "Image": .string(ImageReference(service.image).tagged),
             "Labels": JSON(labelled(service.labels)),
             "Command": JSON(service.entrypoint),
@@ -190,10 +192,11 @@ struct StackRenderer {
             "DNSConfig": .compact(["Nameservers": JSON(service.dns), "Search": JSON(service.dnsSearch)]),
             "Privileges": service.credentialSpec.map { credentialSpec($0) },
         ]
-        // An explicit 'init: false' says something, so it is not left out as empty.
-        if let runsInit = service.runsInit { container["Init"] = .bool(runsInit) }
         guard case .object(var members) = JSON.compact(container) else { return .null }
+        // An explicit 'init: false' says something, so it is not left out as empty.
         if let runsInit = service.runsInit { members["Init"] = .bool(runsInit) }
+        // Docker's client always sends these, empty as they may be, and the Engine reports what it was sent.
+        members["Privileges"] = members["Privileges"] ?? ["CredentialSpec": nil, "SELinuxContext": nil]
         return .object(members)
     }
 

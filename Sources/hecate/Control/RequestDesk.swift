@@ -27,8 +27,7 @@ struct RequestDesk: Sendable {
         case "holds":
             try? await reconciler.refreshHolds()
         case "approve":
-            let source = try? await controller.store.sources().first { $0.name == request.subject }
-            if let source { await reconciler.approve(source: source.name, commit: source.commit) }
+            await reconciler.approve(source: request.subject)
         default: break
         }
         try? await controller.store.answer(request.number, at: currentTime())

@@ -64,7 +64,7 @@ actor SourceFollower {
             failures = 0
             lastError = nil
             let isFirst = record.lastSuccess == nil
-            let isStale = record.lastSuccess.map { currentTime() - $0 > 30 } ?? true
+            let isStale = record.commit != head || record.lastSuccess.map { currentTime() - $0 > 30 } ?? true
             record.lastSuccess = currentTime()
             record.commit = head
             let hadError = record.error != nil
