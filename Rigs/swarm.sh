@@ -91,7 +91,7 @@ engine)
     echo "unix://$folder/docker.sock"
     ;;
 restart)
-    rm -f "$folder/engine.pid"
+    rm -rf "$folder/engine.pid" "$folder/exec" "$folder/run"
     launch
     ;;
 halt) halt TERM ;;

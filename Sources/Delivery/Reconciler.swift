@@ -232,8 +232,11 @@ package actor Reconciler {
         for (other, track) in tracks where track.app?.dependsOn.contains(id) == true {
             queue.add(other, at: now, asked: now)
         }
-        for replaced in tracks[id]?.app?.replaces ?? [] where tracks[replaced]?.app == nil {
+        for replaced in tracks[id]?.app?.replaces ?? [] {
+            let isDeclared = fleets.values.contains { fleet in fleet.apps.contains { $0.id == replaced } }
+            guard !isDeclared, tracks[replaced]?.removal == nil else { continue }
             var track = tracks[replaced] ?? Track(record: AppRecord(id: replaced, source: tracks[id]?.record.source ?? ""))
+            track.app = nil
             track.removal = "replaced by \(id)"
             tracks[replaced] = track
             queue.add(replaced, at: now, asked: now)

@@ -91,21 +91,26 @@ package final class Database {
 
     /// Applies the migrations that the file has not seen, each in a transaction, in order. They only go forward.
     package func migrate(_ migrations: [[String]]) throws {
-        let version = Int(try execute("PRAGMA user_version").first?.first?.integer ?? 0)
-        guard version <= migrations.count else {
-            throw DatabaseError(
-                code: SQLITE_SCHEMA,
-                description: "\(path) was written by a newer version (schema \(version), known \(migrations.count)); "
-                    + "upgrade this program or name another store"
-            )
-        }
-        for (index, statements) in migrations.enumerated() where index >= version {
+        for (index, statements) in migrations.enumerated() {
+            guard try version() <= index else { continue }
             try transaction {
+                // Another process may have been faster; asked again under the write lock.
+                guard try version() == index else { return }
                 for statement in statements { try execute(statement) }
                 try execute("PRAGMA user_version = \(index + 1)")
             }
         }
+        let found = try version()
+        guard found <= migrations.count else {
+            throw DatabaseError(
+                code: SQLITE_SCHEMA,
+                description: "\(path) was written by a newer version (schema \(found), known \(migrations.count)); "
+                    + "upgrade this program or name another store"
+            )
+        }
     }
+
+    private func version() throws -> Int { Int(try execute("PRAGMA user_version").first?.first?.integer ?? 0) }
 
     private func prepared(_ sql: String) throws -> OpaquePointer? {
         if let statement = statements[sql] { return statement }

@@ -52,6 +52,13 @@ struct Controller: Sendable {
                 await desk.serve()
                 for await _ in rings { await desk.serve() }
             }
+            group.addTask {
+                // A ring can be lost; a request must not be.
+                while !Task.isCancelled {
+                    try? await Task.sleep(for: .seconds(5))
+                    await desk.serve()
+                }
+            }
             do {
                 while try await group.next() != nil {}
             } catch {
