@@ -10,7 +10,8 @@ let package = Package(
         .executableTarget(
             name: "hecate",
             dependencies: [
-                "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Journal", "JSON", "Repository", "Swarm",
+                "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Journal", "JSON",
+                "Repository", "Swarm",
                 "Threads",
             ]
         ),
@@ -43,7 +44,11 @@ let package = Package(
 
         .target(name: "CSpawn"),
 
-        .target(name: "TestSupport", dependencies: ["Delivery", "Diagnostics", "Subprocess", "JSON"], path: "Tests/TestSupport"),
+        .target(
+            name: "TestSupport",
+            dependencies: ["Delivery", "Diagnostics", "Subprocess", "JSON"],
+            path: "Tests/TestSupport"
+        ),
         .testTarget(name: "YAMLTests", dependencies: ["YAML", "Diagnostics"]),
         .testTarget(name: "ComposeTests", dependencies: ["Compose", "Diagnostics", "TestSupport", "YAML"]),
         .testTarget(name: "DeliveryTests", dependencies: ["Delivery", "TestSupport"]),

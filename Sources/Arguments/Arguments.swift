@@ -86,7 +86,9 @@ package struct CommandLineTable: Sendable {
             let first = words.first ?? ""
             let nouns = verbs.filter { $0.words.first == first && $0.words.count > 1 }.map { $0.words[1] }
             if !nouns.isEmpty {
-                let given = words.dropFirst().first.map { "'\($0)' is nothing that '\(first)' knows" } ?? "'\(first)' needs a noun"
+                let given =
+                    words.dropFirst().first.map { "'\($0)' is nothing that '\(first)' knows" }
+                    ?? "'\(first)' needs a noun"
                 throw usage("\(given); expected \(nouns.joined(separator: ", "))", help: "")
             }
             let close = suggestion(for: first, among: Set(verbs.compactMap(\.words.first))) ?? "see '\(program) help'"

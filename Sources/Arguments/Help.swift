@@ -80,11 +80,15 @@ extension CommandLineTable {
                 lines.append("complete -c \(program) -n __fish_use_subcommand -f -a \(first) -d '\(quoted(summary))'")
             }
             if verb.words.count > 1 {
-                lines.append("complete -c \(program) -n '__fish_seen_subcommand_from \(first)' -f -a \(verb.words[1]) -d '\(quoted(verb.summary))'")
+                lines.append(
+                    "complete -c \(program) -n '__fish_seen_subcommand_from \(first)' -f -a \(verb.words[1]) -d '\(quoted(verb.summary))'"
+                )
             }
             for option in verb.options {
                 let choices = option.choices.isEmpty ? "" : " -x -a '\(option.choices.joined(separator: " "))'"
-                lines.append("complete -c \(program) -n '__fish_seen_subcommand_from \(first)' -l \(option.name)\(choices) -d '\(quoted(option.help))'")
+                lines.append(
+                    "complete -c \(program) -n '__fish_seen_subcommand_from \(first)' -l \(option.name)\(choices) -d '\(quoted(option.help))'"
+                )
             }
         }
         return lines.joined(separator: "\n")

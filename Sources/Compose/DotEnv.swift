@@ -4,11 +4,10 @@ package import Diagnostics
 /// quotes literal, double quotes with escapes and variables, values over several lines in quotes.
 ///
 /// A bare `$NAME` that nobody defines is kept, because passwords contain dollar signs; `${NAME}` becomes empty.
-/// - Parameters:
-///   - bytes: The file's content, UTF-8 with or without a byte order mark.
-///   - variables: What values may refer to besides the lines above them.
+/// `bytes`: The file's content, UTF-8 with or without a byte order mark.
+/// `variables`: What values may refer to besides the lines above them.
 /// - Returns: The pairs in the order of the file, the last of equal names winning; a name without `=` takes its value
-///   from `variables` and is left out when it has none there.
+/// from `variables` and is left out when it has none there.
 package func parseDotEnv(
     _ bytes: [UInt8],
     file: String,
@@ -82,13 +81,7 @@ private struct DotEnvParser {
                 return quote == "\"" ? try expanded(value, at: start) : value
             }
             if character == "\\", let next = current {
-                if quote == "'" {
-                    if next == "'" {
-                        value.append(next)
-                        position += 1
-                        continue
-                    }
-                } else {
+                guard quote == "'" else {
                     position += 1
                     switch next {
                     case "n": value.append("\n")
@@ -98,6 +91,11 @@ private struct DotEnvParser {
                     case "\"", "\\": value.append(next)
                     default: value += "\\\(next)"
                     }
+                    continue
+                }
+                if next == "'" {
+                    value.append(next)
+                    position += 1
                     continue
                 }
             }

@@ -83,7 +83,8 @@ package struct Interpolation: Sendable {
         guard let (found, needsText) = operators.first(where: { rest.hasPrefix($0.0) }) else {
             throw Failure(
                 message: "'${\(body)}' is not understood",
-                cure: "the forms are ${A}, ${A:-default}, ${A-default}, ${A:?message}, ${A?message}, ${A:+text}, ${A+text}"
+                cure:
+                    "the forms are ${A}, ${A:-default}, ${A-default}, ${A:?message}, ${A?message}, ${A:+text}, ${A+text}"
             )
         }
         let word = String(rest.dropFirst(found.count))

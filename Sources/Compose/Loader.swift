@@ -92,7 +92,11 @@ final class Loader {
         for file in files {
             if including.contains(file) {
                 let path = (including + [file]).joined(separator: " -> ")
-                sink.diagnostics.error(at: Place(file: file), "files include each other: \(path)", cure: "break the circle")
+                sink.diagnostics.error(
+                    at: Place(file: file),
+                    "files include each other: \(path)",
+                    cure: "break the circle"
+                )
                 return nil
             }
             baseDirectories[file] = directory
@@ -142,8 +146,11 @@ final class Loader {
                 paths = fields.node("path").map { $0.sequence ?? [$0] } ?? []
                 directory = fields.string("project_directory")
                 if fields.has("env_file") {
-                    fields.warning(at: fields.keyPlace("env_file"), "'env_file' of include is not read",
-                        cure: "put the variables into the stack's env_file")
+                    fields.warning(
+                        at: fields.keyPlace("env_file"),
+                        "'env_file' of include is not read",
+                        cure: "put the variables into the stack's env_file"
+                    )
                 }
                 fields.finish()
             }

@@ -185,7 +185,8 @@ enum Merge {
         case .ports:
             guard let mapping = node.mapping else { return text }
             func part(_ name: String, _ fallback: String) -> String { mapping[name]?.scalar?.text ?? fallback }
-            return "\(part("host_ip", "0.0.0.0")):\(part("published", "")):\(part("target", ""))/\(part("protocol", "tcp"))"
+            return
+                "\(part("host_ip", "0.0.0.0")):\(part("published", "")):\(part("target", ""))/\(part("protocol", "tcp"))"
         }
     }
 }

@@ -162,7 +162,9 @@ struct ProjectDecoder {
     }
 
     private func content(of fields: Fields, kind: String) async throws -> [UInt8]? {
-        let sources = (["file", "environment"] + (kind == "config" ? ["content"] : [])).filter { fields.node($0) != nil }
+        let sources = (["file", "environment"] + (kind == "config" ? ["content"] : [])).filter {
+            fields.node($0) != nil
+        }
         if sources.count > 1 {
             fields.error(
                 at: fields.keyPlace(sources[1]),
@@ -292,7 +294,10 @@ func assignments(_ fields: Fields, _ key: String, separator: Character = "=") ->
     if let mapping = node.mapping {
         for entry in mapping.entries {
             guard let scalar = entry.value.scalar else {
-                fields.error(at: entry.value.place, "'\(entry.key)' must be text or a number, found \(entry.value.kind)")
+                fields.error(
+                    at: entry.value.place,
+                    "'\(entry.key)' must be text or a number, found \(entry.value.kind)"
+                )
                 continue
             }
             result[entry.key] = .some(scalar.isNull ? nil : canonicalText(scalar))

@@ -135,7 +135,8 @@ struct ServiceDecoder {
 
     private func rawEnvironment(_ bytes: [UInt8]) -> [String: String] {
         var result: [String: String] = [:]
-        for line in String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline) where !line.hasPrefix("#") {
+        for line in String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline) where !line.hasPrefix("#")
+        {
             let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             if parts.count == 2 { result[trimmed(parts[0])] = String(parts[1]) }
         }

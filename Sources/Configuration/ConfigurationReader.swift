@@ -77,7 +77,11 @@ private struct ConfigurationReader {
         }
         if top.node("stacks") != nil { configuration.inlineStacks = (inline(bytes), file) }
         for later in ["notifications", "webui", "webhook", "media_update"] where top.has(later) {
-            top.warning(at: top.keyPlace(later), "'\(later)' is read by no part of this version", cure: "it is kept for later")
+            top.warning(
+                at: top.keyPlace(later),
+                "'\(later)' is read by no part of this version",
+                cure: "it is kept for later"
+            )
         }
         top.finish()
         unique(configuration.sources.map(\.name), "source", root.place)
@@ -176,7 +180,8 @@ private struct ConfigurationReader {
                 fields.error(at: fields.node("\(key)_file")?.place, "the file '\(path)' cannot be read")
                 return nil
             }
-            return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+            return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init)
+                ?? ""
         }
         if let name = fields.string("\(key)_env") {
             guard let value = environment.variables[name] else {
@@ -192,7 +197,9 @@ private struct ConfigurationReader {
         let scheme = url.contains("://") ? url.split(separator: ":").first.map(String.init) ?? "" : ""
         let isSCP = !url.contains("://") && url.contains(":") && !url.hasPrefix("/")
         let isPath = url.hasPrefix("/")
-        if url.hasPrefix("-") || url.contains("::") || !(isSCP || isPath || ["https", "http", "ssh", "git", "file"].contains(scheme)) {
+        if url.hasPrefix("-") || url.contains("::")
+            || !(isSCP || isPath || ["https", "http", "ssh", "git", "file"].contains(scheme))
+        {
             sink.diagnostics.error(
                 at: place,
                 "'\(url)' is no address of a repository",
@@ -225,7 +232,9 @@ private struct ConfigurationReader {
         if let password = environment.value("GIT_PASSWORD") { source.password = password }
         if let key = environment.value("GIT_SSH_KEY") { source.sshKey = key }
         if let text = environment.value("GIT_POLL_INTERVAL") {
-            if let interval = Double(text).map({ Duration.milliseconds(Int64($0 * 1000)) }) ?? parseDuration(text), interval > .zero {
+            if let interval = Double(text).map({ Duration.milliseconds(Int64($0 * 1000)) }) ?? parseDuration(text),
+                interval > .zero
+            {
                 source.pollInterval = interval
             } else {
                 sink.diagnostics.error(at: nil, "GIT_POLL_INTERVAL is '\(text)'", cure: "give a number of seconds")
@@ -300,7 +309,8 @@ private struct ConfigurationReader {
             let parts = pair.split(separator: ":", maxSplits: 1).map(String.init)
             guard parts.count == 2 else { return nil }
             let isHub = entry.key.contains("index.docker.io")
-            let host = entry.key.replacing("https://", with: "").split(separator: "/").first.map(String.init) ?? entry.key
+            let host =
+                entry.key.replacing("https://", with: "").split(separator: "/").first.map(String.init) ?? entry.key
             return RegistryConfiguration(server: isHub ? "docker.io" : host, username: parts[0], password: parts[1])
         }
     }

@@ -1,5 +1,6 @@
-/// What the reconciler remembers between passes and across restarts. It is history, not truth: with an empty journal
-/// the next pass adopts what runs.
+/// What the reconciler remembers between passes and across restarts.
+///
+/// It is history, not truth: with an empty journal the next pass adopts what runs.
 package protocol Journal: Sendable {
     func records() async throws -> [AppRecord]
     /// Keeps an app's record and, in the same transaction, the event that goes with it.

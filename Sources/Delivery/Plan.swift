@@ -32,8 +32,9 @@ package struct Change: Sendable, Hashable {
     }
 }
 
-/// One field of an object, from what it is to what it should be; nil where there is nothing. Secret values never stand
-/// here.
+/// One field of an object, from what it is to what it should be; nil where there is nothing.
+///
+/// Secret values never stand here.
 package struct FieldChange: Sendable, Hashable {
     package var path: String
     package var from: String?

@@ -1,4 +1,6 @@
-/// One target: the code that knows its API. It knows nothing of Git, retries, rollouts or people.
+/// The code that knows one target's API.
+///
+/// It knows nothing of Git, retries, rollouts or people.
 package protocol Platform: Sendable {
     /// The target's name in the configuration.
     var name: String { get }
@@ -14,19 +16,23 @@ package protocol Platform: Sendable {
 
     /// Whether nothing of the app moved on the target since a plan for this fingerprint was last empty, and all of it
     /// still runs. The cheap question asked at every pass.
-    func isUntouched(_ id: AppID, fingerprint: String, observedSince moment: ContinuousClock.Instant) async throws -> Bool
+    func isUntouched(
+        _ id: AppID,
+        fingerprint: String,
+        observedSince moment: ContinuousClock.Instant
+    ) async throws -> Bool
 
     /// The apps that the target itself says belong to a controller, with their owners.
     func owned() async throws -> [AppID: String]
 
     /// Marks an app on the target as belonging to an owner.
-    /// - Parameter isOurs: Whether the journal knows the app as deployed from here; then another owner's mark is an
-    ///   older one of our own, from before the source moved, and is replaced.
+    /// `isOurs`: Whether the journal knows the app as deployed from here; then another owner's mark is an
+    /// older one of our own, from before the source moved, and is replaced.
     /// - Throws: `Failure` when it belongs to somebody else.
     func claim(_ id: AppID, for owner: String, isOurs: Bool) async throws
 
     /// Removes the target's leftovers of an app that no kept revision needs.
-    /// - Parameter kept: The payloads of the revisions that must stay restorable.
+    /// `kept`: The payloads of the revisions that must stay restorable.
     func collectGarbage(of id: AppID, keeping kept: [[UInt8]]) async throws
 
     /// What happens on the target, as it happens: the app concerned, or nil for anything. Ends when the connection
@@ -43,11 +49,11 @@ package protocol Deployment: Sendable {
     var warnings: [String] { get }
 
     /// Compares with what is there.
-    /// - Parameter moment: The observation must not be older than this.
+    /// `moment`: The observation must not be older than this.
     func plan(observedSince moment: ContinuousClock.Instant) async throws -> any Planned
 
     /// How the app is now.
-    /// - Parameter mark: The mark of the plan whose application is being watched; nil outside a deployment.
+    /// `mark`: The mark of the plan whose application is being watched; nil outside a deployment.
     func health(since mark: String?) async throws -> Health
 
     /// What the journal keeps so that the deployment can be restored later; no secret's value is in it.

@@ -19,6 +19,8 @@ package actor Reconciler {
     /// When the next alarm that is already set will ring.
     private var armed: ContinuousClock.Instant?
     private var waiters: [Waiter] = []
+    /// When the events of this moment are looked into.
+    private var eventSlot = ContinuousClock.now
 
     /// Somebody who waits until apps have come to rest.
     private struct Waiter {
@@ -41,13 +43,17 @@ package actor Reconciler {
 
     // MARK: Life
 
-    /// Reads what the journal knows. To be called once, before anything else.
+    /// Reads what the journal knows.
+    ///
+    /// To be called once, before anything else.
     package func restore() async throws {
         for record in try await journal.records() { tracks[record.id] = Track(record: record) }
         try await refreshHolds()
     }
 
-    /// Works until the task is cancelled. Passes under way end at their next step; the journal says where they were.
+    /// Works until the task is cancelled.
+    ///
+    /// Passes under way end at their next step; the journal says where they were.
     package func run() async {
         let (wakes, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         wakeUp = continuation
@@ -91,7 +97,8 @@ package actor Reconciler {
         let source = fleet.revision.source
         fleets[source] = fleet
         for app in fleet.apps {
-            if let other = tracks[app.id], other.record.source != source, other.app != nil, fleets[other.record.source] != nil
+            if let other = tracks[app.id], other.record.source != source, other.app != nil,
+                fleets[other.record.source] != nil
             {
                 await refuse(app, declaredBy: other.record.source)
                 continue
@@ -121,8 +128,9 @@ package actor Reconciler {
     /// Something happened on a target; nil means anything may have.
     package func notice(_ id: AppID?, on target: String) {
         let now = ContinuousClock.now
-        // Events come in bursts; one look a moment later sees them all.
-        let due = now + .milliseconds(150)
+        // Events come in bursts; one look a moment later sees them all, and in a crowd one look serves everybody.
+        if eventSlot <= now { eventSlot = now + (queue.depth > 20 ? .seconds(2) : .milliseconds(150)) }
+        let due = eventSlot
         for known in tracks.keys where known.target == target && (id == nil || known == id) {
             queue.add(known, at: due, asked: due, priority: id == nil ? .periodic : .event)
         }
@@ -130,22 +138,20 @@ package actor Reconciler {
     }
 
     /// A person asks for apps to be reconciled now: they go first, and a rejected revision is tried once more.
-    package func request(_ ids: [AppID]) {
+    ///
+    /// Returns when each has had a pass since and is neither settling nor waiting to be tried again soon.
+    package func reconcile(_ ids: [AppID]) async {
         let now = ContinuousClock.now
-        for id in ids {
+        let known = ids.filter { tracks[$0] != nil }
+        guard !known.isEmpty else { return }
+        for id in known {
             if tracks[id]?.record.quarantine != nil { tracks[id]?.isForced = true }
             tracks[id]?.failures = 0
             queue.add(id, at: now, asked: now, priority: .user)
         }
         wake()
-    }
-
-    /// Returns when each of the apps has had a pass that began after now and is neither settling nor retrying.
-    package func waitUntilResting(_ ids: [AppID]) async {
-        let known = Set(ids.filter { tracks[$0] != nil })
-        guard !known.isEmpty else { return }
         await withCheckedContinuation { continuation in
-            waiters.append(Waiter(ids: known, asked: .now, continuation: continuation))
+            waiters.append(Waiter(ids: Set(known), asked: now, continuation: continuation))
         }
     }
 
@@ -175,7 +181,8 @@ package actor Reconciler {
     /// Between two sweeps at least this much time passes, so that apps of like intervals are looked at together and
     /// share one observation.
     private var nextSweep: ContinuousClock.Instant? {
-        tracks.values.compactMap { track in track.app.flatMap { app in track.lastPass.map { $0 + app.interval } } }.min()
+        tracks.values.compactMap { track in track.app.flatMap { app in track.lastPass.map { $0 + app.interval } } }
+            .min()
     }
 
     private func sweepIfDue() {
@@ -235,7 +242,8 @@ package actor Reconciler {
         for replaced in tracks[id]?.app?.replaces ?? [] {
             let isDeclared = fleets.values.contains { fleet in fleet.apps.contains { $0.id == replaced } }
             guard !isDeclared, tracks[replaced]?.removal == nil else { continue }
-            var track = tracks[replaced] ?? Track(record: AppRecord(id: replaced, source: tracks[id]?.record.source ?? ""))
+            var track =
+                tracks[replaced] ?? Track(record: AppRecord(id: replaced, source: tracks[id]?.record.source ?? ""))
             track.app = nil
             track.removal = "replaced by \(id)"
             tracks[replaced] = track

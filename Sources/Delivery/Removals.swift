@@ -1,7 +1,9 @@
 /// Which apps have to go, and whether they may.
 extension Reconciler {
-    /// Marks what a fleet no longer declares. Only what this source owns is removed, only from a fleet that was read in
-    /// full, and never more at once than the guard allows.
+    /// Marks what a fleet no longer declares.
+    ///
+    /// Only what this source owns is removed, only from a fleet that was read in full, and never more at once than
+    /// the guard allows.
     func decideRemovals(of fleet: Fleet) async {
         let source = fleet.revision.source
         let declared = Set(fleet.apps.map(\.id)).union(fleet.unreadable.keys)

@@ -133,7 +133,9 @@ package struct DeployedRevision: Sendable, Hashable {
     }
 }
 
-/// A hold: somebody asked for an app to be left alone. It changes no target and lives in the store.
+/// A hold: somebody asked for an app to be left alone.
+///
+/// It changes no target and lives in the store.
 package struct Hold: Sendable, Hashable {
     package var app: AppID
     package var author: String
@@ -215,8 +217,13 @@ package struct TargetRecord: Sendable, Hashable {
     package var lastSuccess: Timestamp?
     package var error: String?
 
-    package init(name: String, endpoint: String, version: String = "", lastSuccess: Timestamp? = nil, error: String? = nil)
-    {
+    package init(
+        name: String,
+        endpoint: String,
+        version: String = "",
+        lastSuccess: Timestamp? = nil,
+        error: String? = nil
+    ) {
         self.name = name
         self.endpoint = endpoint
         self.version = version

@@ -1,9 +1,13 @@
-/// Which apps want a pass, and when. One entry per key however often it is asked for; a key asked for while it is
-/// being worked on gets one more pass afterwards.
+/// Which apps want a pass, and when.
+///
+/// One entry per key however often it is asked for; a key asked for while it is being worked on gets one more pass
+/// afterwards.
 ///
 /// A value with no clock of its own: the caller says what time it is.
 package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
-    /// Who asked. A person goes ahead of the crowd.
+    /// Who asked.
+    ///
+    /// A person goes ahead of the crowd.
     package enum Priority: Int, Sendable, Comparable {
         case periodic, event, user
         package static func < (left: Priority, right: Priority) -> Bool { left.rawValue < right.rawValue }
@@ -77,9 +81,9 @@ package struct Backoff: Sendable {
 
     package init() {}
 
-    /// - Parameters:
-    ///   - failures: How many times it has failed in a row, from one.
-    ///   - jitter: A number from 0 to 1 that the caller drew.
+    /// `failures`: How many times it has failed in a row, from one.
+    ///
+    /// `jitter`: A number from 0 to 1 that the caller drew.
     package func delay(afterFailures failures: Int, jitter: Double) -> Duration {
         let doubled = first * (1 << min(max(failures - 1, 0), 20))
         let bounded = min(doubled, most)

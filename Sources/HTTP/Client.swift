@@ -67,7 +67,9 @@ package struct TransportError: Error, Sendable, CustomStringConvertible {
     package var description: String
 }
 
-/// An HTTP client for one endpoint, on libcurl. Connections are kept and reused.
+/// An HTTP client for one endpoint, on libcurl.
+///
+/// Connections are kept and reused.
 package final class Client: Sendable {
     private let endpoint: Endpoint
     private let pool: ThreadPool
@@ -75,7 +77,7 @@ package final class Client: Sendable {
     /// The most bytes an answer may have; a larger one is refused.
     private let bodyLimit: Int
 
-    /// - Parameter width: How many requests may be under way at once.
+    /// `width`: How many requests may be under way at once.
     package init(endpoint: Endpoint, width: Int = 8, bodyLimit: Int = 256 * 1024 * 1024) {
         self.endpoint = endpoint
         self.bodyLimit = bodyLimit
@@ -156,7 +158,9 @@ private final class Exchange: Sendable {
     }
 }
 
-/// One libcurl easy handle. Used by one thread at a time: the client lends it out.
+/// One libcurl easy handle.
+///
+/// Used by one thread at a time: the client lends it out.
 private final class Handle: Sendable {
     // SAFETY: the handle is only touched between being taken from and put back into the client's locked list.
     private nonisolated(unsafe) let handle: UnsafeMutableRawPointer

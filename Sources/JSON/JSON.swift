@@ -1,4 +1,6 @@
-/// A JSON value (RFC 8259). Whole numbers keep their 64 bits.
+/// A JSON value (RFC 8259).
+///
+/// Whole numbers keep their 64 bits.
 package enum JSON: Sendable, Hashable {
     case null
     case bool(Bool)

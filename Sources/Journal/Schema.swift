@@ -1,4 +1,6 @@
-/// The store's migrations, in order. One that has been released is never edited; a change is a new one at the end.
+/// The store's migrations, in order.
+///
+/// One that has been released is never edited; a change is a new one at the end.
 let migrations: [[String]] = [
     [
         """

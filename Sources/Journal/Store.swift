@@ -242,14 +242,15 @@ package actor Store: Journal {
 
     /// The requests nobody has answered yet.
     package func openRequests() throws -> [Request] {
-        try database.execute("SELECT number, kind, subject, author FROM requests WHERE done IS NULL ORDER BY number").map {
-            Request(
-                number: Int($0[0].integer ?? 0),
-                kind: $0[1].text ?? "",
-                subject: $0[2].text ?? "",
-                author: $0[3].text ?? ""
-            )
-        }
+        try database.execute("SELECT number, kind, subject, author FROM requests WHERE done IS NULL ORDER BY number")
+            .map {
+                Request(
+                    number: Int($0[0].integer ?? 0),
+                    kind: $0[1].text ?? "",
+                    subject: $0[2].text ?? "",
+                    author: $0[3].text ?? ""
+                )
+            }
     }
 
     package func answer(_ number: Int, at time: Timestamp) throws {
@@ -301,7 +302,8 @@ package actor Store: Journal {
     }
 
     package func targets() throws -> [TargetRecord] {
-        try database.execute("SELECT name, endpoint, version, last_success, error FROM targets ORDER BY name").map { row in
+        try database.execute("SELECT name, endpoint, version, last_success, error FROM targets ORDER BY name").map {
+            row in
             TargetRecord(
                 name: row[0].text ?? "",
                 endpoint: row[1].text ?? "",

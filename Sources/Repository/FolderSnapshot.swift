@@ -10,7 +10,11 @@ package struct FolderSnapshot: Snapshot {
     /// - Throws: `Invalid` when there is no such folder.
     package init(_ folder: String) throws {
         guard let resolved = Self.real(folder) else {
-            throw Invalid(at: Place(file: folder), "there is no such folder", cure: "name the root of the fleet repository")
+            throw Invalid(
+                at: Place(file: folder),
+                "there is no such folder",
+                cure: "name the root of the fleet repository"
+            )
         }
         root = resolved
     }
@@ -24,16 +28,26 @@ package struct FolderSnapshot: Snapshot {
             throw Invalid(at: nil, "there is no file '\(path)'", cure: "check the path")
         }
         guard resolved.hasPrefix(root + "/") else {
-            throw Invalid(at: nil, "'\(path)' leads out of the repository through a symlink", cure: "point the link inside it")
+            throw Invalid(
+                at: nil,
+                "'\(path)' leads out of the repository through a symlink",
+                cure: "point the link inside it"
+            )
         }
         let descriptor = open(resolved, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Invalid(at: nil, "'\(path)' cannot be read: \(String(cString: strerror(errno)))") }
+        guard descriptor >= 0 else {
+            throw Invalid(at: nil, "'\(path)' cannot be read: \(String(cString: strerror(errno)))")
+        }
         defer { close(descriptor) }
         var status = stat()
         fstat(descriptor, &status)
         guard status.st_mode & S_IFMT == S_IFREG else { throw Invalid(at: nil, "'\(path)' is a folder, not a file") }
         guard status.st_size <= 16 * 1024 * 1024 else {
-            throw Invalid(at: nil, "'\(path)' has \(status.st_size) bytes, more than are read", cure: "keep large files elsewhere")
+            throw Invalid(
+                at: nil,
+                "'\(path)' has \(status.st_size) bytes, more than are read",
+                cure: "keep large files elsewhere"
+            )
         }
         var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
         var filled = 0

@@ -88,9 +88,15 @@ struct GitProgram: Sendable {
             .map { String($0).replacing("fatal: ", with: "") } ?? text
         let place = publicURL(settings.url)
         func says(_ words: String...) -> Bool { words.contains { lowered.contains($0) } }
-        if says("authentication failed", "could not read username", "could not read password", "permission denied",
-            "terminal prompts disabled", "403", "401")
-        {
+        if says(
+            "authentication failed",
+            "could not read username",
+            "could not read password",
+            "permission denied",
+            "terminal prompts disabled",
+            "403",
+            "401"
+        ) {
             return Failure(
                 .authenticationFailed,
                 "\(place): the server refuses the credentials (\(line)); check username, password and ssh_key of '\(settings.name)'"
@@ -103,7 +109,11 @@ struct GitProgram: Sendable {
             )
         }
         if says("transport 'ext' not allowed", "not allowed") {
-            return Failure(.refused, "\(place): only https, ssh, git and file are allowed (\(line))", next: .needsChange)
+            return Failure(
+                .refused,
+                "\(place): only https, ssh, git and file are allowed (\(line))",
+                next: .needsChange
+            )
         }
         if says("not found", "does not appear to be a git repository", "does not exist", "no such file or directory") {
             return Failure(.notFound, "\(place): there is no such repository (\(line))", next: .needsChange)

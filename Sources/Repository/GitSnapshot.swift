@@ -42,7 +42,11 @@ package final class GitSnapshot: Snapshot {
             throw Failure(.unavailable, "the object \(entry.object) of '\(path)' is missing from the mirror")
         }
         if object.content.starts(with: "version https://git-lfs.github.com/spec/".utf8), object.content.count < 1024 {
-            throw Invalid(at: nil, "'\(path)' is a Git LFS pointer, and LFS objects are not fetched", cure: "keep the file in Git itself")
+            throw Invalid(
+                at: nil,
+                "'\(path)' is a Git LFS pointer, and LFS objects are not fetched",
+                cure: "keep the file in Git itself"
+            )
         }
         return object.content
     }
@@ -107,7 +111,11 @@ package final class GitSnapshot: Snapshot {
     private var hashLength: Int { root.utf8.count / 2 }
 
     private func missing(_ path: String) -> Invalid {
-        Invalid(at: nil, "there is no file '\(path)' at \(revision.short)", cure: "check the path, and that it is committed")
+        Invalid(
+            at: nil,
+            "there is no file '\(path)' at \(revision.short)",
+            cure: "check the path, and that it is committed"
+        )
     }
 
     private func leaves(_ path: String) -> Invalid {

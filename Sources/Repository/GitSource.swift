@@ -14,10 +14,10 @@ package actor GitSource: Source {
     /// Fetches so far; now and then the mirror is packed again.
     private var fetches = 0
 
-    /// - Parameters:
-    ///   - directory: Where mirrors are kept; this one gets a folder of its own, named after its address.
-    ///   - base: The folder of the repository that paths start from; empty for the root.
-    ///   - askpass: The program git asks for credentials.
+    /// `directory`: Where mirrors are kept; this one gets a folder of its own, named after its address.
+    ///
+    /// `base`: The folder of the repository that paths start from; empty for the root. `askpass`: The program git
+    /// asks for credentials.
     package init(settings: GitSettings, directory: String, base: String, askpass: String) {
         name = settings.name
         self.settings = settings
@@ -34,7 +34,9 @@ package actor GitSource: Source {
         case .branch(let branch):
             if let commit = lines["refs/heads/\(branch)"] { return commit }
             let branches = lines.keys.filter { $0.hasPrefix("refs/heads/") }.map { String($0.dropFirst(11)) }.sorted()
-            throw missing(branches.isEmpty ? "it has no branches" : "it has \(branches.prefix(8).joined(separator: ", "))")
+            throw missing(
+                branches.isEmpty ? "it has no branches" : "it has \(branches.prefix(8).joined(separator: ", "))"
+            )
         case .tag(let tag):
             if let commit = lines["refs/tags/\(tag)^{}"] ?? lines["refs/tags/\(tag)"] { return commit }
             throw missing("it has no such tag")
@@ -109,10 +111,14 @@ package actor GitSource: Source {
             case .tag(let tag): ["+refs/tags/\(tag):refs/tags/\(tag)"]
             case .semver: ["+refs/tags/*:refs/tags/*"]
             }
-        let arguments = ["--git-dir", git.mirror, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1"]
+        let arguments = [
+            "--git-dir", git.mirror, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1",
+        ]
         do {
             _ = try await git(arguments + ["--", settings.url] + wanted, timeout: settings.timeout * 5)
-        } catch let failure as Failure where failure.message.contains("shallow") || failure.message.contains("dumb http") {
+        } catch let failure as Failure
+            where failure.message.contains("shallow") || failure.message.contains("dumb http")
+        {
             // A server that cannot send a part sends the whole.
             let whole = arguments.filter { $0 != "--depth=1" }
             _ = try await git(whole + ["--", settings.url] + wanted, timeout: settings.timeout * 5)

@@ -58,7 +58,11 @@ actor ObjectReader {
         guard header.count == 3, let size = Int(header[2]) else { throw lost() }
         guard size <= sizeLimit else {
             stop()
-            throw Invalid(at: nil, "it has \(size) bytes, more than the \(sizeLimit) that are read", cure: "keep large files elsewhere")
+            throw Invalid(
+                at: nil,
+                "it has \(size) bytes, more than the \(sizeLimit) that are read",
+                cure: "keep large files elsewhere"
+            )
         }
         let content = Array(try read(size + 1, child).dropLast())
         return Object(kind: String(header[1]), content: content)

@@ -16,7 +16,9 @@ package struct Version: Sendable, Hashable, Comparable {
     package static func < (left: Version, right: Version) -> Bool {
         if left.numbers != right.numbers { return left.numbers.lexicographicallyPrecedes(right.numbers) }
         // A pre-release comes before its release (specification item 11).
-        if left.prerelease.isEmpty || right.prerelease.isEmpty { return !left.prerelease.isEmpty && right.prerelease.isEmpty }
+        if left.prerelease.isEmpty || right.prerelease.isEmpty {
+            return !left.prerelease.isEmpty && right.prerelease.isEmpty
+        }
         for (one, other) in zip(left.prerelease, right.prerelease) where one != other {
             switch (Int(one), Int(other)) {
             case (let a?, let b?): return a < b
@@ -29,7 +31,9 @@ package struct Version: Sendable, Hashable, Comparable {
     }
 }
 
-/// A range of versions: comparisons that must all hold, alternatives by `||`; `^1.2`, `~1.2`, `1.x` and `*` as usual.
+/// A range of versions: comparisons that must all hold, alternatives by `||`; `^1.2`, `~1.2`, `1.x` and `*` as
+/// usual.
+///
 /// Pre-releases match only when a comparison of the range names one.
 package struct VersionRange: Sendable, Hashable, CustomStringConvertible {
     private struct Comparison: Sendable, Hashable {
@@ -79,7 +83,9 @@ package struct VersionRange: Sendable, Hashable, CustomStringConvertible {
 
     package func contains(_ version: Version) -> Bool {
         alternatives.contains { comparisons in
-            let allowsPrerelease = comparisons.contains { $0.version.prerelease.count > 1 || $0.version.prerelease.first.map { $0 != "0" } ?? false }
+            let allowsPrerelease = comparisons.contains {
+                $0.version.prerelease.count > 1 || $0.version.prerelease.first.map { $0 != "0" } ?? false
+            }
             guard version.prerelease.isEmpty || allowsPrerelease else { return false }
             return comparisons.allSatisfy { comparison in
                 switch comparison.symbol {

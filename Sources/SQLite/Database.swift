@@ -30,7 +30,9 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
     package var description: String
 }
 
-/// One connection to a database file. Not for two threads at once: an actor owns it.
+/// One connection to a database file.
+///
+/// Not for two threads at once: an actor owns it.
 package final class Database {
     private var handle: OpaquePointer?
     private var statements: [String: OpaquePointer] = [:]
@@ -57,7 +59,9 @@ package final class Database {
         sqlite3_close_v2(handle)
     }
 
-    /// Runs a statement and returns its rows. Statements are prepared once and kept.
+    /// Runs a statement and returns its rows.
+    ///
+    /// Statements are prepared once and kept.
     @discardableResult
     package func execute(_ sql: String, _ arguments: [Value] = []) throws -> [[Value]] {
         let statement = try prepared(sql)
@@ -89,7 +93,9 @@ package final class Database {
         }
     }
 
-    /// Applies the migrations that the file has not seen, each in a transaction, in order. They only go forward.
+    /// Applies the migrations that the file has not seen, each in a transaction, in order.
+    ///
+    /// They only go forward.
     package func migrate(_ migrations: [[String]]) throws {
         for (index, statements) in migrations.enumerated() {
             guard try version() <= index else { continue }

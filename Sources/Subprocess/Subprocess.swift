@@ -3,7 +3,9 @@ internal import Glibc
 import Synchronization
 internal import Threads
 
-/// A program to run: an executable, its arguments and its whole environment. No shell is ever involved.
+/// A program to run: an executable, its arguments and its whole environment.
+///
+/// No shell is ever involved.
 package struct Command: Sendable {
     /// A path, or a name looked up in `PATH`.
     package var executable: String
@@ -119,7 +121,14 @@ package final class ChildProcess: Sendable {
 
         var pid: pid_t = 0
         let failure = hecate_spawn(
-            path, arguments, environment, command.directory, pipes[0][0], pipes[1][1], pipes[2][1], &pid
+            path,
+            arguments,
+            environment,
+            command.directory,
+            pipes[0][0],
+            pipes[1][1],
+            pipes[2][1],
+            &pid
         )
         close(pipes[0][0])
         close(pipes[1][1])

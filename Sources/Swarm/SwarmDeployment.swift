@@ -32,7 +32,8 @@ final class SwarmDeployment: Deployment {
 
     func plan(observedSince moment: ContinuousClock.Instant) async throws -> any Planned {
         do {
-            let observed = try await platform.observe(id.name)
+            let hasFiles = !desired.files.isEmpty || desired.services.isEmpty
+            let observed = try await platform.observe(id.name, withFiles: hasFiles)
             try await askAboutSecrets(observed)
             let context = PlanContext(
                 prunes: options.prunes,
@@ -59,15 +60,14 @@ final class SwarmDeployment: Deployment {
     }
 
     func health(since mark: String?) async throws -> Health {
-        let filter = labelFilter("\(StackLabel.namespace)=\(id.name)")
         do {
-            async let services = engine.call("GET", "/services", query: [filter, ("status", "true")])
-            async let tasks = engine.call("GET", "/tasks", query: [filter])
+            // The services were observed a moment ago, for the plan; what changes by itself are the tasks.
             let wanted = Set(desired.services.map(\.name))
+            let services = (last.withLock { $0 })?.observed.services.filter { wanted.contains($0.name) } ?? []
             let canTurnBack = mark == nil ? true : await !platform.settings.kept(id).isEmpty
             let judged = StackHealth(
-                services: try await services.array?.compactMap(ObservedService.init).filter { wanted.contains($0.name) } ?? [],
-                tasks: try await tasks.array?.compactMap(ObservedTask.init) ?? [],
+                services: services,
+                tasks: try await tasks(of: services),
                 mark: mark,
                 canTurnBack: canTurnBack
             ).verdict()
@@ -78,6 +78,16 @@ final class SwarmDeployment: Deployment {
         } catch let error as EngineError {
             throw Failure(.unavailable, "\(id): \(error)")
         }
+    }
+
+    /// The tasks of the stack; none are asked for when none are wanted.
+    private func tasks(of services: [ObservedService]) async throws -> [ObservedTask] {
+        let runsNothing = services.allSatisfy {
+            $0.spec["Mode"]?["Replicated"]?["Replicas"]?.int == 0 && $0.running == 0
+        }
+        if runsNothing { return [] }
+        let filter = labelFilter("\(StackLabel.namespace)=\(id.name)")
+        return try await engine.call("GET", "/tasks", query: [filter]).array?.compactMap(ObservedTask.init) ?? []
     }
 
     func payload() async throws -> [UInt8] {
@@ -177,7 +187,7 @@ final class SwarmDeployment: Deployment {
         guard options.resolvesImages else { return }
         var answers: [String: ResolvedImage] = [:]
         for image in Set(plan.unresolved.values).sorted() {
-            answers[image] = try await engine.resolve(image, auth: registryAuth(for: image))
+            answers[image] = try await platform.resolve(image, auth: registryAuth(for: image))
         }
         for index in plan.forward.indices {
             switch plan.forward[index] {
@@ -207,7 +217,8 @@ final class SwarmDeployment: Deployment {
 
     private func logs(of task: ObservedTask) async -> [String] {
         let query = [("stdout", "true"), ("stderr", "true"), ("tail", "10")]
-        guard let bytes = try? await engine.raw("GET", "/tasks/\(task.id)/logs", query: query, timeout: .seconds(5)) else {
+        guard let bytes = try? await engine.raw("GET", "/tasks/\(task.id)/logs", query: query, timeout: .seconds(5))
+        else {
             return []
         }
         return logLines(bytes)

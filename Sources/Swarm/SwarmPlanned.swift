@@ -54,7 +54,10 @@ struct SwarmPlanned: Planned {
         let filter = labelFilter("\(StackLabel.namespace)=\(deployment.id.name)")
         let tasks = try await engine.call("GET", "/tasks", query: [filter]).array?.compactMap(ObservedTask.init) ?? []
         let live = Set(observed.services.map(\.id)).subtracting(services)
-        return tasks.contains { !live.contains($0.serviceID) && !["complete", "shutdown", "failed", "rejected", "remove", "orphaned"].contains($0.state) }
+        return tasks.contains {
+            !live.contains($0.serviceID)
+                && !["complete", "shutdown", "failed", "rejected", "remove", "orphaned"].contains($0.state)
+        }
     }
 
     private func take(_ step: Step, files: inout [String: String]) async throws {
@@ -67,7 +70,12 @@ struct SwarmPlanned: Planned {
         case .createService(_, let spec):
             let image = spec["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string ?? ""
             let body = try await withIdentifiers(spec, files)
-            try await engine.call("POST", "/services/create", body: body, registryAuth: deployment.registryAuth(for: image))
+            try await engine.call(
+                "POST",
+                "/services/create",
+                body: body,
+                registryAuth: deployment.registryAuth(for: image)
+            )
         case .updateService(let id, let version, _, let spec):
             let image = spec["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string ?? ""
             let auth = deployment.registryAuth(for: image)

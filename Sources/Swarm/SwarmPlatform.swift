@@ -31,8 +31,8 @@ package actor SwarmPlatform: Platform {
     private var claims: [String: String]?
     private var networkNames: [String: String] = [:]
     private var secretHashes: [String: String] = [:]
-    /// Stacks known to have configs or secrets of their own; the others need no garbage collection.
-    private var withFiles: Set<AppID> = []
+    /// Images resolved a moment ago, so that one commit asks for each once, however many stacks use it.
+    private var resolved: [String: (task: Task<ResolvedImage, any Error>, since: ContinuousClock.Instant)] = [:]
     private lazy var observer = ServiceObserver(engine: engine)
 
     package init(engine: EngineClient, settings: SwarmSettings) {
@@ -54,7 +54,8 @@ package actor SwarmPlatform: Platform {
 
     // MARK: Deployments
 
-    func deployment(_ id: AppID, _ desired: DesiredStack, options: StackOptions, warnings: [String]) -> SwarmDeployment {
+    func deployment(_ id: AppID, _ desired: DesiredStack, options: StackOptions, warnings: [String]) -> SwarmDeployment
+    {
         SwarmDeployment(platform: self, id: id, desired: desired, options: options, warnings: warnings)
     }
 
@@ -134,12 +135,14 @@ package actor SwarmPlatform: Platform {
     // MARK: Observing
 
     /// Everything of one stack as it is now.
-    func observe(_ stack: String) async throws -> ObservedStack {
+    ///
+    /// `withFiles`: Whether configs and secrets are wanted as well.
+    func observe(_ stack: String, withFiles: Bool = true) async throws -> ObservedStack {
         let filter = labelFilter("\(StackLabel.namespace)=\(stack)")
         async let services = engine.call("GET", "/services", query: [filter, ("status", "true")])
         async let networks = engine.call("GET", "/networks", query: [filter])
-        async let configs = engine.call("GET", "/configs", query: [filter])
-        async let secrets = engine.call("GET", "/secrets", query: [filter])
+        async let configs = withFiles ? engine.call("GET", "/configs", query: [filter]) : .null
+        async let secrets = withFiles ? engine.call("GET", "/secrets", query: [filter]) : .null
         var observed = ObservedStack()
         observed.services = try await services.array?.compactMap(ObservedService.init) ?? []
         observed.networks = try await networks.array?.compactMap(ObservedObject.init) ?? []
@@ -148,8 +151,6 @@ package actor SwarmPlatform: Platform {
         for network in observed.networks { networkNames[network.id] = network.name }
         try await nameNetworks(of: observed.services)
         observed.networkNames = networkNames
-        let id = AppID(target: name, name: stack)
-        if observed.configs.isEmpty, observed.secrets.isEmpty { withFiles.remove(id) } else { withFiles.insert(id) }
         return observed
     }
 
@@ -164,7 +165,11 @@ package actor SwarmPlatform: Platform {
         }
     }
 
-    package func isUntouched(_ id: AppID, fingerprint: String, observedSince moment: ContinuousClock.Instant) async throws
+    package func isUntouched(
+        _ id: AppID,
+        fingerprint: String,
+        observedSince moment: ContinuousClock.Instant
+    ) async throws
         -> Bool
     {
         guard let known = settled[id], known.fingerprint == fingerprint else { return false }
@@ -180,6 +185,17 @@ package actor SwarmPlatform: Platform {
     }
 
     func unsettle(_ id: AppID) { settled[id] = nil }
+
+    /// The digest of an image's tag, asked for at most once in ten seconds.
+    func resolve(_ image: String, auth: String?) async throws -> ResolvedImage {
+        let now = ContinuousClock.now
+        resolved = resolved.filter { now - $0.value.since < .seconds(10) }
+        if let known = resolved[image] { return try await known.task.value }
+        let engine = engine
+        let task = Task { try await engine.resolve(image, auth: auth) }
+        resolved[image] = (task, now)
+        return try await task.value
+    }
 
     func hashes(for id: AppID) async -> [String: String] {
         if !hashesRead.contains(id) {
@@ -202,7 +218,8 @@ package actor SwarmPlatform: Platform {
 
     package func collectGarbage(of id: AppID, keeping kept: [[UInt8]]) async throws {
         if kept.isEmpty { try await releaseClaim(id) }
-        guard withFiles.contains(id) || kept.isEmpty else { return }
+        // A first deployment leaves nothing behind.
+        guard kept.count != 1 else { return }
         let observed = try await observe(id.name)
         var needed: Set<String> = []
         for payload in kept {
@@ -211,8 +228,12 @@ package actor SwarmPlatform: Platform {
         for service in observed.services {
             for spec in [service.spec, service.previousSpec].compactMap({ $0 }) {
                 let container = spec["TaskTemplate"]?["ContainerSpec"]
-                for item in container?["Configs"]?.array ?? [] { needed.insert("config \(item["ConfigName"]?.string ?? "")") }
-                for item in container?["Secrets"]?.array ?? [] { needed.insert("secret \(item["SecretName"]?.string ?? "")") }
+                for item in container?["Configs"]?.array ?? [] {
+                    needed.insert("config \(item["ConfigName"]?.string ?? "")")
+                }
+                for item in container?["Secrets"]?.array ?? [] {
+                    needed.insert("secret \(item["SecretName"]?.string ?? "")")
+                }
             }
         }
         for (kind, objects) in [("config", observed.configs), ("secret", observed.secrets)] {
@@ -228,8 +249,10 @@ package actor SwarmPlatform: Platform {
     }
 }
 
-/// How ownership stands on the cluster: one small config per app. Creating one is an atomic claim, it survives the loss
-/// of the store, and it changes nothing about the stack's own objects, which stay as `docker stack deploy` makes them.
+/// How ownership stands on the cluster: one small config per app.
+///
+/// Creating one is an atomic claim, it survives the loss of the store, and it changes nothing about the stack's own
+/// objects, which stay as `docker stack deploy` makes them.
 enum Claim {
     static let app = "io.hecate.app"
     static let owner = "io.hecate.owner"

@@ -1,7 +1,9 @@
 internal import CYAML
 package import Diagnostics
 
-/// What a document may cost to read. A file past a limit is refused by name instead of being half read.
+/// What a document may cost to read.
+///
+/// A file past a limit is refused by name instead of being half read.
 package struct Limits: Sendable {
     /// Bytes of the file.
     package var size = 4 * 1024 * 1024
@@ -17,9 +19,8 @@ package struct Limits: Sendable {
 ///
 /// Aliases are replaced by what they name and merge keys (`<<`) are applied, both counted against the limits, so that
 /// a few lines cannot grow into gigabytes.
-/// - Parameters:
-///   - bytes: The file's content, UTF-8.
-///   - file: The name that places in diagnostics carry.
+/// `bytes`: The file's content, UTF-8.
+/// `file`: The name that places in diagnostics carry.
 /// - Returns: The document, or a null scalar for an empty file.
 /// - Throws: `Invalid` with the line and column of the first thing that is not YAML.
 package func parse(_ bytes: [UInt8], file: String, limits: Limits = Limits()) throws(Invalid) -> Node {

@@ -14,7 +14,11 @@ extension HecateProgram {
                 arguments: ["[CONFIG]"],
                 options: [
                     Option("once", help: "reconcile everything once, then end; exit 1 when something is not ready"),
-                    Option("log", choices: ["text", "json"], help: "the form of the log; text on a terminal, json elsewhere"),
+                    Option(
+                        "log",
+                        choices: ["text", "json"],
+                        help: "the form of the log; text on a terminal, json elsewhere"
+                    ),
                 ],
                 discussion: """
                     Without CONFIG the file is $HECATE_CONFIG, else ./config.yml, else /etc/hecate/config.yml; when there
@@ -51,22 +55,32 @@ extension HecateProgram {
                 arguments: ["[FOLDER]"],
                 options: [
                     Option("stacks-file", value: "FILE", help: "the stacks file; stacks.yml when not given"),
-                    Option("targets", value: "NAME,...", help: "the targets that stacks may name; default when not given"),
+                    Option(
+                        "targets",
+                        value: "NAME,...",
+                        help: "the targets that stacks may name; default when not given"
+                    ),
                     Option("format", choices: ["text", "github", "json"], help: "how findings are written"),
                     Option("strict", help: "exit 2 when there are warnings"),
                 ],
                 example: "hecate check . --format github"
             ),
             Verb(
-                "list apps", summary: "every app with its readiness, revision and age", options: [format],
+                "list apps",
+                summary: "every app with its readiness, revision and age",
+                options: [format],
                 example: "hecate list apps"
             ),
             Verb(
-                "list sources", summary: "every source with its commit and last success", options: [format],
+                "list sources",
+                summary: "every source with its commit and last success",
+                options: [format],
                 example: "hecate list sources"
             ),
             Verb(
-                "list targets", summary: "every target with its version and last success", options: [format],
+                "list targets",
+                summary: "every target with its version and last success",
+                options: [format],
                 example: "hecate list targets"
             ),
             Verb(
@@ -106,7 +120,9 @@ extension HecateProgram {
                 example: "hecate suspend web --reason 'migration until 14:00'"
             ),
             Verb(
-                "resume", summary: "take a suspended app up again", arguments: ["APP"],
+                "resume",
+                summary: "take a suspended app up again",
+                arguments: ["APP"],
                 options: [Option("reason", value: "TEXT", help: "why; kept in the journal")],
                 example: "hecate resume web"
             ),
@@ -117,11 +133,18 @@ extension HecateProgram {
                 example: "hecate approve fleet"
             ),
             Verb(
-                "completion", summary: "print a completion script", arguments: ["SHELL"],
+                "completion",
+                summary: "print a completion script",
+                arguments: ["SHELL"],
                 example: "source <(hecate completion bash)"
             ),
             Verb("version", summary: "print the version", example: "hecate version"),
-            Verb("help", summary: "show this overview, or a verb's help", arguments: ["[VERB...]"], example: "hecate help plan"),
+            Verb(
+                "help",
+                summary: "show this overview, or a verb's help",
+                arguments: ["[VERB...]"],
+                example: "hecate help plan"
+            ),
         ],
         common: [
             Option("config", value: "FILE", help: "the configuration file"),

@@ -6,7 +6,15 @@ import Testing
         program: "tool",
         summary: "A tool.",
         verbs: [
-            Verb("plan", summary: "plan it", arguments: ["[APP...]"], options: [Option("format", choices: ["text", "json"], help: "form"), Option("quiet", help: "say less")], example: "tool plan"),
+            Verb(
+                "plan",
+                summary: "plan it",
+                arguments: ["[APP...]"],
+                options: [
+                    Option("format", choices: ["text", "json"], help: "form"), Option("quiet", help: "say less"),
+                ],
+                example: "tool plan"
+            ),
             Verb("read app", summary: "read it", arguments: ["NAME"], example: "tool read app x"),
         ],
         common: [Option("config", value: "FILE", help: "the file")]

@@ -8,12 +8,18 @@ import Testing
     }
 
     @Test func plainValues() throws {
-        let values = try read("A=1\nB = 2\nC= 3\nexport D='x y'\n456 = ABC\nF = \nH = my string # comment\nI=a#b\n# no\n")
-        #expect(values == ["A": "1", "B": "2", "C": "3", "D": "x y", "456": "ABC", "F": "", "H": "my string", "I": "a#b"])
+        let values = try read(
+            "A=1\nB = 2\nC= 3\nexport D='x y'\n456 = ABC\nF = \nH = my string # comment\nI=a#b\n# no\n"
+        )
+        #expect(
+            values == ["A": "1", "B": "2", "C": "3", "D": "x y", "456": "ABC", "F": "", "H": "my string", "I": "a#b"]
+        )
     }
 
     @Test func quotes() throws {
-        let values = try read("A='\\n'\nB=\"\\n\"\nC='Let\\'s go!'\nD = 'one\ntwo'\nE = \"echo 'asd'\" # c\nF=\"a\\\"b\"\n")
+        let values = try read(
+            "A='\\n'\nB=\"\\n\"\nC='Let\\'s go!'\nD = 'one\ntwo'\nE = \"echo 'asd'\" # c\nF=\"a\\\"b\"\n"
+        )
         #expect(values == ["A": "\\n", "B": "\n", "C": "Let's go!", "D": "one\ntwo", "E": "echo 'asd'", "F": "a\"b"])
     }
 

@@ -8,7 +8,8 @@ import Testing
         ("plain", "plain"), ("$SET", "value"), ("${SET}", "value"), ("a${SET}b", "avalueb"), ("$$SET", "$SET"),
         ("${NONE:-d}", "d"), ("${EMPTY:-d}", "d"), ("${EMPTY-d}", ""), ("${NONE-d}", "d"), ("${SET:-d}", "value"),
         ("${SET:+x}", "x"), ("${EMPTY:+x}", ""), ("${EMPTY+x}", "x"), ("${NONE+x}", ""), ("${NONE:-${SET}}", "value"),
-        ("${NONE:-${ALSO:-deep}}", "deep"), ("${NONE:---flag=1}", "--flag=1"), ("${SET:?no}", "value"), ("${EMPTY?no}", ""),
+        ("${NONE:-${ALSO:-deep}}", "deep"), ("${NONE:---flag=1}", "--flag=1"), ("${SET:?no}", "value"),
+        ("${EMPTY?no}", ""),
     ])
     func everyFormOfTheSpecification(form: (String, String)) throws {
         #expect(try interpolation.substitute(form.0).text == form.1)

@@ -32,7 +32,10 @@ import Testing
     }
 
     @Test func resetTakesAwayAndOverrideReplaces() async throws {
-        let reset = try await merged("ports: ['80:80'], environment: {A: 1, B: 2}", "ports: !reset [], environment: {A: !reset null}")
+        let reset = try await merged(
+            "ports: ['80:80'], environment: {A: 1, B: 2}",
+            "ports: !reset [], environment: {A: !reset null}"
+        )
         #expect(reset.ports.isEmpty)
         #expect(reset.environment == ["B": "2"])
         let replaced = try await merged("ports: ['80:80', '81:81']", "ports: !override ['82:82']")
@@ -40,7 +43,10 @@ import Testing
     }
 
     @Test func loggingOfAnotherDriverTakesNoOptionsAlong() async throws {
-        let service = try await merged("logging: {driver: syslog, options: {a: b}}", "logging: {driver: json-file, options: {c: d}}")
+        let service = try await merged(
+            "logging: {driver: syslog, options: {a: b}}",
+            "logging: {driver: json-file, options: {c: d}}"
+        )
         #expect(service.logging?.options == ["c": "d"])
     }
 

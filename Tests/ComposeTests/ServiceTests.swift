@@ -3,22 +3,31 @@ import Testing
 
 @Suite struct ServiceTests {
     @Test func bothFormsOfEnvironmentAndLabels() async throws {
-        let list = try await service("services: {a: {image: x, environment: [A=1, B, C=], labels: [l=1, m]}}", variables: ["B": "b"])
+        let list = try await service(
+            "services: {a: {image: x, environment: [A=1, B, C=], labels: [l=1, m]}}",
+            variables: ["B": "b"]
+        )
         #expect(list.environment == ["A": "1", "B": "b", "C": ""])
         #expect(list.labels == ["l": "1", "m": ""])
-        let mapping = try await service("services: {a: {image: x, environment: {A: 1, B: , F: 1.10, T: true, O: 0o17}}}")
+        let mapping = try await service(
+            "services: {a: {image: x, environment: {A: 1, B: , F: 1.10, T: true, O: 0o17}}}"
+        )
         #expect(mapping.environment == ["A": "1", "B": nil, "F": "1.1", "T": "true", "O": "15"])
     }
 
     @Test func shortPorts() async throws {
-        let ports = try await service("services: {a: {image: x, ports: [3000, '8000:80', '9090-9091:8080-8081/udp', '3001-3002']}}").ports
+        let ports = try await service(
+            "services: {a: {image: x, ports: [3000, '8000:80', '9090-9091:8080-8081/udp', '3001-3002']}}"
+        ).ports
         #expect(ports.map(\.target) == [3000, 80, 8080, 8081, 3001, 3002])
         #expect(ports.map(\.published) == [0, 8000, 9090, 9091, 0, 0])
         #expect(ports.map(\.transport) == ["tcp", "tcp", "udp", "udp", "tcp", "tcp"])
     }
 
     @Test func longPorts() async throws {
-        let port = try await service("services: {a: {image: x, ports: [{target: 80, published: '8080', mode: host, protocol: udp}]}}").ports[0]
+        let port = try await service(
+            "services: {a: {image: x, ports: [{target: 80, published: '8080', mode: host, protocol: udp}]}}"
+        ).ports[0]
         #expect(port.target == 80 && port.published == 8080 && port.mode == "host" && port.transport == "udp")
     }
 
@@ -80,7 +89,11 @@ import Testing
     }
 
     @Test func envFiles() async throws {
-        let files = ["compose.yml": "services: {a: {image: x, env_file: [./a.env, {path: b.env, required: false}], environment: {A: own}}}", "a.env": "A=1\nB='q'\n"]
+        let files = [
+            "compose.yml":
+                "services: {a: {image: x, env_file: [./a.env, {path: b.env, required: false}], environment: {A: own}}}",
+            "a.env": "A=1\nB='q'\n",
+        ]
         #expect(try await project(files).services[0].environment == ["A": "own", "B": "q"])
     }
 }

@@ -3,11 +3,16 @@ import Diagnostics
 import Testing
 
 @Suite struct ConfigurationTests {
-    private func read(_ text: String, _ variables: [String: String] = [:], files: [String: String] = [:]) throws -> Configuration {
+    private func read(
+        _ text: String,
+        _ variables: [String: String] = [:],
+        files: [String: String] = [:]
+    ) throws -> Configuration {
         try Configuration(Array(text.utf8), file: "config.yml", environment: environment(variables, files))
     }
 
-    private func environment(_ variables: [String: String], _ files: [String: String] = [:]) -> ConfigurationEnvironment {
+    private func environment(_ variables: [String: String], _ files: [String: String] = [:]) -> ConfigurationEnvironment
+    {
         ConfigurationEnvironment(variables: variables, read: { path in files[path].map { Array($0.utf8) } })
     }
 
@@ -45,7 +50,10 @@ import Testing
     }
 
     @Test func theEnvironmentAloneIsEnough() throws {
-        let variables = ["HIVEMIND_GIT_URL": "git@host:fleet.git", "HIVEMIND_GIT_BRANCH": "prod", "HIVEMIND_GIT_POLL_INTERVAL": "5", "HECATE_STORE": "/s"]
+        let variables = [
+            "HIVEMIND_GIT_URL": "git@host:fleet.git", "HIVEMIND_GIT_BRANCH": "prod", "HIVEMIND_GIT_POLL_INTERVAL": "5",
+            "HECATE_STORE": "/s",
+        ]
         let configuration = try Configuration(environment: environment(variables))
         #expect(configuration.sources[0].reference == .branch("prod"))
         #expect(configuration.sources[0].pollInterval == .seconds(5))
@@ -81,7 +89,10 @@ import Testing
     @Test func aDockerClientsFileGivesCredentials() throws {
         let configuration = try read(
             "git: {url: /fleet}\ndocker_config: /d.json",
-            files: ["/d.json": #"{"auths": {"ghcr.io": {"auth": "Ym90OnNlY3JldA=="}, "https://index.docker.io/v1/": {"auth": "YTpi"}}}"#]
+            files: [
+                "/d.json":
+                    #"{"auths": {"ghcr.io": {"auth": "Ym90OnNlY3JldA=="}, "https://index.docker.io/v1/": {"auth": "YTpi"}}}"#
+            ]
         )
         #expect(configuration.registries.map(\.server) == ["ghcr.io", "docker.io"])
         #expect(configuration.registries.first?.password == "secret")
@@ -90,18 +101,42 @@ import Testing
     @Test(arguments: [
         ("git: {url: x, brnch: y}", "config.yml:1:15: unknown key 'brnch' in 'git'; did you mean 'branch'?"),
         ("git: {branch: main}", "config.yml:1:6: 'git' needs 'url'"),
-        ("git: {url: 'ext::sh -c x'}", "config.yml:1:12: 'ext::sh -c x' is no address of a repository; use https://, ssh://, git@host:path, git:// or file://"),
+        (
+            "git: {url: 'ext::sh -c x'}",
+            "config.yml:1:12: 'ext::sh -c x' is no address of a repository; use https://, ssh://, git@host:path, git:// or file://"
+        ),
         ("git: {url: 'http://h/f'}", "config.yml:1:12: 'http://' sends everything in the open; use https:// or ssh://"),
-        ("git: {url: 'https://a:b@h/f'}", "config.yml:1:12: the address holds a password; write 'username' and 'password_file' instead"),
-        ("git: {url: /f, poll_interval: often}", "config.yml:1:31: 'poll_interval' in 'git' must be a duration such as '30s' or '5m', found 'often'"),
+        (
+            "git: {url: 'https://a:b@h/f'}",
+            "config.yml:1:12: the address holds a password; write 'username' and 'password_file' instead"
+        ),
+        (
+            "git: {url: /f, poll_interval: often}",
+            "config.yml:1:31: 'poll_interval' in 'git' must be a duration such as '30s' or '5m', found 'often'"
+        ),
         ("git: {url: /f, ssh_key: /none}", "config.yml:1:25: the SSH key '/none' cannot be read"),
-        ("git: {url: /f, branch: a, tag: b}", "config.yml:1:27: 'git' follows both 'branch' and 'tag'; keep one of them"),
+        (
+            "git: {url: /f, branch: a, tag: b}",
+            "config.yml:1:27: 'git' follows both 'branch' and 'tag'; keep one of them"
+        ),
         ("gti: {url: /f}", "config.yml:1:1: unknown key 'gti'; did you mean 'git'?"),
-        ("git: {url: /f}\ntargets: [{name: a, endpoint: 'unix:/x'}]", "config.yml:2:31: 'unix:/x' is no address of an Engine; use unix:///path or tcp://host:port"),
-        ("git: {url: /f}\nclusters: [{name: a, endpoint: 'tcp://h:2377'}]", "config.yml:2:32: warning: port 2377 is where Swarm's managers talk to each other, not the Engine's API; the API with TLS is usually on 2376"),
-        ("git: {url: /f, password: x}", "config.yml:1:16: warning: 'password' stands in plain text; use 'password_file' or 'password_env'"),
+        (
+            "git: {url: /f}\ntargets: [{name: a, endpoint: 'unix:/x'}]",
+            "config.yml:2:31: 'unix:/x' is no address of an Engine; use unix:///path or tcp://host:port"
+        ),
+        (
+            "git: {url: /f}\nclusters: [{name: a, endpoint: 'tcp://h:2377'}]",
+            "config.yml:2:32: warning: port 2377 is where Swarm's managers talk to each other, not the Engine's API; the API with TLS is usually on 2376"
+        ),
+        (
+            "git: {url: /f, password: x}",
+            "config.yml:1:16: warning: 'password' stands in plain text; use 'password_file' or 'password_env'"
+        ),
         ("git: {url: /f, password_file: /none}", "config.yml:1:31: the file '/none' cannot be read"),
-        ("git: {url: /f}\nlimits: {parallelism: 0}", "config.yml:2:23: 'parallelism' in 'limits' must be 1 to 256, found 0"),
+        (
+            "git: {url: /f}\nlimits: {parallelism: 0}",
+            "config.yml:2:23: 'parallelism' in 'limits' must be 1 to 256, found 0"
+        ),
         ("git: [a", "config.yml:2:1: not valid YAML: did not find expected ',' or ']' while parsing a flow sequence"),
         ("store: 1", "config.yml:1:1: no source is configured; add 'git:' with 'url:', or 'sources:'"),
     ])

@@ -23,7 +23,13 @@ import Testing
         record.deployed = "f"
         record.deployedAt = Timestamp(12.5)
         record.attempt = Attempt(fingerprint: "g", commit: "abc", started: Timestamp(3), mark: "m", isRestoring: true)
-        record.quarantine = Quarantine(fingerprint: "q", commit: "x", since: Timestamp(4), failure: "why", details: ["log"])
+        record.quarantine = Quarantine(
+            fingerprint: "q",
+            commit: "x",
+            since: Timestamp(4),
+            failure: "why",
+            details: ["log"]
+        )
         record.conditions = [Condition(.ready, false, .timedOut, "late", since: Timestamp(5))]
         record.details = ["a", "b"]
         try await store.save(record, event: event("one"))
@@ -35,7 +41,13 @@ import Testing
     @Test func fiveRevisionsAreKeptNewestFirst() async throws {
         let record = AppRecord(id: id, source: "fleet")
         for number in 1...7 {
-            let revision = DeployedRevision(app: id, fingerprint: "f\(number)", commit: "c\(number)", deployedAt: Timestamp(0), payload: [UInt8(number)])
+            let revision = DeployedRevision(
+                app: id,
+                fingerprint: "f\(number)",
+                commit: "c\(number)",
+                deployedAt: Timestamp(0),
+                payload: [UInt8(number)]
+            )
             try await store.commit(revision, record: record, event: event("\(number)"))
         }
         #expect(try await store.revisions(of: id).map(\.fingerprint) == ["f7", "f6", "f5", "f4", "f3"])

@@ -67,7 +67,9 @@ import Testing
     }
 
     @Test func tagsAndRanges() async throws {
-        for (tag, text) in [("v1.0.0", "1"), ("v1.2.0", "2"), ("v1.10.0", "3"), ("v2.0.0-rc.1", "4"), ("v2.0.0", "5"), ("other", "6")] {
+        for (tag, text) in [
+            ("v1.0.0", "1"), ("v1.2.0", "2"), ("v1.10.0", "3"), ("v2.0.0-rc.1", "4"), ("v2.0.0", "5"), ("other", "6"),
+        ] {
             try await repository.commit(["a.txt": text], tag)
             try await repository.git("tag", "-a", "-m", tag, tag)
         }
@@ -86,20 +88,86 @@ import Testing
         let source = source()
         #expect(try await snapshot(source).read("inside") == Array("two\n".utf8))
         for name in ["outside", "absolute"] {
-            #expect(try await complaint(name, source) == "'\(name)' leads out of the repository through a symlink; point the link inside it")
+            #expect(
+                try await complaint(name, source)
+                    == "'\(name)' leads out of the repository through a symlink; point the link inside it"
+            )
         }
         #expect(try await complaint("circle", source) == "'circle' goes through symlinks in a circle")
     }
 
     @Test func pointersAndSubmodulesAreRefusedByName() async throws {
-        try await repository.commit(["big": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"], "LFS")
+        try await repository.commit(
+            ["big": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"],
+            "LFS"
+        )
         let head = try await repository.head()
         try await repository.git("update-index", "--add", "--cacheinfo", "160000,\(head),sub")
         try await repository.git("commit", "-q", "-m", "Submodule")
         let source = source()
         #expect(try await complaint("big", source).hasPrefix("'big' is a Git LFS pointer"))
-        #expect(try await complaint("sub/file", source).hasPrefix("'sub/file' lies in the submodule 'sub', and submodules are not fetched"))
+        #expect(
+            try await complaint("sub/file", source).hasPrefix(
+                "'sub/file' lies in the submodule 'sub', and submodules are not fetched"
+            )
+        )
         #expect(try await complaint("dir", source) == "'dir' is a folder, not a file")
+    }
+
+    @Test func aFileOfAHundredMegabytesIsNotRead() async throws {
+        try await shell(["truncate", "-s", "100M", "\(repository.path)/huge.yml"])
+        try await repository.commit([:], "Huge")
+        #expect(
+            try await complaint("huge.yml", source())
+                == "it has 104857600 bytes, more than the 16777216 that are read; keep large files elsewhere"
+        )
+    }
+
+    @Test func anSSHServerIsReachedWithAKeyAndAKnownHost() async throws {
+        let key = "\(scratch.path)/key"
+        let port = Int.random(in: 30_000...40_000)
+        for name in ["key", "host", "other"] {
+            try await shell(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "\(scratch.path)/\(name)"])
+        }
+        let host = fileText("\(scratch.path)/host.pub") ?? ""
+        try scratch.write("[127.0.0.1]:\(port) \(host)", to: "known_hosts")
+        try await shell(["cp", "\(key).pub", "\(scratch.path)/authorized_keys"])
+        let options =
+            "-o ListenAddress=127.0.0.1 -o Port=\(port) -o HostKey=\(scratch.path)/host -o StrictModes=no -o UsePAM=no"
+            + " -o AuthorizedKeysFile=\(scratch.path)/authorized_keys -o PidFile=none -o PermitRootLogin=yes"
+        let server = trimmedLine(
+            try await shell([
+                "sh", "-c", "mkdir -p /run/sshd; timeout 60 /usr/sbin/sshd -D \(options) >/dev/null 2>&1 & echo $!",
+            ])
+        )
+        func source(key: String, hosts: String) -> GitSource {
+            let settings = GitSettings(
+                name: "fleet",
+                url: "ssh://root@127.0.0.1:\(port)\(repository.path)",
+                reference: .branch("main"),
+                sshKey: key,
+                knownHosts: hosts
+            )
+            return GitSource(settings: settings, directory: scratch.path, base: "", askpass: "/bin/false")
+        }
+        let good = source(key: key, hosts: "\(scratch.path)/known_hosts")
+        var head: String?
+        for _ in 0..<50 {
+            head = try? await good.head()
+            if head != nil { break }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        #expect(try await head == repository.head())
+        #expect(try await snapshot(good).read("a.txt") == Array("one\n".utf8))
+        for (key, hosts) in [("other", "known_hosts"), ("key", "none")] {
+            do {
+                _ = try await source(key: "\(scratch.path)/\(key)", hosts: "\(scratch.path)/\(hosts)").head()
+                Issue.record("let in with \(key) and \(hosts)")
+            } catch let failure as Failure {
+                #expect(failure.reason == .authenticationFailed && failure.next == .retry, "\(failure)")
+            }
+        }
+        _ = try? await shell(["sh", "-c", "pkill -P \(server); kill \(server) || true"])
     }
 
     @Test func aMissingRepositoryAndAMissingBranchAreDifferentThings() async throws {
@@ -137,7 +205,8 @@ import Testing
         ("^1.2", "1.2.0", true), ("^1.2", "2.0.0", false), ("^0.3", "0.3.9", true), ("^0.3", "0.4.0", false),
         ("~1.2", "1.2.9", true), ("~1.2", "1.3.0", false), (">=1.2 <2", "1.9.9", true), (">=1.2 <2", "2.0.0", false),
         ("1.x", "1.7.0", true), ("1.x", "2.0.0", false), ("1.2.3", "1.2.3", true), ("*", "9.9.9", true),
-        ("*", "9.9.9-rc.1", false), (">=2.0.0-rc.1", "2.0.0-rc.2", true), ("1.x || 3.x", "3.1.0", true), ("1.x || 3.x", "2.1.0", false),
+        ("*", "9.9.9-rc.1", false), (">=2.0.0-rc.1", "2.0.0-rc.2", true), ("1.x || 3.x", "3.1.0", true),
+        ("1.x || 3.x", "2.1.0", false),
     ])
     func ranges(sample: (range: String, version: String, fits: Bool)) throws {
         let range = try #require(VersionRange(sample.range))

@@ -4,8 +4,20 @@ import Subprocess
 import Testing
 
 @Suite struct SubprocessTests {
-    private func command(_ script: String, input: String = "", timeout: Duration = .seconds(10), limit: Int = 1 << 20) -> Command {
-        Command("sh", ["-c", script], environment: ["PATH": "/usr/bin:/bin", "A": "b"], input: Array(input.utf8), timeout: timeout, outputLimit: limit)
+    private func command(
+        _ script: String,
+        input: String = "",
+        timeout: Duration = .seconds(10),
+        limit: Int = 1 << 20
+    ) -> Command {
+        Command(
+            "sh",
+            ["-c", script],
+            environment: ["PATH": "/usr/bin:/bin", "A": "b"],
+            input: Array(input.utf8),
+            timeout: timeout,
+            outputLimit: limit
+        )
     }
 
     @Test func bothOutputsAndTheCode() async throws {
@@ -22,7 +34,9 @@ import Testing
 
     @Test func theDeadlineKillsTheWholeGroup() async throws {
         let start = ContinuousClock.now
-        await #expect(throws: SubprocessError.self) { try await run(command("sleep 60 & sleep 60", timeout: .milliseconds(300))) }
+        await #expect(throws: SubprocessError.self) {
+            try await run(command("sleep 60 & sleep 60", timeout: .milliseconds(300)))
+        }
         #expect(ContinuousClock.now - start < .seconds(5))
     }
 
@@ -52,7 +66,9 @@ import Testing
     }
 
     @Test func jsonReadsWhatItWrites() throws {
-        let value: JSON = ["a": [1, .double(2.5), "x\n\"\u{1}é", true, nil], "b": [:], "c": .int(Int64.max), "d": .double(0.1)]
+        let value: JSON = [
+            "a": [1, .double(2.5), "x\n\"\u{1}é", true, nil], "b": [:], "c": .int(Int64.max), "d": .double(0.1),
+        ]
         #expect(try JSON(parsing: value.encoded()) == value)
         #expect(try JSON(parsing: value.encoded(pretty: true)) == value)
         #expect(throws: JSONError.self) { try JSON(parsing: "{a}") }

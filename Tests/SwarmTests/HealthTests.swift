@@ -8,7 +8,10 @@ import Testing
     private func service(_ mode: JSON, update: JSON? = nil, restart: JSON = [:]) throws -> ObservedService {
         var json: JSON = [
             "ID": "s1", "Version": ["Index": 5],
-            "Spec": ["Name": "web_a", "Mode": mode, "TaskTemplate": ["ContainerSpec": ["Image": "x:2"], "RestartPolicy": restart]],
+            "Spec": [
+                "Name": "web_a", "Mode": mode,
+                "TaskTemplate": ["ContainerSpec": ["Image": "x:2"], "RestartPolicy": restart],
+            ],
         ]
         if let update { json["UpdateStatus"] = update }
         return try #require(ObservedService(json))
@@ -25,7 +28,9 @@ import Testing
         try #require(
             ObservedTask([
                 "ID": "t", "ServiceID": "s1", "Slot": .int(slot), "DesiredState": .string(desired),
-                "Status": ["State": .string(state), "Err": .string(error), "Timestamp": .string("2026-01-01T00:00:\(second)Z")],
+                "Status": [
+                    "State": .string(state), "Err": .string(error), "Timestamp": .string("2026-01-01T00:00:\(second)Z"),
+                ],
                 "Spec": ["ContainerSpec": ["Image": .string(image)]],
             ])
         )
@@ -42,7 +47,10 @@ import Testing
     @Test func asManyAsWantedRun() throws {
         let two = try service(["Replicated": ["Replicas": 2]])
         #expect(judge(two, [try task("running"), try task("running", slot: 2)]) == .healthy(runsNothing: false))
-        #expect(judge(two, [try task("running"), try task("starting", slot: 2)]) == .progressing("service web_a: 1 of 2 running, 1 starting"))
+        #expect(
+            judge(two, [try task("running"), try task("starting", slot: 2)])
+                == .progressing("service web_a: 1 of 2 running, 1 starting")
+        )
     }
 
     @Test func zeroReplicasAreDone() throws {
@@ -62,12 +70,17 @@ import Testing
 
     @Test func anOldUpdateStatusIsNoNews() throws {
         let update: JSON = ["State": "rollback_completed", "StartedAt": "2026-01-01T00:00:05Z"]
-        #expect(judge(try service(["Replicated": [:]], update: update), [try task("running")]) == .healthy(runsNothing: false))
+        #expect(
+            judge(try service(["Replicated": [:]], update: update), [try task("running")])
+                == .healthy(runsNothing: false)
+        )
     }
 
     @Test func threeFailuresAreEnoughWhenThereIsAWayBack() throws {
         let one = try service(["Replicated": [:]])
-        let failures = try (0..<3).map { try task("failed", desired: "shutdown", at: 31 + $0, error: "task: non-zero exit (1)") }
+        let failures = try (0..<3).map {
+            try task("failed", desired: "shutdown", at: 31 + $0, error: "task: non-zero exit (1)")
+        }
         #expect(isFailed(judge(one, failures)))
         #expect(!isFailed(judge(one, failures, canTurnBack: false)))
         #expect(!isFailed(judge(one, Array(failures.prefix(2)))))
@@ -99,7 +112,8 @@ import Testing
     }
 
     @Test func logFramesAreUnpacked() {
-        let frame: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 6] + Array("one\ntw".utf8) + [2, 0, 0, 0, 0, 0, 0, 2] + Array("o\n".utf8)
+        let frame: [UInt8] =
+            [1, 0, 0, 0, 0, 0, 0, 6] + Array("one\ntw".utf8) + [2, 0, 0, 0, 0, 0, 0, 2] + Array("o\n".utf8)
         #expect(logLines(frame) == ["one", "two"])
     }
 }

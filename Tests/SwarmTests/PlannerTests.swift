@@ -93,7 +93,10 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
     @Test func aChangedNetworkIsReplacedBesideTheOld() async throws {
         let before = try await stack("services: {a: {image: x}}\nnetworks: {default: {attachable: false}}")
         let observed = observation(of: before, planned(before))
-        let plan = planned(try await stack("services: {a: {image: x}}\nnetworks: {default: {attachable: true}}"), observed)
+        let plan = planned(
+            try await stack("services: {a: {image: x}}\nnetworks: {default: {attachable: true}}"),
+            observed
+        )
         let name = plan.networkNames["s_default"] ?? ""
         #expect(name.hasPrefix("s_default-"))
         #expect(plan.plan.forward.map(\.action) == [.replace, .update])
@@ -138,15 +141,22 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
     @Test func whatTheEngineFillsInIsNoDifference() {
         let desired: JSON = [
             "Name": "a", "Mode": ["Replicated": [:]],
-            "TaskTemplate": ["ContainerSpec": ["Image": "x:1", "Env": ["A=1", "B=2"]], "Networks": [["Target": "net", "Aliases": ["a", "b"]]]],
+            "TaskTemplate": [
+                "ContainerSpec": ["Image": "x:1", "Env": ["A=1", "B=2"]],
+                "Networks": [["Target": "net", "Aliases": ["a", "b"]]],
+            ],
             "EndpointSpec": [:], "UpdateConfig": ["Parallelism": 1],
         ]
         let observed: JSON = [
             "Name": "a", "Mode": ["Replicated": ["Replicas": 1]],
             "TaskTemplate": [
-                "ContainerSpec": ["Image": "x:1", "Env": ["B=2", "A=1"], "Isolation": "default", "Privileges": ["CredentialSpec": nil], "DNSConfig": [:]],
+                "ContainerSpec": [
+                    "Image": "x:1", "Env": ["B=2", "A=1"], "Isolation": "default",
+                    "Privileges": ["CredentialSpec": nil], "DNSConfig": [:],
+                ],
                 "Networks": [["Target": "n1", "Aliases": ["b", "a"]]], "ForceUpdate": 3, "Runtime": "container",
-                "RestartPolicy": ["Condition": "any", "MaxAttempts": 0], "Placement": ["Platforms": [["OS": "linux"]]], "Resources": [:],
+                "RestartPolicy": ["Condition": "any", "MaxAttempts": 0], "Placement": ["Platforms": [["OS": "linux"]]],
+                "Resources": [:],
             ],
             "EndpointSpec": ["Mode": "vip"],
             "UpdateConfig": ["Parallelism": 1, "FailureAction": "pause", "Order": "stop-first", "MaxFailureRatio": 0],

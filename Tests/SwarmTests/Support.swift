@@ -40,7 +40,9 @@ func observation(of desired: DesiredStack, _ plan: StackPlan) -> ObservedStack {
             guard let object = ObservedObject(json) else { continue }
             if file.kind == .config { observed.configs.append(object) } else { observed.secrets.append(object) }
         case .createService(_, let spec):
-            let json: JSON = ["ID": .string(id()), "Version": ["Index": 1], "UpdatedAt": "2026-01-01T00:00:00Z", "Spec": spec]
+            let json: JSON = [
+                "ID": .string(id()), "Version": ["Index": 1], "UpdatedAt": "2026-01-01T00:00:00Z", "Spec": spec,
+            ]
             if let service = ObservedService(json) { observed.services.append(service) }
         default: break
         }
@@ -48,7 +50,11 @@ func observation(of desired: DesiredStack, _ plan: StackPlan) -> ObservedStack {
     return observed
 }
 
-func planned(_ desired: DesiredStack, _ observed: ObservedStack = ObservedStack(), hashes: [String: String] = [:]) -> StackPlan {
+func planned(
+    _ desired: DesiredStack,
+    _ observed: ObservedStack = ObservedStack(),
+    hashes: [String: String] = [:]
+) -> StackPlan {
     let context = PlanContext(apiVersion: APIVersion(1, 41), secretHashes: hashes)
     return StackPlanner(desired: desired, observed: observed, context: context).plan()
 }

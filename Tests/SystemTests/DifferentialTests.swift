@@ -3,10 +3,14 @@ import Subprocess
 import TestSupport
 import Testing
 
-/// Where Hecate and `docker stack deploy` may leave different specifications, each with its reason. Everything else that
-/// differs fails the test.
+/// Where Hecate and `docker stack deploy` may leave different specifications, each with its reason.
+///
+/// Everything else that differs fails the test.
 private let allowedDifferences: [(path: String, reason: String)] = [
-    ("Spec.TaskTemplate.RestartPolicy", "Docker clients before 25 pass over 'restart'; newer ones and Hecate read it as deploy.restart_policy")
+    (
+        "Spec.TaskTemplate.RestartPolicy",
+        "Docker clients before 25 pass over 'restart'; newer ones and Hecate read it as deploy.restart_policy"
+    )
 ]
 
 /// Every case is deployed by `docker stack deploy` and by Hecate on a real Swarm of its own, and what the Engine then
@@ -47,14 +51,28 @@ private let allowedDifferences: [(path: String, reason: String)] = [
     private func compare(_ path: String, _ name: String, _ engine: String) async throws {
         let fleet = try await Fleet(engine: engine, verify: "0s", extra: "bind_root: \(path)")
         try await shell(["cp", "-rL", "\(path)/.", fleet.repository.path])
-        try await fleet.commit(stacks: ["{name: \(name), compose_file: compose.yml, resolve_image: never, bind_root: \(path)}"])
+        try await fleet.commit(stacks: [
+            "{name: \(name), compose_file: compose.yml, resolve_image: never, bind_root: \(path)}"
+        ])
 
         // The older client wants a version; it says nothing that the newer one does not assume.
         let text = fileText("\(path)/compose.yml") ?? ""
-        let versioned = text.split(separator: "\n").contains { $0.hasPrefix("version:") } ? text : "version: \"3.9\"\n" + text
+        let versioned =
+            text.split(separator: "\n").contains { $0.hasPrefix("version:") } ? text : "version: \"3.9\"\n" + text
         try writeFile(versioned, to: "\(fleet.scratch.path)/docker/compose.yml")
-        try await shell(["sh", "-c", "cd '\(path)' && for f in * .env; do [ \"$f\" = compose.yml ] || cp -rL \"$f\" '\(fleet.scratch.path)/docker/' 2>/dev/null || true; done"])
-        try await fleet.docker("stack", "deploy", "--resolve-image", "never", "-c", "\(fleet.scratch.path)/docker/compose.yml", name)
+        try await shell([
+            "sh", "-c",
+            "cd '\(path)' && for f in * .env; do [ \"$f\" = compose.yml ] || cp -rL \"$f\" '\(fleet.scratch.path)/docker/' 2>/dev/null || true; done",
+        ])
+        try await fleet.docker(
+            "stack",
+            "deploy",
+            "--resolve-image",
+            "never",
+            "-c",
+            "\(fleet.scratch.path)/docker/compose.yml",
+            name
+        )
         let theirs = try await report(fleet, name, bindRoot: "\(fleet.scratch.path)/docker", to: path)
 
         // Adoption: nothing to plan, and nothing restarted.
@@ -75,7 +93,15 @@ private let allowedDifferences: [(path: String, reason: String)] = [
 
         // The other way round: docker stack deploy over Hecate's stack changes nothing.
         if !differs {
-            try await fleet.docker("stack", "deploy", "--resolve-image", "never", "-c", "\(fleet.scratch.path)/docker/compose.yml", name)
+            try await fleet.docker(
+                "stack",
+                "deploy",
+                "--resolve-image",
+                "never",
+                "-c",
+                "\(fleet.scratch.path)/docker/compose.yml",
+                name
+            )
             let after = try await report(fleet, name, bindRoot: "\(fleet.scratch.path)/docker", to: path)
             #expect(differences(ours, after, path: "").isEmpty, "\(name): docker stack deploy changed something")
         }
@@ -96,7 +122,13 @@ private let allowedDifferences: [(path: String, reason: String)] = [
         _ = try await fleet.docker("stack", "rm", name)
         _ = try? await fleet.docker("config", "rm", "hecate.\(name)")
         try await fleet.eventually("\(name) is gone", within: .seconds(60)) {
-            let networks = try await fleet.docker("network", "ls", "-q", "--filter", "label=com.docker.stack.namespace=\(name)")
+            let networks = try await fleet.docker(
+                "network",
+                "ls",
+                "-q",
+                "--filter",
+                "label=com.docker.stack.namespace=\(name)"
+            )
             let containers = try await fleet.docker("ps", "-aq", "--filter", "label=com.docker.stack.namespace=\(name)")
             return networks.isEmpty && containers.isEmpty
         }
@@ -124,7 +156,9 @@ private let allowedDifferences: [(path: String, reason: String)] = [
         }
         for network in try await own("networks") {
             var spec: JSON = [:]
-            for key in ["Driver", "Internal", "Attachable", "Labels", "Scope", "EnableIPv6", "Ingress"] { spec[key] = network[key] }
+            for key in ["Driver", "Internal", "Attachable", "Labels", "Scope", "EnableIPv6", "Ingress"] {
+                spec[key] = network[key]
+            }
             var options = network["Options"]?.object ?? [:]
             options["com.docker.network.driver.overlay.vxlanid_list"] = nil
             spec["Options"] = .object(options)
@@ -146,7 +180,9 @@ private let allowedDifferences: [(path: String, reason: String)] = [
     private func differences(_ left: JSON?, _ right: JSON?, path: String) -> [String] {
         guard left != right else { return [] }
         if case .object(let one)? = left, case .object(let other)? = right {
-            return Set(one.keys).union(other.keys).sorted().flatMap { differences(one[$0], other[$0], path: "\(path).\($0)") }
+            return Set(one.keys).union(other.keys).sorted().flatMap {
+                differences(one[$0], other[$0], path: "\(path).\($0)")
+            }
         }
         if case .array(let one)? = left, case .array(let other)? = right, one.count == other.count {
             return one.indices.flatMap { differences(one[$0], other[$0], path: "\(path)[\($0)]") }
@@ -161,7 +197,10 @@ private let allowedDifferences: [(path: String, reason: String)] = [
         try await fleet.commit(stacks: ["{name: full, compose_file: compose.yml}"])
         let plan = try await fleet.hecate("plan")
         #expect(plan.code == 1)
-        for expected in ["refers to the network 'other-other-network', which is not defined", "there is no file 'config_data'", "'privileged' of service 'foo' has no effect in Swarm"] {
+        for expected in [
+            "refers to the network 'other-other-network', which is not defined", "there is no file 'config_data'",
+            "'privileged' of service 'foo' has no effect in Swarm",
+        ] {
             #expect(plan.errorText.contains(expected), "\(plan.errorText)")
         }
         // With what the example leaves out put beside it, the Engine is asked before anything is made.
@@ -170,7 +209,9 @@ private let allowedDifferences: [(path: String, reason: String)] = [
         try await fleet.commit(["compose.yml": text, "config_data": "c", "secret_data": "s"])
         let second = try await fleet.hecate("plan")
         #expect(second.code == 1)
-        #expect(try await fleet.docker("network", "ls", "-q", "--filter", "label=com.docker.stack.namespace=full").isEmpty)
+        #expect(
+            try await fleet.docker("network", "ls", "-q", "--filter", "label=com.docker.stack.namespace=full").isEmpty
+        )
         #expect(try await fleet.docker("config", "ls", "-q").isEmpty)
     }
 }

@@ -2,7 +2,9 @@ import Subprocess
 import TestSupport
 import Testing
 
-/// Engines that come and go, and Engines that cannot be worked with. Each has one of its own.
+/// Engines that come and go, and Engines that cannot be worked with.
+///
+/// Each has one of its own.
 @Suite struct EngineTests {
     private func rig(_ verb: String, _ folder: String) async throws -> String {
         trimmedLine(try await shell(["\(checkout)/Rigs/swarm.sh", verb, folder], environment: ["RIG_LIFETIME": "600"]))
@@ -43,7 +45,10 @@ import Testing
             try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
             let result = try await fleet.hecate("plan")
             #expect(result.code == 1)
-            #expect(result.errorText.contains("is not a Swarm manager: run 'docker swarm init' there"), "\(result.errorText)")
+            #expect(
+                result.errorText.contains("is not a Swarm manager: run 'docker swarm init' there"),
+                "\(result.errorText)"
+            )
         }
     }
 
@@ -55,7 +60,10 @@ import Testing
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
         let result = try await fleet.hecate("plan")
         #expect(result.code == 1)
-        #expect(result.errorText.contains("it is a worker node; name a manager's Engine in 'targets'"), "\(result.errorText)")
+        #expect(
+            result.errorText.contains("it is a worker node; name a manager's Engine in 'targets'"),
+            "\(result.errorText)"
+        )
     }
 
     @Test func anEngineThatIsNotThereIsNamed() async throws {
@@ -63,6 +71,9 @@ import Testing
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
         let result = try await fleet.hecate("plan")
         #expect(result.code == 1)
-        #expect(result.errorText.contains("the Docker Engine at unix:///nonexistent/docker.sock cannot be reached"), "\(result.errorText)")
+        #expect(
+            result.errorText.contains("the Docker Engine at unix:///nonexistent/docker.sock cannot be reached"),
+            "\(result.errorText)"
+        )
     }
 }

@@ -11,7 +11,10 @@ import Testing
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper(services: names)])
         try await fleet.running {
             try await fleet.settled("a")
-            let broken = sleeper("A: 2", services: names).replacing("four:\n    image: web:1.0.0\n    command: sh -c 'trap", with: "four:\n    image: web:1.0.0\n    command: sh -c 'echo no database; exit 3; trap")
+            let broken = sleeper("A: 2", services: names).replacing(
+                "four:\n    image: web:1.0.0\n    command: sh -c 'trap",
+                with: "four:\n    image: web:1.0.0\n    command: sh -c 'echo no database; exit 3; trap"
+            )
             #expect(broken.contains("exit 3"))
             try await fleet.commit(["a.yml": broken], "Break four")
             try await fleet.eventually("all four are back") {
@@ -21,7 +24,10 @@ import Testing
             }
             let app = try await fleet.app("a")
             let failure = app["rejected"]?["failure"]?.string ?? ""
-            #expect(failure.contains("\(fleet.name("a"))_four") && failure.contains("non-zero exit (3)") && failure.contains("on node"))
+            #expect(
+                failure.contains("\(fleet.name("a"))_four") && failure.contains("non-zero exit (3)")
+                    && failure.contains("on node")
+            )
             #expect(app["rejected"]?["details"]?.array?.contains("log: no database") == true, "\(app)")
             try await fleet.eventually("it says so") { try await fleet.hecate("status").code == 1 }
             // Rejected until it changes: the same revision is not tried again, another is.
@@ -58,8 +64,11 @@ import Testing
                 "{name: PREFIXlost, compose_file: lost.yml}",
             ],
             [
-                "good.yml": sleeper(), "broken.yml": "services: {a: {image: x, prots: [80]}}", "missing.yml": sleeper(image: "nowhere:1"),
-                "sick.yml": sleeper(more: unhealthy), "lost.yml": "services: {a: {image: 'web:1.0.0', networks: [n]}}\nnetworks: {n: {external: true, name: no-such-network}}",
+                "good.yml": sleeper(), "broken.yml": "services: {a: {image: x, prots: [80]}}",
+                "missing.yml": sleeper(image: "nowhere:1"),
+                "sick.yml": sleeper(more: unhealthy),
+                "lost.yml":
+                    "services: {a: {image: 'web:1.0.0', networks: [n]}}\nnetworks: {n: {external: true, name: no-such-network}}",
             ]
         )
         try await fleet.running {
@@ -70,7 +79,9 @@ import Testing
             }
             try await fleet.eventually("each says its own") {
                 let messages = [
-                    try await message("broken").contains("broken.yml:1:26: unknown key 'prots' in service 'a'; did you mean 'ports'?"),
+                    try await message("broken").contains(
+                        "broken.yml:1:26: unknown key 'prots' in service 'a'; did you mean 'ports'?"
+                    ),
                     try await message("missing").contains("the image 'nowhere:1' cannot be resolved"),
                     try await message("nofile").contains("there is no file 'nofile.yml'"),
                     try await message("wrong").contains("needs 'compose_file' or 'compose_files'"),
@@ -91,13 +102,21 @@ import Testing
         let fleet = try await Fleet(verify: "1s")
         let names = ["one", "two", "three"]
         func files(_ number: Int) -> [String: String] {
-            ["a.yml": sleeper("A: \(number)", services: names, more: "    configs: [page]", tail: "configs: {page: {file: page.txt}}\n"), "page.txt": "page \(number)"]
+            [
+                "a.yml": sleeper(
+                    "A: \(number)",
+                    services: names,
+                    more: "    configs: [page]",
+                    tail: "configs: {page: {file: page.txt}}\n"
+                ), "page.txt": "page \(number)",
+            ]
         }
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], files(0))
         for number in 1...20 {
             try await fleet.commit(files(number), "Change \(number)")
             let life = Double.random(in: 0.02...2.5)
-            let script = "\(fleet.binary) run \(fleet.config) --log text 2>>\(fleet.scratch.path)/log & sleep \(life); kill -9 $!"
+            let script =
+                "\(fleet.binary) run \(fleet.config) --log text 2>>\(fleet.scratch.path)/log & sleep \(life); kill -9 $!"
             _ = try await execute(["sh", "-c", script])
         }
         try await fleet.running { try await fleet.settled("a", within: .seconds(90)) }
@@ -135,7 +154,8 @@ import Testing
         let fleet = try await Fleet(url: "git://127.0.0.1:\(port)/fleet")
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
         @Sendable func serve() async throws -> String {
-            let daemon = "git daemon --reuseaddr --listen=127.0.0.1 --port=\(port) --base-path=\(fleet.scratch.path) --export-all"
+            let daemon =
+                "git daemon --reuseaddr --listen=127.0.0.1 --port=\(port) --base-path=\(fleet.scratch.path) --export-all"
             return try await shell(["sh", "-c", "timeout 120 \(daemon) >/dev/null 2>&1 & echo $!"])
         }
         var daemon = try await serve()

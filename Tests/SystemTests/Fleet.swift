@@ -11,8 +11,9 @@ func sharedEngine() throws -> String {
     return engine
 }
 
-/// A fleet repository, a configuration and a controller of a test's own, on a real Engine. Stacks carry a prefix so that
-/// tests on one Engine do not meet.
+/// A fleet repository, a configuration and a controller of a test's own, on a real Engine.
+///
+/// Stacks carry a prefix so that tests on one Engine do not meet.
 final class Fleet: Sendable {
     let scratch: Scratch
     let repository: TestRepository
@@ -23,7 +24,13 @@ final class Fleet: Sendable {
     var config: String { "\(scratch.path)/config.yml" }
     var store: String { "\(scratch.path)/store" }
 
-    init(engine: String? = nil, url: String? = nil, verify: String = "2s", timeout: String = "40s", extra: String = "") async throws {
+    init(
+        engine: String? = nil,
+        url: String? = nil,
+        verify: String = "2s",
+        timeout: String = "40s",
+        extra: String = ""
+    ) async throws {
         self.engine = try engine ?? sharedEngine()
         scratch = try Scratch()
         prefix = "t" + String(UInt32.random(in: 0..<UInt32.max), radix: 36)
@@ -42,8 +49,15 @@ final class Fleet: Sendable {
 
     func name(_ stack: String) -> String { "\(prefix)\(stack)" }
 
-    /// Commits a stacks file made of entries, and the files with it. `PREFIX` stands for the test's prefix.
-    func commit(stacks: [String]? = nil, _ files: [String: String] = [:], _ subject: String = "Change", tail: String = "") async throws {
+    /// Commits a stacks file made of entries, and the files with it.
+    ///
+    /// `PREFIX` stands for the test's prefix.
+    func commit(
+        stacks: [String]? = nil,
+        _ files: [String: String] = [:],
+        _ subject: String = "Change",
+        tail: String = ""
+    ) async throws {
         var files = files
         if let stacks { files["stacks.yml"] = "stacks:\n" + stacks.map { "  - \($0)\n" }.joined() + tail }
         try await repository.commit(files.mapValues { $0.replacing("PREFIX", with: prefix) }, subject)
@@ -96,7 +110,11 @@ final class Fleet: Sendable {
     }
 
     /// Looks again and again until something holds.
-    func eventually(_ what: String, within limit: Duration = .seconds(60), _ holds: () async throws -> Bool) async throws {
+    func eventually(
+        _ what: String,
+        within limit: Duration = .seconds(60),
+        _ holds: () async throws -> Bool
+    ) async throws {
         let deadline = ContinuousClock.now + limit
         while ContinuousClock.now < deadline {
             if try await holds() { return }
@@ -126,7 +144,9 @@ final class Fleet: Sendable {
         let encoded = filter.replacing("{", with: "%7B").replacing("}", with: "%7D").replacing("\"", with: "%22")
             .replacing("[", with: "%5B").replacing("]", with: "%5D").replacing("=", with: "%3D")
         let list = try await api("/services?filters=\(encoded)").array ?? []
-        return Dictionary(list.map { (String(($0["Spec"]?["Name"]?.string ?? "").dropFirst(name(stack).count + 1)), $0) }) { first, _ in first }
+        return Dictionary(
+            list.map { (String(($0["Spec"]?["Name"]?.string ?? "").dropFirst(name(stack).count + 1)), $0) }
+        ) { first, _ in first }
     }
 
     /// The identifiers of the tasks that should run in a stack, to see whether any was restarted.
@@ -138,7 +158,9 @@ final class Fleet: Sendable {
     /// What the services are told through a variable.
     func environment(_ stack: String) async throws -> [String: String] {
         try await services(stack).mapValues { service in
-            service["Spec"]?["TaskTemplate"]?["ContainerSpec"]?["Env"]?.array?.compactMap(\.string).joined(separator: ",") ?? ""
+            service["Spec"]?["TaskTemplate"]?["ContainerSpec"]?["Env"]?.array?.compactMap(\.string).joined(
+                separator: ","
+            ) ?? ""
         }
     }
 
@@ -152,7 +174,13 @@ final class Fleet: Sendable {
 }
 
 /// A Compose file of one service that does nothing for long.
-func sleeper(_ environment: String = "A: 1", image: String = "web:1.0.0", services: [String] = ["one"], more: String = "", tail: String = "") -> String {
+func sleeper(
+    _ environment: String = "A: 1",
+    image: String = "web:1.0.0",
+    services: [String] = ["one"],
+    more: String = "",
+    tail: String = ""
+) -> String {
     "services:\n"
         + services.map { name in
             """

@@ -8,7 +8,9 @@ import Testing
     @Test(.timeLimit(.minutes(4))) func deployUpdateRemoveDisableRenameReplace() async throws {
         let fleet = try await Fleet()
         try await fleet.commit(
-            stacks: ["{name: PREFIXa, compose_file: a.yml}", "{name: PREFIXb, compose_file: b.yml, depends_on: [PREFIXa]}"],
+            stacks: [
+                "{name: PREFIXa, compose_file: a.yml}", "{name: PREFIXb, compose_file: b.yml, depends_on: [PREFIXa]}",
+            ],
             ["a.yml": sleeper(services: ["one", "two"]), "b.yml": sleeper()]
         )
         try await fleet.running {
@@ -22,7 +24,9 @@ import Testing
 
             // b is disabled, a gets another name.
             try await fleet.commit(
-                stacks: ["{name: PREFIXc, compose_file: a.yml}", "{name: PREFIXb, compose_file: b.yml, enabled: false}"]
+                stacks: [
+                    "{name: PREFIXc, compose_file: a.yml}", "{name: PREFIXb, compose_file: b.yml, enabled: false}",
+                ]
             )
             try await fleet.settled("c")
             try await fleet.eventually("a and b are gone") {
@@ -46,7 +50,13 @@ import Testing
 
     @Test(.timeLimit(.minutes(3))) func adoptionRestartsNothingInEitherDirection() async throws {
         let fleet = try await Fleet()
-        let compose = "version: \"3.9\"\n" + sleeper(services: ["one", "two"], more: "    configs: [page]\n    secrets: [token]", tail: "configs: {page: {file: page.txt}}\nsecrets: {token: {file: token.txt}}\n")
+        let compose =
+            "version: \"3.9\"\n"
+            + sleeper(
+                services: ["one", "two"],
+                more: "    configs: [page]\n    secrets: [token]",
+                tail: "configs: {page: {file: page.txt}}\nsecrets: {token: {file: token.txt}}\n"
+            )
         let files = ["a.yml": compose, "page.txt": "p", "token.txt": "t"]
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], files)
         try await fleet.docker("stack", "deploy", "-c", "\(fleet.repository.path)/a.yml", fleet.name("a"))
@@ -77,7 +87,11 @@ import Testing
             ["a.yml": sleeper(image: "localhost:5000/web:1.0.0", services: ["one", "two"])]
         )
         @Sendable func images() async throws -> Set<String> {
-            Set(try await fleet.services("a").values.compactMap { $0["Spec"]?["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string })
+            Set(
+                try await fleet.services("a").values.compactMap {
+                    $0["Spec"]?["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string
+                }
+            )
         }
         try await fleet.running {
             try await fleet.settled("a")
@@ -92,7 +106,10 @@ import Testing
 
     @Test(.timeLimit(.minutes(3))) func driftComesBack() async throws {
         let fleet = try await Fleet()
-        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper(services: ["one", "two", "three"])])
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+            ["a.yml": sleeper(services: ["one", "two", "three"])]
+        )
         try await fleet.running {
             try await fleet.settled("a")
             try await fleet.docker("service", "scale", "-d", "\(fleet.name("a"))_one=3")
@@ -113,8 +130,14 @@ import Testing
 
     @Test(.timeLimit(.minutes(3))) func configsRotateAndCanBeTurnedBack() async throws {
         let fleet = try await Fleet()
-        let compose = sleeper(more: "    configs: [page]\n    secrets: [token]", tail: "configs: {page: {file: page.txt}}\nsecrets: {token: {file: token.txt}}\n")
-        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": compose, "page.txt": "one", "token.txt": "s1"])
+        let compose = sleeper(
+            more: "    configs: [page]\n    secrets: [token]",
+            tail: "configs: {page: {file: page.txt}}\nsecrets: {token: {file: token.txt}}\n"
+        )
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+            ["a.yml": compose, "page.txt": "one", "token.txt": "s1"]
+        )
         @Sendable func used() async throws -> [String] {
             let container = try await fleet.services("a")["one"]?["Spec"]?["TaskTemplate"]?["ContainerSpec"]
             let configs = container?["Configs"]?.array?.compactMap { $0["ConfigName"]?.string } ?? []
@@ -132,7 +155,13 @@ import Testing
             try await fleet.docker("config", "inspect", first[0])
             try await fleet.docker("secret", "inspect", first[1])
             // A broken revision on top turns back to the second one.
-            try await fleet.commit(["page.txt": "three", "a.yml": compose.replacing("command: sh -c 'trap", with: "command: sh -c 'exit 1; trap")], "Break")
+            try await fleet.commit(
+                [
+                    "page.txt": "three",
+                    "a.yml": compose.replacing("command: sh -c 'trap", with: "command: sh -c 'exit 1; trap"),
+                ],
+                "Break"
+            )
             try await fleet.eventually("it is turned back") {
                 let rejected = try await fleet.app("a")["rejected"] != nil
                 let now = try await used()
@@ -142,6 +171,32 @@ import Testing
             try await fleet.commit(["page.txt": "one", "token.txt": "s1", "a.yml": compose], "Back")
             try await fleet.settled("a")
             #expect(try await used() == first)
+        }
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(3))) func aChangedNetworkIsReplacedAndTheServicesMove() async throws {
+        let fleet = try await Fleet()
+        @Sendable func files(_ attachable: Bool) -> [String: String] {
+            ["a.yml": sleeper(services: ["one", "two"], tail: "networks: {default: {attachable: \(attachable)}}\n")]
+        }
+        @Sendable func networks() async throws -> [String] {
+            let filter = "label=com.docker.stack.namespace=\(fleet.name("a"))"
+            return try await fleet.docker("network", "ls", "--filter", filter, "--format", "{{.Name}}").split(
+                separator: "\n"
+            ).map(String.init)
+        }
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], files(false))
+        try await fleet.running {
+            try await fleet.settled("a")
+            #expect(try await networks() == ["\(fleet.name("a"))_default"])
+            try await fleet.commit(files(true))
+            try await fleet.settled("a")
+            try await fleet.eventually("only the new network is left") {
+                let left = try await networks()
+                return left.count == 1 && left[0].hasPrefix("\(fleet.name("a"))_default-")
+            }
+            #expect(try await fleet.hecate("plan").code == 0)
         }
         try await fleet.clean("a")
     }
@@ -182,7 +237,10 @@ import Testing
             }
             // A file that cannot be read removes nothing.
             try await fleet.commit(["stacks.yml": "stacks: ["])
-            try await fleet.eventually("it is refused") { fleet.log.contains("stacks.yml:1:10: not valid YAML") || fleet.log.contains("stacks.yml:2:1: not valid YAML") }
+            try await fleet.eventually("it is refused") {
+                fleet.log.contains("stacks.yml:1:10: not valid YAML")
+                    || fleet.log.contains("stacks.yml:2:1: not valid YAML")
+            }
             #expect(try await fleet.services("a").count == 1)
         }
         try await fleet.clean("a", "b", "c", "d")

@@ -19,7 +19,9 @@ package final class Scratch: Sendable {
 
     package init() throws {
         var template = Array("/tmp/hecate-test-XXXXXX".utf8CString)
-        guard let made = mkdtemp(&template) else { throw Unmet("no temporary folder: \(String(cString: strerror(errno)))") }
+        guard let made = mkdtemp(&template) else {
+            throw Unmet("no temporary folder: \(String(cString: strerror(errno)))")
+        }
         path = String(cString: made)
     }
 
@@ -84,7 +86,9 @@ package func shell(
 ) async throws -> String {
     let result = try await execute(words, environment: environment, directory: directory, timeout: timeout)
     guard result.code == 0 else {
-        throw Unmet("\(words.joined(separator: " ")) exited with \(result.code): \(result.errorText)\(result.outputText)")
+        throw Unmet(
+            "\(words.joined(separator: " ")) exited with \(result.code): \(result.errorText)\(result.outputText)"
+        )
     }
     return result.outputText
 }

@@ -39,13 +39,17 @@ import YAML
     }
 
     @Test func aKeyStandsOnce() {
-        #expect(complaint("a: 1\nb: 2\na: 3\n") == "f.yml:3:1: key 'a' stands twice, first at line 1; remove one of them")
+        #expect(
+            complaint("a: 1\nb: 2\na: 3\n") == "f.yml:3:1: key 'a' stands twice, first at line 1; remove one of them"
+        )
     }
 
     @Test func aliasBombsAreRefused() {
         var text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
         for level in 1...9 {
-            text += "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ") + "]\n"
+            text +=
+                "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
+                + "]\n"
         }
         #expect(complaint(text).contains("grows past 200000 values once its aliases are expanded"))
     }
@@ -54,7 +58,11 @@ import YAML
         #expect(complaint(String(repeating: "[", count: 100)).contains("nested more than 64 levels deep"))
         var limits = Limits()
         limits.size = 10
-        #expect(complaint("aaaaaaaaaaaaaaaa", limits: limits).contains("the file has 16 bytes, more than the 10 that are read"))
+        #expect(
+            complaint("aaaaaaaaaaaaaaaa", limits: limits).contains(
+                "the file has 16 bytes, more than the 10 that are read"
+            )
+        )
     }
 
     @Test func anUnknownAliasIsNamed() {
@@ -87,7 +95,9 @@ import YAML
         var generator = SystemRandomNumberGenerator()
         let alphabet = Array("{}[]&*!|>:-?,'\"#%@ \n\tab01".utf8)
         for _ in 0..<3000 {
-            let bytes = (0..<Int.random(in: 0...60, using: &generator)).map { _ in alphabet.randomElement(using: &generator) ?? 0 }
+            let bytes = (0..<Int.random(in: 0...60, using: &generator)).map { _ in
+                alphabet.randomElement(using: &generator) ?? 0
+            }
             _ = try? parse(bytes, file: "random")
         }
     }

@@ -77,7 +77,10 @@ package actor EngineClient {
         do {
             return try JSON(parsing: bytes)
         } catch {
-            throw Failure(.unavailable, "\(endpoint) answered \(method) \(path) with something that is not JSON: \(error)")
+            throw Failure(
+                .unavailable,
+                "\(endpoint) answered \(method) \(path) with something that is not JSON: \(error)"
+            )
         }
     }
 
@@ -119,8 +122,11 @@ package actor EngineClient {
     }
 
     private nonisolated func error(_ response: Response) -> any Error {
-        let text = (try? JSON(parsing: response.body))?["message"]?.string ?? String(decoding: response.body, as: UTF8.self)
-        if response.status == 503 || response.status == 406, text.contains("swarm manager") || text.contains("not a swarm") {
+        let text =
+            (try? JSON(parsing: response.body))?["message"]?.string ?? String(decoding: response.body, as: UTF8.self)
+        if response.status == 503 || response.status == 406,
+            text.contains("swarm manager") || text.contains("not a swarm")
+        {
             let isWorker = text.contains("Worker nodes") || text.contains("worker node")
             let cure =
                 isWorker
@@ -128,7 +134,10 @@ package actor EngineClient {
                 : "run 'docker swarm init' there, or name a manager's Engine in 'targets'"
             return Failure(.refused, "the Docker Engine at \(endpoint) is not a Swarm manager: \(cure)")
         }
-        return EngineError(status: response.status, message: text.split(whereSeparator: \.isNewline).joined(separator: " "))
+        return EngineError(
+            status: response.status,
+            message: text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        )
     }
 
     private static func encode(_ query: [(String, String)]) -> String {

@@ -28,7 +28,9 @@ extension EngineClient {
         }
     }
 
-    /// Whether a secret holds this content. The Engine takes an update only when the data stay as they are.
+    /// Whether a secret holds this content.
+    ///
+    /// The Engine takes an update only when the data stay as they are.
     func holds(secret: ObservedObject, content: [UInt8]) async throws -> Bool {
         guard var spec = secret.json["Spec"] else { return false }
         spec["Data"] = .string(base64(content))
@@ -68,7 +70,8 @@ extension EngineClient {
         } catch let error as EngineError {
             // An image that was built or imported here and never came from a registry under this name is used as it is.
             if let local = try await find("images", image) {
-                let origins = local["RepoDigests"]?.array?.compactMap { $0.string.map { ImageReference($0).tagged } } ?? []
+                let origins =
+                    local["RepoDigests"]?.array?.compactMap { $0.string.map { ImageReference($0).tagged } } ?? []
                 let isOwn = !origins.contains { $0.hasPrefix(reference.withoutTag + "@") }
                 if isOwn { return ResolvedImage(reference: reference.tagged, platforms: []) }
             }
@@ -131,7 +134,9 @@ extension SwarmPlatform {
                 task["Networks"] = .array(
                     networks.map { item in
                         var item = item
-                        if let id = item["Target"]?.string, let name = observed.networkNames[id] { item["Target"] = .string(name) }
+                        if let id = item["Target"]?.string, let name = observed.networkNames[id] {
+                            item["Target"] = .string(name)
+                        }
                         return item
                     }
                 )
@@ -145,7 +150,8 @@ extension SwarmPlatform {
             return DesiredNetwork(
                 name: network.name,
                 body: .object([
-                    "Driver": network.json["Driver"] ?? "overlay", "Labels": JSON(network.labels), "Options": JSON(options),
+                    "Driver": network.json["Driver"] ?? "overlay", "Labels": JSON(network.labels),
+                    "Options": JSON(options),
                     "Internal": network.json["Internal"] ?? false, "Attachable": network.json["Attachable"] ?? false,
                     "CheckDuplicate": true,
                 ])
@@ -193,7 +199,8 @@ extension SwarmPlatform {
                             [
                                 "name": .string(task.slot > 0 ? "\(service.name).\(task.slot)" : service.name),
                                 "state": .string(task.state), "desiredState": .string(task.desiredState),
-                                "node": hosts[task.nodeID] ?? .null, "error": .string(task.error), "since": .string(task.time),
+                                "node": hosts[task.nodeID] ?? .null, "error": .string(task.error),
+                                "since": .string(task.time),
                             ]
                         }
                     ),

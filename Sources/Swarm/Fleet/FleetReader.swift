@@ -59,7 +59,9 @@ package struct FleetReader: Sendable {
     package func fleet(at snapshot: any Snapshot) async throws -> (fleet: Fleet, file: StacksFile) {
         let file = try await stacks(at: snapshot)
         let byName = Dictionary(platforms.map { ($0.name, $0) }) { first, _ in first }
-        let apps = file.stacks.compactMap { stack in byName[stack.target].map { app(stack, $0, snapshot.revision.source) } }
+        let apps = file.stacks.compactMap { stack in
+            byName[stack.target].map { app(stack, $0, snapshot.revision.source) }
+        }
         let fleet = Fleet(
             revision: snapshot.revision,
             owner: owner,
@@ -78,7 +80,11 @@ package struct FleetReader: Sendable {
             stacksFile: stacksFile,
             platforms: [],
             defaults: FleetDefaults(
-                timeout: .seconds(300), verifyWindow: .seconds(10), interval: .seconds(300), variables: [:], bindRoot: "/srv"
+                timeout: .seconds(300),
+                verifyWindow: .seconds(10),
+                interval: .seconds(300),
+                variables: [:],
+                bindRoot: "/srv"
             )
         )
         reader.targets = targets
@@ -94,7 +100,11 @@ package struct FleetReader: Sendable {
         do {
             bytes = try await snapshot.read(stacksFile)
         } catch let invalid as Invalid {
-            throw Invalid(invalid.diagnostics.map { Diagnostic($0.severity, at: Place(file: stacksFile), $0.message, cure: $0.cure) })
+            throw Invalid(
+                invalid.diagnostics.map {
+                    Diagnostic($0.severity, at: Place(file: stacksFile), $0.message, cure: $0.cure)
+                }
+            )
         }
         return try StacksFile(bytes, file: stacksFile, targets: targets)
     }
@@ -171,7 +181,9 @@ package struct FleetReader: Sendable {
             return try parseDotEnv(try await snapshot.read(file.path), file: file.path, variables: defaults.variables)
         } catch let invalid as Invalid {
             throw Invalid(
-                invalid.diagnostics.map { Diagnostic($0.severity, at: $0.place ?? file.place, $0.message, cure: $0.cure) }
+                invalid.diagnostics.map {
+                    Diagnostic($0.severity, at: $0.place ?? file.place, $0.message, cure: $0.cure)
+                }
             )
         }
     }

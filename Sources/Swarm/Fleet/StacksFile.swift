@@ -41,8 +41,8 @@ package struct StacksFile: Sendable {
     package var diagnostics: [Diagnostic] = []
 
     /// Reads the file.
-    /// - Parameters:
-    ///   - targets: The names of the Swarm targets, the default first.
+    ///
+    /// `targets`: The names of the Swarm targets, the default first.
     /// - Throws: `Invalid` when the file as a whole cannot be read; entries that cannot are kept apart.
     package init(_ bytes: [UInt8], file: String, targets: [String]) throws(Invalid) {
         let root = try parse(bytes, file: file)
@@ -121,7 +121,11 @@ package struct StacksFile: Sendable {
         let named = entry.mapping?["name"]?.scalar?.text
         let fields = Fields(entry, context: named.map { "stack '\($0)'" } ?? "a stack", into: sink)
         let place = named == nil ? entry.place : fields.keyPlace("name")
-        var stack = StackDeclaration(name: fields.requiredString("name"), place: place, target: targets.first ?? "default")
+        var stack = StackDeclaration(
+            name: fields.requiredString("name"),
+            place: place,
+            target: targets.first ?? "default"
+        )
         if !stack.name.isEmpty, !isName(stack.name) {
             fields.error(
                 at: fields.node("name")?.place,

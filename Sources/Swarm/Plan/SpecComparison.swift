@@ -10,6 +10,8 @@ enum SpecComparison {
         let left = normalise(observed, networkNames: networkNames)
         let right = normalise(desired, networkNames: networkNames)
         compare(left, right, path: [], into: &changes)
+        // The label repeats the image; saying it twice helps nobody.
+        if changes.contains(where: { $0.path == "image" }) { changes.removeAll { $0.path.hasSuffix(StackLabel.image) } }
         return changes
     }
 
@@ -42,7 +44,9 @@ enum SpecComparison {
             task["Networks"] = networks?.array.map { items in
                 let named = items.map { item -> JSON in
                     var item = item
-                    if let target = item["Target"]?.string, let name = networkNames[target] { item["Target"] = .string(name) }
+                    if let target = item["Target"]?.string, let name = networkNames[target] {
+                        item["Target"] = .string(name)
+                    }
                     if let aliases = item["Aliases"]?.array {
                         item["Aliases"] = JSON(aliases.compactMap(\.string).sorted())
                     }
@@ -57,8 +61,11 @@ enum SpecComparison {
             guard var config = spec[key] else { continue }
             if config["FailureAction"]?.string == "pause" { config["FailureAction"] = nil }
             if config["Order"]?.string == "stop-first" { config["Order"] = nil }
-            if config["Parallelism"]?.int == 1 { config["Parallelism"] = nil }
-            else if config["Parallelism"]?.int == 0 { config["Parallelism"] = "all at once" }
+            if config["Parallelism"]?.int == 1 {
+                config["Parallelism"] = nil
+            } else if config["Parallelism"]?.int == 0 {
+                config["Parallelism"] = "all at once"
+            }
             spec[key] = config
         }
         if var endpoint = spec["EndpointSpec"] {
@@ -101,11 +108,13 @@ enum SpecComparison {
     }
 
     private static func references(_ items: [JSON], _ kind: String) -> JSON {
-        keyed(items.map { item in
-            var item = item
-            item["\(kind)ID"] = nil
-            return item
-        }) { "\($0["File"]?["Name"]?.string ?? "")\($0["Runtime"] == nil ? "" : " (runtime)")" }
+        keyed(
+            items.map { item in
+                var item = item
+                item["\(kind)ID"] = nil
+                return item
+            }
+        ) { "\($0["File"]?["Name"]?.string ?? "")\($0["Runtime"] == nil ? "" : " (runtime)")" }
     }
 
     private static func keyed(_ items: [JSON], by key: (JSON) -> String) -> JSON {
@@ -202,8 +211,9 @@ enum FieldNames {
     }
 
     static func readableValue(_ value: JSON, _ path: [String]) -> String {
-        if let number = value.int, ["Interval", "Timeout", "StartPeriod", "Delay", "Monitor", "Window", "StopGracePeriod"]
-            .contains(path.last ?? "")
+        if let number = value.int,
+            ["Interval", "Timeout", "StartPeriod", "Delay", "Monitor", "Window", "StopGracePeriod"]
+                .contains(path.last ?? "")
         {
             return Duration.nanoseconds(number).readable
         }
@@ -212,7 +222,9 @@ enum FieldNames {
 
     private static func lowered(_ name: String) -> String {
         // Keys that are data, such as a label or a variable, keep their spelling.
-        guard let first = name.first, first.isUppercase, !name.contains("_"), name != name.uppercased() else { return name }
+        guard let first = name.first, first.isUppercase, !name.contains("_"), name != name.uppercased() else {
+            return name
+        }
         var result = ""
         for character in name {
             if character.isUppercase, let last = result.last, last.isLowercase { result += "_" }

@@ -41,7 +41,9 @@ struct StackHealth: Sendable {
 
     let services: [ObservedService]
     let tasks: [ObservedTask]
-    /// The target's time before the deployment; only what happened later counts. Nil outside a deployment.
+    /// The target's time before the deployment; only what happened later counts.
+    ///
+    /// Nil outside a deployment.
     let mark: String?
     /// Whether there is an earlier revision to turn back to: then three failures suffice, otherwise the services are
     /// given the time that first starts take, databases that initialise and such.
@@ -86,7 +88,10 @@ struct StackHealth: Sendable {
                 let what = state == "paused" ? "Swarm paused the update" : "Swarm rolled the update back"
                 let culprit = newest(tasks.filter { $0.serviceID == service.id && $0.hasFailed && isRecent($0.time) })
                 let why = culprit.map { ": " + describe($0, service) } ?? (message.isEmpty ? "" : ": \(message)")
-                return .failed(Failure(.healthCheckFailed, "service \(service.name): \(what)\(why)", next: .needsChange), culprit)
+                return .failed(
+                    Failure(.healthCheckFailed, "service \(service.name): \(what)\(why)", next: .needsChange),
+                    culprit
+                )
             }
             isUpdating = state == "updating"
         }
@@ -95,7 +100,8 @@ struct StackHealth: Sendable {
         if let job = mode?["ReplicatedJob"] {
             let total = job["TotalCompletions"]?.int ?? 1
             let completed = max(service.completed, Int64(own.count { $0.state == "complete" }))
-            return completed >= total ? .done(runs: false) : .waiting("job \(service.name): \(completed) of \(total) completed")
+            return completed >= total
+                ? .done(runs: false) : .waiting("job \(service.name): \(completed) of \(total) completed")
         }
         if mode?["GlobalJob"] != nil {
             let open = own.filter { $0.desiredState == "complete" && $0.state != "complete" }
@@ -103,10 +109,12 @@ struct StackHealth: Sendable {
         }
         let replicas = mode?["Replicated"].map { $0["Replicas"]?.int ?? 1 }
         let wanted = replicas ?? max(Int64(own.count { $0.desiredState == "running" }), service.desired)
-        let completed = completesOnItsOwn(service) ? Int64(own.count { $0.state == "complete" && isRecent($0.time) }) : 0
+        let completed =
+            completesOnItsOwn(service) ? Int64(own.count { $0.state == "complete" && isRecent($0.time) }) : 0
         let running = Int64(own.count { $0.state == "running" && $0.desiredState == "running" })
         let leaving = tasks.contains {
-            $0.serviceID == service.id && !isCurrent($0, service) && $0.state == "running" && $0.desiredState == "running"
+            $0.serviceID == service.id && !isCurrent($0, service) && $0.state == "running"
+                && $0.desiredState == "running"
         }
         if running + completed >= wanted, !leaving {
             if isUpdating { return .updating("Swarm watches the update of service \(service.name)") }
@@ -143,10 +151,14 @@ struct StackHealth: Sendable {
     private func progress(_ service: ObservedService, _ own: [ObservedTask]) -> String {
         let wanted = service.spec["Mode"]?["Replicated"].map { $0["Replicas"]?.int ?? 1 } ?? service.desired
         let running = own.count { $0.state == "running" && $0.desiredState == "running" }
-        let states = Dictionary(grouping: own.filter { $0.desiredState == "running" && $0.state != "running" }, by: \.state)
+        let states = Dictionary(
+            grouping: own.filter { $0.desiredState == "running" && $0.state != "running" },
+            by: \.state
+        )
         let others = states.map { "\($0.value.count) \($0.key)" }.sorted().joined(separator: ", ")
         let pending = own.first { $0.state == "pending" && !$0.error.isEmpty }.map { " (\($0.error))" } ?? ""
-        return "service \(service.name): \(running) of \(wanted) running\(others.isEmpty ? "" : ", \(others)")\(pending)"
+        return
+            "service \(service.name): \(running) of \(wanted) running\(others.isEmpty ? "" : ", \(others)")\(pending)"
     }
 
     /// Whether a task was made from the specification the service has now.

@@ -37,7 +37,9 @@ struct StackPlan: Sendable {
     var networkNames: [String: String] = [:]
 }
 
-/// Decides what must change. No I/O, no clock: the same two states give the same plan.
+/// Decides what must change.
+///
+/// No I/O, no clock: the same two states give the same plan.
 struct StackPlanner {
     let desired: DesiredStack
     let observed: ObservedStack
@@ -57,7 +59,9 @@ struct StackPlanner {
 
     private func planNetworks(_ result: inout StackPlan) {
         for network in desired.networks {
-            let candidates = observed.networks.filter { $0.name == network.name || $0.name.hasPrefix("\(network.name)-") }
+            let candidates = observed.networks.filter {
+                $0.name == network.name || $0.name.hasPrefix("\(network.name)-")
+            }
             let same = candidates.filter { networkDifferences(network, $0).isEmpty }
             if let existing = same.first(where: { isUsed($0.id) }) ?? same.first {
                 result.networkNames[network.name] = existing.name
@@ -89,7 +93,9 @@ struct StackPlanner {
         let json = existing.json
         var changes: [FieldChange] = []
         func check(_ field: String, _ old: String, _ new: String) {
-            if old != new { changes.append(FieldChange(field, from: old.isEmpty ? nil : old, to: new.isEmpty ? nil : new)) }
+            if old != new {
+                changes.append(FieldChange(field, from: old.isEmpty ? nil : old, to: new.isEmpty ? nil : new))
+            }
         }
         check("driver", json["Driver"]?.string ?? "", body["Driver"]?.string ?? "")
         check("internal", "\(json["Internal"]?.bool ?? false)", "\(body["Internal"]?.bool ?? false)")
@@ -99,11 +105,14 @@ struct StackPlanner {
         // The Engine adds options of its own, such as the VXLAN identifier; only declared ones are compared.
         for (key, value) in options { check("driver_opts.\(key)", present[key] ?? "", value) }
         let runtime = ["com.docker.network.driver.overlay.vxlanid_list"]
-        for key in present.keys where options[key] == nil && !runtime.contains(key) && json["Driver"]?.string == "overlay" {
+        for key in present.keys
+        where options[key] == nil && !runtime.contains(key) && json["Driver"]?.string == "overlay" {
             check("driver_opts.\(key)", present[key] ?? "", "")
         }
         for (key, value) in body["Labels"]?.strings ?? [:] { check("labels.\(key)", existing.labels[key] ?? "", value) }
-        for key in existing.labels.keys where body["Labels"]?[key] == nil { check("labels.\(key)", existing.labels[key] ?? "", "") }
+        for key in existing.labels.keys where body["Labels"]?[key] == nil {
+            check("labels.\(key)", existing.labels[key] ?? "", "")
+        }
         let subnets = body["IPAM"]?["Config"]?.array?.compactMap { $0["Subnet"]?.string } ?? []
         if !subnets.isEmpty {
             let existingSubnets = json["IPAM"]?["Config"]?.array?.compactMap { $0["Subnet"]?.string } ?? []
@@ -126,7 +135,8 @@ struct StackPlanner {
                 continue
             }
             let isFirst = !candidates.contains { $0.name == file.name }
-            let name = file.deployedName.flatMap { wanted in candidates.contains { $0.name == wanted } ? nil : wanted }
+            let name =
+                file.deployedName.flatMap { wanted in candidates.contains { $0.name == wanted } ? nil : wanted }
                 ?? (isFirst ? file.name : rotated)
             result.fileNames["\(file.kind.rawValue) \(file.name)"] = name
             let change =
@@ -158,7 +168,8 @@ struct StackPlanner {
     private func references(to name: String, _ kind: DesiredFile.Kind) -> Bool {
         let (list, field) = kind == .config ? ("Configs", "ConfigName") : ("Secrets", "SecretName")
         return observed.services.contains { service in
-            service.spec["TaskTemplate"]?["ContainerSpec"]?[list]?.array?.contains { $0[field]?.string == name } ?? false
+            service.spec["TaskTemplate"]?["ContainerSpec"]?[list]?.array?.contains { $0[field]?.string == name }
+                ?? false
         }
     }
 
@@ -171,7 +182,9 @@ struct StackPlanner {
             spec = supported(spec)
             let image = spec["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string ?? ""
             guard let current = existing[service.name] else {
-                result.plan.changes.append(Change(.create, "service", service.name, fields: [FieldChange("image", from: nil, to: image)]))
+                result.plan.changes.append(
+                    Change(.create, "service", service.name, fields: [FieldChange("image", from: nil, to: image)])
+                )
                 if ImageReference(image).digest == nil { result.unresolved[service.name] = image }
                 result.forward.append(.createService(name: service.name, spec: spec))
                 continue
@@ -195,12 +208,15 @@ struct StackPlanner {
                 continue
             }
             // What the Engine keeps for itself in a specification must come back to it unchanged.
-            if let force = current.spec["TaskTemplate"]?["ForceUpdate"], !force.isEmpty, var task = spec["TaskTemplate"] {
+            if let force = current.spec["TaskTemplate"]?["ForceUpdate"], !force.isEmpty, var task = spec["TaskTemplate"]
+            {
                 task["ForceUpdate"] = force
                 spec["TaskTemplate"] = task
             }
             result.plan.changes.append(Change(.update, "service", service.name, fields: changes))
-            result.forward.append(.updateService(id: current.id, version: current.version, name: service.name, spec: spec))
+            result.forward.append(
+                .updateService(id: current.id, version: current.version, name: service.name, spec: spec)
+            )
         }
     }
 
@@ -261,7 +277,9 @@ struct StackPlanner {
             task["ContainerSpec"] = container
             spec["TaskTemplate"] = task
             // The platforms an image runs on were resolved together with its digest.
-            if let platforms = current.spec["TaskTemplate"]?["Placement"]?["Platforms"] { setPlatforms(platforms, &spec) }
+            if let platforms = current.spec["TaskTemplate"]?["Placement"]?["Platforms"] {
+                setPlatforms(platforms, &spec)
+            }
         } else {
             result.unresolved[service] = image
         }
@@ -282,7 +300,11 @@ struct StackPlanner {
     private func setting(_ json: JSON, _ path: ArraySlice<String>, to new: JSON?) -> JSON {
         guard let first = path.first else { return new ?? .null }
         var json = json
-        if path.count == 1 { json[first] = new } else { json[first] = setting(json[first] ?? [:], path.dropFirst(), to: new) }
+        if path.count == 1 {
+            json[first] = new
+        } else {
+            json[first] = setting(json[first] ?? [:], path.dropFirst(), to: new)
+        }
         return json
     }
 

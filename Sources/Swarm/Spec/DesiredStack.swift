@@ -19,7 +19,9 @@ struct DesiredService: Sendable {
     var name: String
     /// The name in the Compose file.
     var key: String
-    /// The service's specification. Networks are named by their declared names, configs and secrets by theirs.
+    /// The service's specification.
+    ///
+    /// Networks are named by their declared names, configs and secrets by theirs.
     var spec: JSON
     var place: Place?
     var dependsOn: [String] = []

@@ -22,8 +22,8 @@ extension DesiredStack {
         return String(sha256(document.encoded()).prefix(32))
     }
 
-    /// - Parameter deployed: The names under which configs and secrets were deployed, by kind and declared name, and the
-    ///   images with digests that run, by service name.
+    /// `deployed`: The names under which configs and secrets were deployed, by kind and declared name, and the
+    /// images with digests that run, by service name.
     func payload(fileNames: [String: String], images: [String: String]) -> [UInt8] {
         let document: JSON = [
             "version": 1,
@@ -57,35 +57,39 @@ extension DesiredStack {
         guard let document = try? JSON(parsing: payload), document["version"]?.int == 1 else { return nil }
         self.init(name: name)
         restoredFingerprint = document["fingerprint"]?.string
-        services = document["services"]?.array?.compactMap { item in
-            guard let name = item["name"]?.string, let spec = item["spec"] else { return nil }
-            return DesiredService(
-                name: name,
-                key: item["key"]?.string ?? name,
-                spec: spec,
-                place: nil,
-                dependsOn: item["dependsOn"]?.array?.compactMap(\.string) ?? []
-            )
-        } ?? []
-        networks = document["networks"]?.array?.compactMap { item in
-            guard let name = item["name"]?.string, let body = item["body"] else { return nil }
-            return DesiredNetwork(name: name, body: body)
-        } ?? []
-        files = document["files"]?.array?.compactMap { item in
-            guard let kind = item["kind"]?.string.flatMap(DesiredFile.Kind.init), let name = item["name"]?.string else {
-                return nil
-            }
-            return DesiredFile(
-                kind: kind,
-                name: name,
-                labels: item["labels"]?.strings ?? [:],
-                content: item["data"]?.string.flatMap(decodeBase64) ?? (kind == .config ? [] : nil),
-                hash: item["hash"]?.string ?? "",
-                driver: item["driver"],
-                templating: item["templating"],
-                deployedName: item["deployedName"]?.string
-            )
-        } ?? []
+        services =
+            document["services"]?.array?.compactMap { item in
+                guard let name = item["name"]?.string, let spec = item["spec"] else { return nil }
+                return DesiredService(
+                    name: name,
+                    key: item["key"]?.string ?? name,
+                    spec: spec,
+                    place: nil,
+                    dependsOn: item["dependsOn"]?.array?.compactMap(\.string) ?? []
+                )
+            } ?? []
+        networks =
+            document["networks"]?.array?.compactMap { item in
+                guard let name = item["name"]?.string, let body = item["body"] else { return nil }
+                return DesiredNetwork(name: name, body: body)
+            } ?? []
+        files =
+            document["files"]?.array?.compactMap { item in
+                guard let kind = item["kind"]?.string.flatMap(DesiredFile.Kind.init), let name = item["name"]?.string
+                else {
+                    return nil
+                }
+                return DesiredFile(
+                    kind: kind,
+                    name: name,
+                    labels: item["labels"]?.strings ?? [:],
+                    content: item["data"]?.string.flatMap(decodeBase64) ?? (kind == .config ? [] : nil),
+                    hash: item["hash"]?.string ?? "",
+                    driver: item["driver"],
+                    templating: item["templating"],
+                    deployedName: item["deployedName"]?.string
+                )
+            } ?? []
     }
 
     /// The names of the configs and secrets that the payload of a kept revision needs.

@@ -128,7 +128,8 @@ struct StackRenderer {
             "ContainerSpec": container(service),
             "LogDriver": service.logging.map { .compact(["Name": .string($0.driver), "Options": JSON($0.options)]) },
             "Resources": .compact([
-                "Limits": deploy.limits.map { resources($0) }, "Reservations": deploy.reservations.map { resources($0) },
+                "Limits": deploy.limits.map { resources($0) },
+                "Reservations": deploy.reservations.map { resources($0) },
             ]),
             "RestartPolicy": restartPolicy(service),
             "Placement": .compact([
@@ -216,7 +217,11 @@ struct StackRenderer {
         ])
     }
 
-    private func references(_ uses: [FileReference], _ objects: [String: FileObject], _ kind: DesiredFile.Kind) -> [JSON] {
+    private func references(
+        _ uses: [FileReference],
+        _ objects: [String: FileObject],
+        _ kind: DesiredFile.Kind
+    ) -> [JSON] {
         let label = kind == .config ? "Config" : "Secret"
         return uses.map { use in
             let name = objects[use.source]?.name ?? scoped(use.source)
@@ -338,14 +343,16 @@ struct StackRenderer {
     }
 
     private func updateConfig(_ config: UpdateConfig) -> JSON {
-        .object([
-            "Parallelism": .int(Int64(config.parallelism)),
-            "Delay": config.delay.map(nanoseconds) ?? 0,
-            "FailureAction": .string(config.failureAction),
-            "Monitor": config.monitor.map(nanoseconds) ?? 0,
-            "MaxFailureRatio": .double(config.maxFailureRatio),
-            "Order": .string(config.order),
-        ].filter { !$0.value.isEmpty || $0.key == "Parallelism" })
+        .object(
+            [
+                "Parallelism": .int(Int64(config.parallelism)),
+                "Delay": config.delay.map(nanoseconds) ?? 0,
+                "FailureAction": .string(config.failureAction),
+                "Monitor": config.monitor.map(nanoseconds) ?? 0,
+                "MaxFailureRatio": .double(config.maxFailureRatio),
+                "Order": .string(config.order),
+            ].filter { !$0.value.isEmpty || $0.key == "Parallelism" }
+        )
     }
 
     private func nanoseconds(_ duration: Duration) -> JSON {

@@ -46,7 +46,9 @@ struct Controller: Sendable {
             group.addTask { await reconciler.run() }
             let followers = followers()
             for follower in followers { group.addTask { try await follower.run() } }
-            for platform in platforms { group.addTask { await TargetWatcher(platform: platform, controller: self).run() } }
+            for platform in platforms {
+                group.addTask { await TargetWatcher(platform: platform, controller: self).run() }
+            }
             let desk = RequestDesk(controller: self, followers: followers)
             group.addTask {
                 await desk.serve()
@@ -79,8 +81,7 @@ struct Controller: Sendable {
             let wanted = await reconciler.apps.filter { id in
                 names.isEmpty || names.contains(id.name) || names.contains(id.description)
             }
-            await reconciler.request(wanted)
-            await reconciler.waitUntilResting(wanted)
+            await reconciler.reconcile(wanted)
             group.cancelAll()
             return try await store.records()
         }
@@ -122,7 +123,11 @@ enum Parts {
         try configuration.targets.map { target in
             let tls = target.tls.map { EngineTLS(authority: $0.authority, certificate: $0.certificate, key: $0.key) }
             guard let engine = EngineClient(address: target.endpoint, tls: tls) else {
-                throw Invalid(at: target.place, "'\(target.endpoint)' is no address of an Engine", cure: "use unix:///path or tcp://host:port")
+                throw Invalid(
+                    at: target.place,
+                    "'\(target.endpoint)' is no address of an Engine",
+                    cure: "use unix:///path or tcp://host:port"
+                )
             }
             let settings = SwarmSettings(
                 name: target.name,
@@ -145,7 +150,11 @@ enum Parts {
             case .tag(let name): reference = .tag(name)
             case .semver(let text):
                 guard let range = VersionRange(text) else {
-                    throw Invalid(at: nil, "the source '\(source.name)' follows the range '\(text)', which is none", cure: "write it as '>=1.2 <2' or '^1.2'")
+                    throw Invalid(
+                        at: nil,
+                        "the source '\(source.name)' follows the range '\(text)', which is none",
+                        cure: "write it as '>=1.2 <2' or '^1.2'"
+                    )
                 }
                 reference = .semver(range)
             }
@@ -163,7 +172,11 @@ enum Parts {
         }
     }
 
-    static func reader(_ configuration: Configuration, _ source: SourceConfiguration, _ platforms: [SwarmPlatform]) -> FleetReader {
+    static func reader(
+        _ configuration: Configuration,
+        _ source: SourceConfiguration,
+        _ platforms: [SwarmPlatform]
+    ) -> FleetReader {
         var reader = FleetReader(
             stacksFile: source.stacksFile,
             inline: configuration.inlineStacks?.bytes,
@@ -190,6 +203,7 @@ enum Parts {
     private static func ownPath() -> String {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-        return count > 0 ? String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : "hecate"
+        return count > 0
+            ? String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : "hecate"
     }
 }

@@ -21,9 +21,10 @@ struct RequestDesk: Sendable {
             // The head first: whoever asks wants what is in Git now.
             for follower in followers { try? await follower.look() }
             let names = Set(request.subject.split(separator: ",").map(String.init))
-            let ids = await reconciler.apps.filter { names.isEmpty || names.contains($0.name) || names.contains($0.description) }
-            await reconciler.request(ids)
-            await reconciler.waitUntilResting(ids)
+            let ids = await reconciler.apps.filter {
+                names.isEmpty || names.contains($0.name) || names.contains($0.description)
+            }
+            await reconciler.reconcile(ids)
         case "holds":
             try? await reconciler.refreshHolds()
         case "approve":

@@ -15,7 +15,10 @@ enum Settings {
         var configuration: Configuration
         if let path = named ?? environmentVariable("HECATE_CONFIG") {
             guard let bytes = readFile(path) else {
-                throw Failure(.notFound, "the configuration '\(path)' cannot be read: \(String(cString: strerror(errno)))")
+                throw Failure(
+                    .notFound,
+                    "the configuration '\(path)' cannot be read: \(String(cString: strerror(errno)))"
+                )
             }
             configuration = try Configuration(bytes, file: path, environment: environment)
         } else if let path = ["config.yml", "/etc/hecate/config.yml"].first(where: isReadable),
@@ -41,7 +44,10 @@ enum Settings {
         let folder = try storeFolder(invocation)
         let path = "\(folder)/hecate.db"
         guard access(path, F_OK) == 0 else {
-            throw Failure(.notFound, "there is no store in '\(folder)'; start a controller with 'hecate run', or name the store with --store")
+            throw Failure(
+                .notFound,
+                "there is no store in '\(folder)'; start a controller with 'hecate run', or name the store with --store"
+            )
         }
         return try Store(path: path)
     }
@@ -66,7 +72,9 @@ enum Settings {
 
     /// Who is asking, for the journal.
     static var author: String {
-        if let user = environmentVariable("HECATE_AUTHOR") ?? environmentVariable("SUDO_USER") ?? environmentVariable("USER") {
+        if let user = environmentVariable("HECATE_AUTHOR") ?? environmentVariable("SUDO_USER")
+            ?? environmentVariable("USER")
+        {
             return user
         }
         return getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "uid \(getuid())"
@@ -77,7 +85,10 @@ enum Settings {
         let matches = records.filter { $0.id.name == name || $0.id.description == name }
         if matches.count == 1 { return matches[0] }
         if matches.count > 1 {
-            throw Failure(.notFound, "'\(name)' runs on several targets; name one: \(matches.map(\.id.description).joined(separator: ", "))")
+            throw Failure(
+                .notFound,
+                "'\(name)' runs on several targets; name one: \(matches.map(\.id.description).joined(separator: ", "))"
+            )
         }
         let hint = suggestion(for: name, among: records.map(\.id.name)) ?? "see 'hecate list apps'"
         throw Failure(.notFound, "there is no app '\(name)'; \(hint)")

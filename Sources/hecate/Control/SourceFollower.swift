@@ -78,7 +78,11 @@ actor SourceFollower {
             throw failure
         } catch let invalid as Invalid {
             // The stacks file is wrong as a whole: what was declared before stays in force.
-            await report(.invalid, invalid.errors.first?.description ?? "invalid", invalid.diagnostics.map(\.description))
+            await report(
+                .invalid,
+                invalid.errors.first?.description ?? "invalid",
+                invalid.diagnostics.map(\.description)
+            )
             commit = try? await source.head()
         }
     }

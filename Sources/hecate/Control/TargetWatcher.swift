@@ -34,7 +34,10 @@ struct TargetWatcher: Sendable {
                     record.error = message
                     try? await controller.store.save(record)
                 }
-                let delay = min(Backoff().delay(afterFailures: failures, jitter: Double.random(in: 0..<1)), .seconds(15))
+                let delay = min(
+                    Backoff().delay(afterFailures: failures, jitter: Double.random(in: 0..<1)),
+                    .seconds(15)
+                )
                 try? await Task.sleep(for: delay)
             }
         }

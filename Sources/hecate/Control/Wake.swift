@@ -23,7 +23,10 @@ final class ControllerSeat: Sendable {
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             close(lock)
-            throw Failure(.conflict, "another controller already works on the store '\(folder)'; stop it, or name another --store")
+            throw Failure(
+                .conflict,
+                "another controller already works on the store '\(folder)'; stop it, or name another --store"
+            )
         }
         path = "\(folder)/wake"
         unlink(path)
@@ -67,7 +70,9 @@ private func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, sockl
     }
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
     return withUnsafePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+        }
     }
 }
 

@@ -48,7 +48,8 @@ func document(_ id: AppID, _ plan: Plan) -> JSON {
         "changes": .array(
             plan.changes.map { change in
                 [
-                    "action": .string(change.action.rawValue), "kind": .string(change.kind), "name": .string(change.name),
+                    "action": .string(change.action.rawValue), "kind": .string(change.kind),
+                    "name": .string(change.name),
                     "fields": .array(
                         change.fields.map { field in
                             [

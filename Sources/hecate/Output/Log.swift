@@ -35,7 +35,8 @@ struct Log: Sendable {
             }
         let time = event.time.text.dropFirst(11).dropLast(1)
         let commit = event.commit.isEmpty ? "" : palette.dim(" (\(event.commit.prefix(8)))")
-        var text = "\(palette.dim(String(time))) \(mark) \(palette.bold(event.subject)) \(event.reason.rawValue): \(event.message)\(commit)"
+        var text =
+            "\(palette.dim(String(time))) \(mark) \(palette.bold(event.subject)) \(event.reason.rawValue): \(event.message)\(commit)"
         for detail in event.details { text += "\n    \(detail)" }
         return text
     }

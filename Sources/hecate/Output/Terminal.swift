@@ -37,7 +37,7 @@ enum Terminal {
 struct Palette: Sendable {
     let isOn: Bool
 
-    /// - Parameter choice: `always`, `never`, or anything else for: on a terminal, unless `NO_COLOR` is set.
+    /// `choice`: `always`, `never`, or anything else for: on a terminal, unless `NO_COLOR` is set.
     init(_ choice: String?, isTerminal: Bool) {
         switch choice {
         case "always": isOn = true

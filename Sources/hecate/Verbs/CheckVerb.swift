@@ -56,7 +56,8 @@ enum CheckVerb {
             return all.map { diagnostic in
                 let text = diagnostic.cure.map { "\(diagnostic.message); \($0)" } ?? diagnostic.message
                 let escaped = text.replacing("%", with: "%25").replacing("\n", with: "%0A").replacing("\r", with: "%0D")
-                let place = diagnostic.place.map { "file=\($0.file),line=\(max(1, $0.line)),col=\(max(1, $0.column))" } ?? ""
+                let place =
+                    diagnostic.place.map { "file=\($0.file),line=\(max(1, $0.line)),col=\(max(1, $0.column))" } ?? ""
                 return "::\(diagnostic.severity.rawValue) \(place)::\(escaped)"
             }.joined(separator: "\n")
         default:

@@ -28,7 +28,9 @@ enum EventsVerb {
 
     static func limit(_ invocation: Invocation) throws -> Int {
         guard let text = invocation["limit"] else { return 50 }
-        guard let number = Int(text), number > 0 else { throw UsageError(description: "'--limit' is '\(text)'; expected a number from 1") }
+        guard let number = Int(text), number > 0 else {
+            throw UsageError(description: "'--limit' is '\(text)'; expected a number from 1")
+        }
         return number
     }
 

@@ -15,14 +15,22 @@ enum HoldVerb {
                 throw UsageError(description: "'suspend' needs --reason; the next person on call reads it")
             }
             let event = Event(
-                time: now, severity: .warning, reason: .suspended, subject: record.id.description, commit: record.commit,
+                time: now,
+                severity: .warning,
+                reason: .suspended,
+                subject: record.id.description,
+                commit: record.commit,
                 message: "suspended by \(author): \(reason)"
             )
             try await store.hold(Hold(app: record.id, author: author, reason: reason, since: now), event: event)
             Terminal.print("\(record.id) is suspended")
         } else {
             let event = Event(
-                time: now, severity: .info, reason: .resumed, subject: record.id.description, commit: record.commit,
+                time: now,
+                severity: .info,
+                reason: .resumed,
+                subject: record.id.description,
+                commit: record.commit,
                 message: "resumed by \(author)" + (reason.isEmpty ? "" : ": \(reason)")
             )
             let wasHeld = try await store.release(record.id, event: event)

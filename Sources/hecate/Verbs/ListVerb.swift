@@ -12,7 +12,10 @@ enum ListVerb {
         case "sources": try await sources(store, format)
         case "targets": try await targets(store, format)
         case "events":
-            try await EventsVerb.print(try await store.events(after: 0, subject: nil, limit: EventsVerb.limit(invocation)), format)
+            try await EventsVerb.print(
+                try await store.events(after: 0, subject: nil, limit: EventsVerb.limit(invocation)),
+                format
+            )
         default: try await apps(store, format)
         }
         return .success
@@ -26,7 +29,8 @@ enum ListVerb {
         let now = currentTime()
         let rows = records.map { record in
             [
-                record.id.name, record.id.target, holds[record.id] != nil
+                record.id.name, record.id.target,
+                holds[record.id] != nil
                     ? "suspended" : record.isSettled ? "ready" : record.isReady ? "waiting" : "not ready",
                 String((record.deployedCommit ?? "").prefix(8)), record.deployedAt?.age(at: now) ?? "-",
                 record.ready?.message ?? "",
@@ -59,7 +63,8 @@ enum ListVerb {
         let documents = JSON.array(
             records.map { record in
                 [
-                    "name": .string(record.name), "endpoint": .string(record.endpoint), "version": .string(record.version),
+                    "name": .string(record.name), "endpoint": .string(record.endpoint),
+                    "version": .string(record.version),
                     "lastSuccess": record.lastSuccess.map { .string($0.text) } ?? .null,
                     "error": record.error.map { .string($0) } ?? .null,
                 ]
@@ -67,7 +72,9 @@ enum ListVerb {
         )
         if let text = formatted(documents, as: format) { return Terminal.print(text) }
         let now = currentTime()
-        let rows = records.map { [$0.name, $0.endpoint, $0.version, $0.lastSuccess?.age(at: now) ?? "never", $0.error ?? ""] }
+        let rows = records.map {
+            [$0.name, $0.endpoint, $0.version, $0.lastSuccess?.age(at: now) ?? "never", $0.error ?? ""]
+        }
         Terminal.print(Terminal.table(["TARGET", "ENDPOINT", "VERSION", "LAST SUCCESS", "ERROR"], rows))
     }
 }

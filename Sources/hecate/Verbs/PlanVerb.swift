@@ -50,12 +50,14 @@ enum PlanVerb {
             }
             let declared = Set(fleet.apps.map(\.id)).union(fleet.unreadable.keys).union(fleet.retired)
             for platform in platforms where fleet.unreadable.isEmpty {
-                for (id, owner) in try await platform.owned() where owner == Parts.owner(settings) && !declared.contains(id) && isWanted(id) {
+                for (id, owner) in try await platform.owned()
+                where owner == Parts.owner(settings) && !declared.contains(id) && isWanted(id) {
                     plans.append((id, try await platform.removal(of: id).plan(observedSince: .now).plan))
                 }
             }
         }
-        for name in invocation.arguments where !found.contains(name) && !plans.contains(where: { $0.0.name == name }) && !failed {
+        for name in invocation.arguments
+        where !found.contains(name) && !plans.contains(where: { $0.0.name == name }) && !failed {
             throw Failure(.notFound, "there is no app '\(name)' in the sources")
         }
         let changes = plans.filter { !$0.1.isEmpty }
@@ -89,8 +91,15 @@ enum PlanVerb {
             }
         }
         let count = plans.count { !$0.1.isEmpty }
-        if failed { lines.append("some apps cannot be planned; see above") }
-        else { lines.append(count == 0 ? "nothing to do: \(plans.count) apps are as declared" : "\(count) of \(plans.count) apps would change") }
+        if failed {
+            lines.append("some apps cannot be planned; see above")
+        } else {
+            lines.append(
+                count == 0
+                    ? "nothing to do: \(plans.count) apps are as declared"
+                    : "\(count) of \(plans.count) apps would change"
+            )
+        }
         return lines.joined(separator: "\n")
     }
 }

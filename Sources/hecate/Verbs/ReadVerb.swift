@@ -40,21 +40,32 @@ enum ReadVerb {
         return (try? await platform.describe(id)) ?? .null
     }
 
-    private static func text(_ record: AppRecord, _ hold: Hold?, _ revisions: [DeployedRevision], _ services: JSON) -> String {
+    private static func text(
+        _ record: AppRecord,
+        _ hold: Hold?,
+        _ revisions: [DeployedRevision],
+        _ services: JSON
+    ) -> String {
         let now = currentTime()
         var lines = ["\(record.id)   source \(record.source) at \(record.commit.prefix(12))"]
         if let hold { lines.append("held by \(hold.author) for \(hold.since.age(at: now)): \(hold.reason)") }
         lines += ["", "CONDITIONS"]
         for condition in record.conditions {
-            lines.append("  \(condition.kind.rawValue)=\(condition.isTrue ? "True" : "False") \(condition.reason.rawValue) for \(condition.since.age(at: now)): \(condition.message)")
+            lines.append(
+                "  \(condition.kind.rawValue)=\(condition.isTrue ? "True" : "False") \(condition.reason.rawValue) for \(condition.since.age(at: now)): \(condition.message)"
+            )
         }
         for detail in record.details { lines.append("    \(detail)") }
         lines += ["", "SERVICES"]
         for service in services.array ?? [] {
-            lines.append("  \(service["name"]?.string ?? "")  \(service["running"]?.int ?? 0)/\(service["desired"]?.int ?? 0)  \(service["image"]?.string ?? "")")
+            lines.append(
+                "  \(service["name"]?.string ?? "")  \(service["running"]?.int ?? 0)/\(service["desired"]?.int ?? 0)  \(service["image"]?.string ?? "")"
+            )
             for task in service["tasks"]?.array ?? [] {
                 let error = task["error"]?.string.map { $0.isEmpty ? "" : "  \($0)" } ?? ""
-                lines.append("    \(task["name"]?.string ?? "")  \(task["state"]?.string ?? "")  node \(task["node"]?.string ?? "-")\(error)")
+                lines.append(
+                    "    \(task["name"]?.string ?? "")  \(task["state"]?.string ?? "")  node \(task["node"]?.string ?? "-")\(error)"
+                )
             }
         }
         if services == .null { lines.append("  the target cannot be asked now") }

@@ -14,10 +14,17 @@ enum ReconcileVerb {
         if let store, ControllerSeat.ring(folder: folder) {
             let known = try await store.records()
             for name in names { _ = try Settings.app(name, among: known) }
-            let number = try await store.ask("reconcile", subject: names.joined(separator: ","), author: Settings.author, at: currentTime())
+            let number = try await store.ask(
+                "reconcile",
+                subject: names.joined(separator: ","),
+                author: Settings.author,
+                at: currentTime()
+            )
             _ = ControllerSeat.ring(folder: folder)
             guard invocation.has("wait") else {
-                Terminal.print("asked the controller to reconcile \(names.isEmpty ? "everything" : names.joined(separator: ", "))")
+                Terminal.print(
+                    "asked the controller to reconcile \(names.isEmpty ? "everything" : names.joined(separator: ", "))"
+                )
                 return .success
             }
             try await wait(number, store, names)
@@ -40,17 +47,24 @@ enum ReconcileVerb {
             delay = min(delay * 1.5, .milliseconds(100))
             guard Terminal.errorIsTerminal, delay == .milliseconds(100) else { continue }
             let settling = try await store.records().filter { record in
-                (names.isEmpty || names.contains(record.id.name)) && record.conditions.contains { $0.kind == .reconciling }
+                (names.isEmpty || names.contains(record.id.name))
+                    && record.conditions.contains { $0.kind == .reconciling }
             }
-            let line = settling.prefix(3).map { "\($0.id.name): \($0.conditions.first { $0.kind == .reconciling }?.message ?? "")" }
-                .joined(separator: "; ")
+            let line = settling.prefix(3).map {
+                "\($0.id.name): \($0.conditions.first { $0.kind == .reconciling }?.message ?? "")"
+            }
+            .joined(separator: "; ")
             if line != shown { Terminal.write("\r\u{1B}[K\(line.prefix(110))", to: 2) }
             shown = line
         }
         if !shown.isEmpty { Terminal.write("\r\u{1B}[K", to: 2) }
     }
 
-    private static func report(_ store: Store, _ names: [String], _ invocation: Invocation) async throws
+    private static func report(
+        _ store: Store,
+        _ names: [String],
+        _ invocation: Invocation
+    ) async throws
         -> HecateProgram.ExitCode
     {
         let records = try await store.records().filter {
@@ -62,7 +76,9 @@ enum ReconcileVerb {
             Terminal.print(text)
         } else {
             for record in records {
-                Terminal.print("\(record.id.name): \(record.isReady ? "ready" : "not ready"): \(record.ready?.message ?? "")")
+                Terminal.print(
+                    "\(record.id.name): \(record.isReady ? "ready" : "not ready"): \(record.ready?.message ?? "")"
+                )
                 for detail in record.details where !record.isReady { Terminal.print("  \(detail)") }
             }
         }

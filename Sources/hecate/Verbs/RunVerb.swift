@@ -19,7 +19,12 @@ enum RunVerb {
             return records.allSatisfy { $0.isSettled } ? .success : .failure
         }
         for source in configuration.sources {
-            await controller.note(.info, .started, source.name, "following \(source.name) on \(configuration.targets.map(\.name).joined(separator: ", "))")
+            await controller.note(
+                .info,
+                .started,
+                source.name,
+                "following \(source.name) on \(configuration.targets.map(\.name).joined(separator: ", "))"
+            )
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await controller.follow(rings: seat.rings) }

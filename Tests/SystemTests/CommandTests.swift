@@ -1,0 +1,103 @@
+import JSON
+import Subprocess
+import TestSupport
+import Testing
+
+/// The verbs that need no Engine.
+@Suite struct CommandTests {
+    private let binary = "\(checkout)/.build/debug/hecate"
+
+    private func check(_ files: [String: String], _ words: String...) async throws -> Completion {
+        let scratch = try Scratch()
+        for (name, text) in files { try scratch.write(text, to: name) }
+        return try await execute([binary, "check", scratch.path] + words)
+    }
+
+    @Test func checkTellsEverythingWithItsPlace() async throws {
+        let files = [
+            "stacks.yml":
+                "stacks:\n  - {name: a, compose_file: a.yml}\n  - {name: b, compose_file: b.yml, enabeld: true}\n",
+            "a.yml": "services:\n  web:\n    image: x\n    prots: [80]\n",
+        ]
+        let text = try await check(files)
+        #expect(text.code == 1)
+        #expect(text.outputText.contains("a.yml:4:5: unknown key 'prots' in service 'web'; did you mean 'ports'?"))
+        #expect(
+            text.outputText.contains("stacks.yml:3:36: unknown key 'enabeld' in stack 'b'; did you mean 'enabled'?")
+        )
+        let github = try await check(files, "--format", "github")
+        #expect(
+            github.outputText.contains(
+                "::error file=a.yml,line=4,col=5::unknown key 'prots' in service 'web'; did you mean 'ports'?"
+            )
+        )
+        let json = try JSON(parsing: try await check(files, "--format", "json").output)
+        #expect(json.array?.count == 2)
+        #expect(json.array?.contains { $0["line"]?.int == 4 && $0["file"]?.string == "a.yml" } == true)
+    }
+
+    @Test func checkPassesWhatIsRight() async throws {
+        let files = [
+            "stacks.yml": "stacks: [{name: a, compose_file: a.yml}]",
+            "a.yml": "services: {web: {image: x, restart: always}}",
+        ]
+        #expect(try await check(files).code == 0)
+        #expect(try await check(files, "--strict").code == 2)
+    }
+
+    @Test func encryptedFilesNeedAKey() async throws {
+        let files = [
+            "stacks.yml": "stacks: [{name: a, compose_file: a.yml}]", "a.yml": "services: {web: {image: x}}",
+            "env/a.env.sops": "x",
+        ]
+        let result = try await check(files)
+        #expect(
+            result.code == 1 && result.outputText.contains("'env/a.env.sops' is encrypted with SOPS and needs a key")
+        )
+    }
+
+    @Test func aMissingStacksFileIsNamed() async throws {
+        #expect(try await check([:]).outputText.contains("stacks.yml: there is no file 'stacks.yml'; check the path"))
+    }
+
+    @Test func usageAndHelp() async throws {
+        #expect(try await execute([binary, "pln"]).code == 64)
+        let overview = try await execute([binary, "help"]).outputText
+        for verb in [
+            "run", "plan", "reconcile", "check", "list apps", "read app", "status", "events", "suspend", "resume",
+            "version", "completion",
+        ] {
+            #expect(overview.contains("  \(verb)"))
+            let help = try await execute([binary] + verb.split(separator: " ").map(String.init) + ["--help"])
+            #expect(help.code == 0 && help.outputText.contains("Example:"), "\(verb)")
+        }
+        for shell in ["bash", "zsh", "fish"] { #expect(try await execute([binary, "completion", shell]).code == 0) }
+        #expect(try await execute(["bash", "-n", "/dev/stdin"]).code == 0)
+    }
+
+    @Test func aConfigurationThatIsWrongIsToldAllAtOnce() async throws {
+        let scratch = try Scratch()
+        try scratch.write("git: {url: 'ftp://x', brnch: a}\nlimits: {timeout: long}\n", to: "config.yml")
+        let result = try await execute([binary, "run", "\(scratch.path)/config.yml"])
+        #expect(result.code == 1)
+        #expect(result.errorText.split(separator: "\n").count == 3, "\(result.errorText)")
+    }
+
+    @Test func secretsReachNeitherArgumentsNorMessages() async throws {
+        let scratch = try Scratch()
+        try scratch.write("hush-hush", to: "password")
+        try scratch.write(
+            "git: {url: 'https://127.0.0.1:1/fleet.git', username: bot, password_file: \(scratch.path)/password}\nstore: \(scratch.path)/store\n",
+            to: "config.yml"
+        )
+        let result = try await execute([binary, "plan", "--config", "\(scratch.path)/config.yml"])
+        #expect(result.code == 1)
+        #expect(!result.errorText.contains("hush") && !result.outputText.contains("hush"))
+        // Asked by git, the program answers with what it was started with, and with nothing else.
+        let secrets = ["HECATE_ASKPASS": "1", "HECATE_GIT_USERNAME": "bot", "HECATE_GIT_PASSWORD": "hush-hush"]
+        #expect(
+            try await execute([binary, "Password for 'https://x':"], environment: secrets).outputText == "hush-hush\n"
+        )
+        #expect(try await execute([binary, "Username for 'https://x':"], environment: secrets).outputText == "bot\n")
+    }
+}
