@@ -9,7 +9,9 @@
 #   Rigs/swarm.sh registry FOLDER  starts a registry on localhost:5000 of the namespace and pushes the images there
 #   Rigs/swarm.sh stop FOLDER    stops everything and removes the folder
 #
-# The daemon ends by itself after RIG_LIFETIME seconds (an hour when not set).
+#   Rigs/swarm.sh pid FOLDER     prints the first process of the rig, whose network namespace nsenter can join
+#
+# RIG_OPTIONS holds more options for the daemon. The daemon ends by itself after RIG_LIFETIME seconds (an hour when not set).
 set -euo pipefail
 verb=${1:?verb} folder=${2:?folder}
 lifetime=${RIG_LIFETIME:-3600}
@@ -30,7 +32,7 @@ launch() {
         mkdir -p "$RIG_FOLDER/run"
         mount --bind "$RIG_FOLDER/run" /run
         dockerd --data-root "$RIG_FOLDER/data" --exec-root "$RIG_FOLDER/exec" -H "unix://$RIG_FOLDER/docker.sock" \
-            --pidfile "$RIG_FOLDER/engine.pid" --shutdown-timeout 2 &
+            --pidfile "$RIG_FOLDER/engine.pid" --shutdown-timeout 2 ${RIG_OPTIONS:-} &
         trap "kill $!" TERM
         while kill -0 $! 2>/dev/null; do wait $!; done
     ' >>"$folder/log" 2>&1 </dev/null &
@@ -94,6 +96,7 @@ restart)
     rm -rf "$folder/engine.pid" "$folder/exec" "$folder/run"
     launch
     ;;
+pid) first ;;
 halt) halt TERM ;;
 kill) halt KILL ;;
 worker)

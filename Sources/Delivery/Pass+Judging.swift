@@ -73,16 +73,7 @@ extension Pass {
         if let quarantine = track.record.quarantine {
             let back = track.record.deployedCommit.map { "running \(short($0)) again" } ?? "removed"
             let message = "turned back in \(took), \(back): \(quarantine.failure)"
-            set(
-                &track.record,
-                .ready,
-                false,
-                .rolledBack,
-                "\(short(quarantine.commit)) was turned back: \(quarantine.failure)"
-            )
-            set(&track.record, .stalled, true, .rolledBack, "waits for a commit that changes it")
-            clear(&track.record, .reconciling, .drifted)
-            track.record.details = quarantine.details
+            markTurnedBack(&track.record, quarantine)
             try await save(
                 track.record,
                 event: event(.warning, .rolledBack, track.record, message, details: quarantine.details)
@@ -91,7 +82,7 @@ extension Pass {
             return isPruned ? .rest : .again(.seconds(1))
         }
         track.record.deployed = deployment.fingerprint
-        track.record.deployedCommit = track.record.commit
+        track.record.deployedCommit = commit(of: deployment, track)
         track.record.deployedAt = surroundings.now()
         let isRepair = attempt.isRestoring
         let message = isRepair ? "repaired in \(took)" : "deployed in \(took)"
@@ -100,7 +91,7 @@ extension Pass {
             .ready,
             true,
             isRepair ? .driftRepaired : .deployed,
-            "\(message) at \(short(track.record.commit))"
+            "\(message) at \(short(track.record.deployedCommit ?? ""))"
         )
         clear(&track.record, .reconciling, .stalled, .drifted)
         let done = event(.info, isRepair ? .driftRepaired : .deployed, track.record, message)
@@ -119,7 +110,7 @@ extension Pass {
         let revision = DeployedRevision(
             app: id,
             fingerprint: deployment.fingerprint,
-            commit: record.commit,
+            commit: record.deployedCommit ?? record.commit,
             deployedAt: surroundings.now(),
             payload: try await deployment.payload()
         )
@@ -132,13 +123,8 @@ extension Pass {
     func giveUp(_ track: Track, _ failure: Failure, isRestoring: Bool) async throws -> Outcome {
         if isRestoring {
             // What was good before is put back already; there is nothing better to turn to.
-            var record = track.record
-            set(&record, .ready, false, failure.reason, failure.message)
-            record.details = failure.details
-            try await save(
-                record,
-                event: event(.error, failure.reason, record, failure.message, details: failure.details)
-            )
+            var track = track
+            try await tell(&track, failure, .error)
             return .retry
         }
         return try await reject(track, failure)

@@ -9,23 +9,11 @@ extension Pass {
     ) async throws -> Outcome {
         var track = start
         if !planned.plan.removals.isEmpty, try await !planned.prune() { return .again(.seconds(1)) }
-        if track.record.quarantine != nil {
-            if track.record.conditions.first(where: { $0.kind == .ready })?.reason != .rolledBack,
-                let quarantine = track.record.quarantine
-            {
-                set(
-                    &track.record,
-                    .ready,
-                    false,
-                    .rolledBack,
-                    "\(short(quarantine.commit)) was turned back: \(quarantine.failure)"
-                )
-                set(&track.record, .stalled, true, .rolledBack, "waits for a commit that changes it")
-                clear(&track.record, .reconciling)
-                try await save(
-                    track.record,
-                    event: event(.warning, .rolledBack, track.record, "turned back: \(quarantine.failure)")
-                )
+        if let quarantine = track.record.quarantine {
+            if track.record.ready?.reason != .rolledBack {
+                markTurnedBack(&track.record, quarantine)
+                let message = "turned back: \(quarantine.failure)"
+                try await save(track.record, event: event(.warning, .rolledBack, track.record, message))
             }
             return .rest
         }
@@ -51,19 +39,30 @@ extension Pass {
             track.record.deployedCommit = track.record.commit
             return try await rest(track)
         case .progressing(let what):
-            set(&track.record, .ready, false, .healthCheckFailed, what)
-            try await save(track.record, event: changedReadiness(track.record, what, .warning))
+            try await tell(&track, Failure(.healthCheckFailed, what), .warning)
             return .again(.seconds(2))
         case .failed(let failure):
-            set(&track.record, .ready, false, failure.reason, failure.message)
-            track.record.details = failure.details
-            try await save(track.record, event: changedReadiness(track.record, failure.message, .error))
+            try await tell(&track, failure, .error)
             return .retry
         }
     }
 
-    func changedReadiness(_ record: AppRecord, _ message: String, _ severity: Event.Severity) -> Event {
-        event(severity, .healthCheckFailed, record, message, details: record.details)
+    /// Says that a deployed app is not well; the same failure again is the same fact and is told once.
+    func tell(_ track: inout Track, _ failure: Failure, _ severity: Event.Severity) async throws {
+        let isNews = track.record.isReady || track.record.ready?.reason != failure.reason
+        set(&track.record, .ready, false, failure.reason, failure.message)
+        track.record.details = failure.details
+        let told = event(severity, failure.reason, track.record, failure.message, details: failure.details)
+        try await save(track.record, event: isNews ? told : nil)
+    }
+
+    /// Puts into the record that a revision was turned back and why.
+    func markTurnedBack(_ record: inout AppRecord, _ quarantine: Quarantine) {
+        let message = "\(short(quarantine.commit)) was turned back: \(quarantine.failure)"
+        set(&record, .ready, false, .rolledBack, message)
+        set(&record, .stalled, true, .rolledBack, "waits for a commit that changes it")
+        clear(&record, .reconciling, .drifted)
+        record.details = quarantine.details
     }
 
     /// What the source wants already runs, and the journal does not know it: it is taken over as it is.

@@ -197,7 +197,7 @@ struct Pass {
             }
             track.record.attempt = Attempt(
                 fingerprint: deployment.fingerprint,
-                commit: isRejected ? track.record.deployedCommit ?? "" : track.record.commit,
+                commit: isRejected ? track.record.deployedCommit ?? "" : commit(of: deployment, track),
                 started: surroundings.now(),
                 mark: planned.mark,
                 isRestoring: isDeployed || isRejected
@@ -236,6 +236,12 @@ struct Pass {
         try await platform.claim(id, for: owner, isOurs: track.record.deployed != nil)
     }
 
+    /// The commit a deployment stands for: the source's, or the deployed one while that is kept.
+    func commit(of deployment: any Deployment, _ track: Track) -> String {
+        let isDeclared = deployment.fingerprint == track.fingerprint
+        return isDeclared ? track.record.commit : track.record.deployedCommit ?? track.record.commit
+    }
+
     func isOverdue(_ track: Track, _ app: App) -> Bool {
         guard let attempt = track.record.attempt else { return false }
         return surroundings.now() - attempt.started > app.timeout.inSeconds
@@ -261,6 +267,8 @@ struct Pass {
     /// Says what drifted; true when the same difference keeps coming back and is left for a while.
     func noteDrift(_ track: inout Track, _ plan: Plan) async -> Bool {
         var worst = 0
+        // Differences that come back after a long peace are no fight.
+        if let last = track.lastRepair, ContinuousClock.now - last > .seconds(900) { track.repairs = [:] }
         for change in plan.forward {
             let key = ([change.kind, change.name, change.action.rawValue] + change.fields.map(\.path)).joined(
                 separator: " "
@@ -268,8 +276,11 @@ struct Pass {
             track.repairs[key, default: 0] += 1
             worst = max(worst, track.repairs[key] ?? 0)
         }
-        let repairs = track.repairs
-        await reconciler.update(id) { $0.repairs = repairs }
+        let known = track
+        await reconciler.update(id) { current in
+            current.repairs = known.repairs
+            current.lastRepair = .now
+        }
         let details = describe(plan.forward)
         if worst > reconciler.limits.fightAfter, worst % 4 != 0 {
             let message =

@@ -129,7 +129,7 @@ package actor Reconciler {
     package func notice(_ id: AppID?, on target: String) {
         let now = ContinuousClock.now
         // Events come in bursts; one look a moment later sees them all, and in a crowd one look serves everybody.
-        if eventSlot <= now { eventSlot = now + (queue.depth > 20 ? .seconds(2) : .milliseconds(150)) }
+        if eventSlot <= now { eventSlot = now + (queue.depth > 20 ? .seconds(5) : .milliseconds(150)) }
         let due = eventSlot
         for known in tracks.keys where known.target == target && (id == nil || known == id) {
             queue.add(known, at: due, asked: due, priority: id == nil ? .periodic : .event)

@@ -23,6 +23,7 @@ struct Track {
     var lastPass: ContinuousClock.Instant?
     /// How often each difference had to be repaired, for fights.
     var repairs: [String: Int] = [:]
+    var lastRepair: ContinuousClock.Instant?
     /// A person asked for it: a quarantined revision is tried once more.
     var isForced = false
     var warnings: [String] = []

@@ -19,13 +19,15 @@ struct SwarmPlanned: Planned {
         var files: [String: String] = [:]
         for object in observed.configs { files["config \(object.name)"] = object.id }
         for object in observed.secrets { files["secret \(object.name)"] = object.id }
+        var networks = observed.networks
         for step in stackPlan.forward {
             do {
-                try await take(step, files: &files)
+                if let made = try await take(step, files: &files) { networks.append(made) }
             } catch let error as EngineError {
                 throw failure(error, step)
             }
         }
+        await deployment.platform.remember(networks: networks, of: deployment.id.name)
     }
 
     func prune() async throws -> Bool {
@@ -37,7 +39,7 @@ struct SwarmPlanned: Planned {
             do {
                 if case .removeNetwork = step, try await tasksRemain(of: removedServices) { return false }
                 var none: [String: String] = [:]
-                try await take(step, files: &none)
+                _ = try await take(step, files: &none)
             } catch let error as EngineError where error.isNotFound {
                 continue
             } catch let error as EngineError {
@@ -60,11 +62,15 @@ struct SwarmPlanned: Planned {
         }
     }
 
-    private func take(_ step: Step, files: inout [String: String]) async throws {
+    /// Takes one step.
+    ///
+    /// - Returns: The network it made, if it made one.
+    private func take(_ step: Step, files: inout [String: String]) async throws -> ObservedObject? {
         switch step {
         case .createNetwork(let name, var body):
             body["Name"] = .string(name)
-            try await engine.call("POST", "/networks/create", body: body)
+            body["Id"] = try await engine.call("POST", "/networks/create", body: body)["Id"]
+            return ObservedObject(body)
         case .createFile(let file, let name):
             files["\(file.kind.rawValue) \(name)"] = try await create(file, name: name)
         case .createService(_, let spec):
@@ -87,6 +93,7 @@ struct SwarmPlanned: Planned {
         case .removeNetwork(let id, _): try await engine.call("DELETE", "/networks/\(id)")
         case .removeFile(let kind, let id, _): try await engine.call("DELETE", "/\(kind.rawValue)s/\(id)")
         }
+        return nil
     }
 
     private func create(_ file: DesiredFile, name: String) async throws -> String? {

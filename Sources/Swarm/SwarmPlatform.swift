@@ -30,6 +30,7 @@ package actor SwarmPlatform: Platform {
     private var settled: [AppID: (fingerprint: String, versions: [String: Int64])] = [:]
     private var claims: [String: String]?
     private var networkNames: [String: String] = [:]
+    private var justMade: [String: [ObservedObject]] = [:]
     private var secretHashes: [String: String] = [:]
     /// Images resolved a moment ago, so that one commit asks for each once, however many stacks use it.
     private var resolved: [String: (task: Task<ResolvedImage, any Error>, since: ContinuousClock.Instant)] = [:]
@@ -138,14 +139,16 @@ package actor SwarmPlatform: Platform {
     ///
     /// `withFiles`: Whether configs and secrets are wanted as well.
     func observe(_ stack: String, withFiles: Bool = true) async throws -> ObservedStack {
+        let made = justMade.removeValue(forKey: stack)
         let filter = labelFilter("\(StackLabel.namespace)=\(stack)")
         async let services = engine.call("GET", "/services", query: [filter, ("status", "true")])
-        async let networks = engine.call("GET", "/networks", query: [filter])
+        async let networks = made == nil ? engine.call("GET", "/networks", query: [filter]) : .null
         async let configs = withFiles ? engine.call("GET", "/configs", query: [filter]) : .null
         async let secrets = withFiles ? engine.call("GET", "/secrets", query: [filter]) : .null
         var observed = ObservedStack()
         observed.services = try await services.array?.compactMap(ObservedService.init) ?? []
-        observed.networks = try await networks.array?.compactMap(ObservedObject.init) ?? []
+        let listed = try await networks.array?.compactMap(ObservedObject.init) ?? []
+        observed.networks = made ?? listed
         observed.configs = try await configs.array?.compactMap(ObservedObject.init) ?? []
         observed.secrets = try await secrets.array?.compactMap(ObservedObject.init) ?? []
         for network in observed.networks { networkNames[network.id] = network.name }
@@ -153,6 +156,10 @@ package actor SwarmPlatform: Platform {
         observed.networkNames = networkNames
         return observed
     }
+
+    /// Remembers a stack's networks as they were just made: the next look at the stack, a moment later, need not ask for
+    /// them, which costs the Engine the more the more networks there are.
+    func remember(networks: [ObservedObject], of stack: String) { justMade[stack] = networks }
 
     /// Learns the names of the networks that services refer to by identifier.
     private func nameNetworks(of services: [ObservedService]) async throws {

@@ -119,9 +119,10 @@ private let allowedDifferences: [(path: String, reason: String)] = [
     }
 
     private func remove(_ fleet: Fleet, _ name: String) async throws {
-        _ = try await fleet.docker("stack", "rm", name)
         _ = try? await fleet.docker("config", "rm", "hecate.\(name)")
         try await fleet.eventually("\(name) is gone", within: .seconds(60)) {
+            // docker stack rm gives up on a network whose last task still stops; it has to be asked again.
+            _ = try? await fleet.docker("stack", "rm", name)
             let networks = try await fleet.docker(
                 "network",
                 "ls",

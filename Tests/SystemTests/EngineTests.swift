@@ -66,6 +66,49 @@ import Testing
         )
     }
 
+    @Test(.timeLimit(.minutes(3))) func anEngineIsReachedOverTCPWithMutualTLS() async throws {
+        let scratch = try Scratch()
+        let pem = scratch.path
+        let script = """
+            set -e; cd \(pem)
+            openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca-key.pem -out ca.pem
+            for name in server client; do
+                openssl req -newkey rsa:2048 -nodes -subj /CN=$name -keyout $name-key.pem -out $name.csr
+                printf 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=%sAuth\n' $name >$name.ext
+                openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile $name.ext -out $name.pem
+            done
+            """
+        try await shell(["bash", "-c", "{ \(script)\n} 2>/dev/null"])
+        let folder = "\(pem)/rig"
+        let options =
+            "-H tcp://127.0.0.1:2376 --tlsverify --tlscacert \(pem)/ca.pem --tlscert \(pem)/server.pem --tlskey \(pem)/server-key.pem"
+        try await shell(
+            ["\(checkout)/Rigs/swarm.sh", "start", folder],
+            environment: ["RIG_OPTIONS": options, "RIG_LIFETIME": "300"]
+        )
+        let fleet = try await Fleet(engine: "tcp://127.0.0.1:2376")
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+        let plain = try await shell([
+            "sed",
+            "s|targets:.*|targets: [{name: default, endpoint: 'tcp://127.0.0.1:2376', tls: {ca: \(pem)/ca.pem, cert: \(pem)/client.pem, key: \(pem)/client-key.pem}}]|",
+            fleet.config,
+        ])
+        let anonymous = try await inside(folder, fleet)
+        try writeFile(plain, to: fleet.config)
+        let known = try await inside(folder, fleet)
+        _ = try await rig("stop", folder)
+        #expect(known.code == 2 && known.outputText.contains("+ create service"), "\(known.errorText)")
+        #expect(anonymous.code == 1, "a client without a certificate was let in")
+    }
+
+    /// Plans from inside the rig's network namespace, where its loopback is.
+    private func inside(_ folder: String, _ fleet: Fleet) async throws -> Completion {
+        let pid = trimmedLine(try await shell(["\(checkout)/Rigs/swarm.sh", "pid", folder]))
+        return try await execute([
+            "nsenter", "--net=/proc/\(pid)/ns/net", fleet.binary, "plan", "--config", fleet.config,
+        ])
+    }
+
     @Test func anEngineThatIsNotThereIsNamed() async throws {
         let fleet = try await Fleet(engine: "unix:///nonexistent/docker.sock")
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])

@@ -54,12 +54,12 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(4))) func eachFaultStaysWithItsStack() async throws {
-        let fleet = try await Fleet(timeout: "12s")
+        let fleet = try await Fleet(timeout: "60s")
         let unhealthy = "    healthcheck: {test: 'false', interval: 1s, retries: 60}"
         try await fleet.commit(
             stacks: [
                 "{name: PREFIXgood, compose_file: good.yml}", "{name: PREFIXbroken, compose_file: broken.yml}",
-                "{name: PREFIXmissing, compose_file: missing.yml}", "{name: PREFIXsick, compose_file: sick.yml}",
+                "{name: PREFIXmissing, compose_file: missing.yml}", "{name: PREFIXsick, compose_file: sick.yml, timeout: 12s}",
                 "{name: PREFIXnofile, compose_file: nofile.yml}", "{name: PREFIXwrong, compose_fil: x.yml}",
                 "{name: PREFIXlost, compose_file: lost.yml}",
             ],
