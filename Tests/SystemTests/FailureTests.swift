@@ -59,7 +59,8 @@ import Testing
         try await fleet.commit(
             stacks: [
                 "{name: PREFIXgood, compose_file: good.yml}", "{name: PREFIXbroken, compose_file: broken.yml}",
-                "{name: PREFIXmissing, compose_file: missing.yml}", "{name: PREFIXsick, compose_file: sick.yml, timeout: 12s}",
+                "{name: PREFIXmissing, compose_file: missing.yml}",
+                "{name: PREFIXsick, compose_file: sick.yml, timeout: 12s}",
                 "{name: PREFIXnofile, compose_file: nofile.yml}", "{name: PREFIXwrong, compose_fil: x.yml}",
                 "{name: PREFIXlost, compose_file: lost.yml}",
             ],
