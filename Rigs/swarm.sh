@@ -6,7 +6,8 @@
 #   Rigs/swarm.sh halt FOLDER    stops the Engine and keeps its data; kill FOLDER does it with SIGKILL
 #   Rigs/swarm.sh engine FOLDER  starts an Engine that is in no Swarm
 #   Rigs/swarm.sh worker FOLDER MANAGER  starts a second Engine that joins the first as a worker
-#   Rigs/swarm.sh registry FOLDER  starts a registry on localhost:5000 of the namespace and pushes the images there
+#   Rigs/swarm.sh registry FOLDER  starts a registry on localhost:5000 of the namespace and pushes the images there; the
+#                                same images are on localhost:5001 for who knows the password
 #   Rigs/swarm.sh stop FOLDER    stops everything and removes the folder
 #
 #   Rigs/swarm.sh pid FOLDER     prints the first process of the rig, whose network namespace nsenter can join
@@ -116,6 +117,13 @@ version: 0.1
 storage: {filesystem: {rootdirectory: $folder/registry}}
 http: {addr: 127.0.0.1:5000}
 EOF
+    # A second one beside it asks for a name and a password: bot, hush.
+    htpasswd -Bbn bot hush >"$folder/htpasswd"
+    sed -e 's/5000/5001/' "$folder/registry.yml" >"$folder/private.yml"
+    echo "auth: {htpasswd: {realm: rig, path: $folder/htpasswd}}" >>"$folder/private.yml"
+    setsid timeout "$lifetime" nsenter --net="/proc/$(first)/ns/net" \
+        docker-registry serve "$folder/private.yml" >>"$folder/private.log" 2>&1 </dev/null &
+    echo $! >"$folder/private.pid"
     setsid timeout "$lifetime" nsenter --net="/proc/$(first)/ns/net" \
         docker-registry serve "$folder/registry.yml" >>"$folder/registry.log" 2>&1 </dev/null &
     echo $! >"$folder/registry.pid"
@@ -129,6 +137,7 @@ EOF
     done
     ;;
 stop)
+    [ ! -s "$folder/private.pid" ] || kill -- "-$(cat "$folder/private.pid")" 2>/dev/null || true
     [ ! -s "$folder/registry.pid" ] || kill -- "-$(cat "$folder/registry.pid")" 2>/dev/null || true
     halt KILL
     for _ in $(seq 50); do

@@ -228,7 +228,7 @@ struct Pass {
         } catch let failure as Failure where failure.next == .needsChange && !isDeployed && !isRejected {
             return try await reject(track, failure)
         }
-        return .again(.milliseconds(100))
+        return .again(.milliseconds(20))
     }
 
     func claim(_ track: Track, _ platform: any Platform) async throws {

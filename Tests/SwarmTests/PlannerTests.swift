@@ -36,6 +36,66 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
         #expect(again.plan.isEmpty, "\(again.plan)")
     }
 
+    /// The same law for stacks drawn at random: whatever is declared, what a plan makes is what the next one expects;
+    /// and going from one stack to another and back again ends where it began.
+    @Test func planThenApplyThenPlanIsEmptyForRandomStacks() async throws {
+        var generator = SystemRandomNumberGenerator()
+        func some<Value>(_ values: [Value]) -> Value {
+            values.randomElement(using: &generator) ?? values[0]
+        }
+        func randomStack() -> String {
+            var text = "services:\n"
+            let count = Int.random(in: 1...4, using: &generator)
+            for number in 0..<count {
+                text += "  s\(number):\n    image: \(some(["web:1", "web", "reg.io/a/b:2", "x@sha256:ab"]))\n"
+                text += some(["", "    environment: {B: 2, A: 1, C: }\n", "    environment: [A=1, B=x=y, 'D=']\n"])
+                text += some([
+                    "", "    command: run --fast 'a b'\n", "    entrypoint: [a, b]\n", "    init: false\n",
+                    "    init: true\n",
+                ])
+                text += some([
+                    "", "    ports: ['80', '8080-8082:80-82/udp']\n",
+                    "    ports: [{target: 1, published: 2, mode: host}]\n",
+                ])
+                text += some([
+                    "", "    volumes: ['v:/v', '/a', '/b:/c:ro']\n",
+                    "    volumes: [{type: tmpfs, target: /t, tmpfs: {size: 1k}}]\n",
+                ])
+                text += some(["", "    networks: [n]\n", "    networks: {n: {aliases: [z, a]}, default: }\n"])
+                text += some([
+                    "", "    configs: [c]\n",
+                    "    configs: [{source: c, target: /x, mode: 0400}, {source: c, target: /y}]\n",
+                ])
+                text += some(["", "    healthcheck: {test: a, interval: 1s}\n", "    healthcheck: {disable: true}\n"])
+                text += some([
+                    "", "    cap_add: [all]\n", "    ulimits: {nofile: 5, nproc: {soft: 1, hard: 2}}\n",
+                    "    extra_hosts: {b: 1.1.1.1, a: 2.2.2.2}\n",
+                ])
+                text += some([
+                    "", "    deploy: {replicas: 0}\n", "    deploy: {mode: global}\n",
+                    "    deploy: {mode: replicated-job}\n",
+                    "    deploy: {update_config: {parallelism: 0, order: start-first}, restart_policy: {condition: any, delay: 0s}}\n",
+                    "    deploy: {resources: {limits: {cpus: 0.5}}, placement: {constraints: [a == b]}, labels: [x=y]}\n",
+                ])
+                if number > 0 { text += some(["", "    depends_on: [s\(number - 1)]\n"]) }
+            }
+            return text
+                + "networks: {n: {driver_opts: {a: 1}}, default: {attachable: true}}\nvolumes: {v: {driver: d}}\nconfigs: {c: {content: hello}}\n"
+        }
+        for _ in 0..<150 {
+            let text = randomStack()
+            let desired = try await stack(text)
+            let made = observation(of: desired, planned(desired))
+            let again = planned(desired, made)
+            #expect(again.plan.isEmpty, "\(again.plan) for\n\(text)")
+            let other = try await stack(randomStack())
+            let there = planned(other, made)
+            for change in there.plan.changes where change.action == .update {
+                #expect(!change.fields.isEmpty)
+            }
+        }
+    }
+
     @Test func servicesAreMadeInDependencyOrder() async throws {
         let plan = planned(try await stack(text, files: files))
         let services = plan.plan.changes.filter { $0.kind == "service" }.map(\.name)

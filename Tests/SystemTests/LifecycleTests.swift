@@ -104,6 +104,28 @@ import Testing
         try await fleet.clean("a")
     }
 
+    @Test(.timeLimit(.minutes(3))) func aPrivateRegistryIsAskedWithItsCredentials() async throws {
+        let registries = "registries: [{server: 'localhost:5001', username: bot, password_env: REGISTRY_PASSWORD}]"
+        let stranger = try await Fleet()
+        let known = try await Fleet(extra: registries)
+        for fleet in [stranger, known] {
+            try await fleet.commit(
+                stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+                ["a.yml": sleeper(image: "localhost:5001/web:1.0.0")]
+            )
+        }
+        let refused = try await stranger.hecate("plan")
+        #expect(refused.code == 1)
+        #expect(refused.errorText.contains("the image 'localhost:5001/web:1.0.0' cannot be resolved"))
+        let environment = ["REGISTRY_PASSWORD": "hush"]
+        let once = try await execute([known.binary, "run", known.config, "--once"], environment: environment)
+        #expect(once.code == 0, "\(once.errorText)")
+        #expect(!once.errorText.contains("hush"))
+        let image = try await known.services("a")["one"]?["Spec"]?["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string
+        #expect(image?.hasPrefix("localhost:5001/web:1.0.0@sha256:") == true)
+        try await known.clean("a")
+    }
+
     @Test(.timeLimit(.minutes(3))) func driftComesBack() async throws {
         let fleet = try await Fleet()
         try await fleet.commit(
