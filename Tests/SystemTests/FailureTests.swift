@@ -179,6 +179,15 @@ import Testing
         try await fleet.clean("a")
     }
 
+    @Test(.timeLimit(.minutes(1))) func theControllerEndsWhenItIsAsked() async throws {
+        let fleet = try await Fleet()
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml, enabled: false}"])
+        let script = "\(fleet.binary) run \(fleet.config) --log text & p=$!; sleep 2; kill -TERM $p; wait $p"
+        let result = try await execute(["sh", "-c", script], timeout: .seconds(20))
+        #expect(result.code == 0, "\(result.errorText)")
+        #expect(try await execute(["ls", fleet.store]).outputText.contains("wake") == false)
+    }
+
     @Test func aMissingRepositoryEndsTheControllerAtOnce() async throws {
         let fleet = try await Fleet(url: "/nonexistent/fleet")
         let result = try await execute([fleet.binary, "run", fleet.config, "--log", "text"], timeout: .seconds(20))
