@@ -32,7 +32,7 @@ struct GitProgram: Sendable {
         let fixed = [
             "-c", "protocol.allow=never", "-c", "protocol.https.allow=always", "-c", "protocol.ssh.allow=always",
             "-c", "protocol.git.allow=always", "-c", "protocol.file.allow=always", "-c", "credential.helper=",
-            "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "http.followRedirects=false",
+            "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "http.followRedirects=initial",
             "-c", "safe.directory=*",
         ]
         return Command(
@@ -65,6 +65,8 @@ struct GitProgram: Sendable {
         }
         if let username = settings.username { variables["HECATE_GIT_USERNAME"] = username }
         if let password = settings.password { variables["HECATE_GIT_PASSWORD"] = password }
+        // A server that redirects elsewhere does not get the credentials of this one.
+        variables["HECATE_GIT_HOST"] = host(of: settings.url)
         return variables
     }
 
@@ -125,4 +127,11 @@ struct GitProgram: Sendable {
         guard let password = settings.password, !password.isEmpty else { return text }
         return text.replacing(password, with: "[secret]")
     }
+}
+
+/// The host of an address, with its port, as git names it when it asks for credentials.
+package func host(of url: String) -> String {
+    guard let scheme = url.range(of: "://") else { return "" }
+    let authority = url[scheme.upperBound...].prefix { $0 != "/" }
+    return String(authority.split(separator: "@").last ?? "")
 }

@@ -285,19 +285,22 @@ actor ServiceObserver {
     func services(since moment: ContinuousClock.Instant) async throws -> [String: [String: Glimpse]] {
         while true {
             if let last, last.moment >= moment { return last.services }
-            if let running, running.began >= moment { return try await running.task.value }
-            if let running {
-                _ = try? await running.task.value
-                continue
-            }
-            let began = ContinuousClock.now
-            let task = Task { try await Self.fetch(engine) }
-            running = (began, task)
-            defer { running = nil }
-            let services = try await task.value
-            last = (began, services)
-            return services
+            let current = running ?? begin()
+            let result = await current.task.result
+            // Whoever comes back first clears the way: nobody may find a finished look still standing here and wait for it
+            // again, because waiting for what is finished never lets anybody else in.
+            if running?.began == current.began { running = nil }
+            let services = try result.get()
+            if last.map({ $0.moment < current.began }) ?? true { last = (current.began, services) }
+            if current.began >= moment { return services }
         }
+    }
+
+    private func begin() -> (began: ContinuousClock.Instant, task: Task<[String: [String: Glimpse]], any Error>) {
+        let engine = engine
+        let look = (ContinuousClock.now, Task { try await Self.fetch(engine) })
+        running = look
+        return look
     }
 
     private static func fetch(_ engine: EngineClient) async throws -> [String: [String: Glimpse]] {

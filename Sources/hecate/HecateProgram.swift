@@ -93,9 +93,14 @@ enum HecateProgram {
         return .success
     }
 
-    /// Called by git as its askpass program: answers with the credentials it was started with.
+    /// Called by git as its askpass program: answers with the credentials it was started with, when it is the server
+    /// they are for that asks.
     private static func answerGit() -> Never {
         let prompt = CommandLine.arguments.dropFirst().first ?? ""
+        let host = environmentVariable("HECATE_GIT_HOST") ?? ""
+        let asker = prompt.split(separator: "'").dropFirst().first ?? ""
+        let isOurs = asker.split(separator: "/").last?.split(separator: "@").last.map { $0 == host } ?? false
+        guard isOurs else { exit(1) }
         let name = prompt.hasPrefix("Username") ? "HECATE_GIT_USERNAME" : "HECATE_GIT_PASSWORD"
         Terminal.print(environmentVariable(name) ?? "")
         exit(0)

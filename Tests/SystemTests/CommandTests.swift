@@ -94,10 +94,21 @@ import Testing
         #expect(result.code == 1)
         #expect(!result.errorText.contains("hush") && !result.outputText.contains("hush"))
         // Asked by git, the program answers with what it was started with, and with nothing else.
-        let secrets = ["HECATE_ASKPASS": "1", "HECATE_GIT_USERNAME": "bot", "HECATE_GIT_PASSWORD": "hush-hush"]
-        #expect(
-            try await execute([binary, "Password for 'https://x':"], environment: secrets).outputText == "hush-hush\n"
+        let secrets = [
+            "HECATE_ASKPASS": "1", "HECATE_GIT_USERNAME": "bot", "HECATE_GIT_PASSWORD": "hush-hush",
+            "HECATE_GIT_HOST": "git.example.org:8443",
+        ]
+        let asked = try await execute(
+            [binary, "Password for 'https://bot@git.example.org:8443': "],
+            environment: secrets
         )
-        #expect(try await execute([binary, "Username for 'https://x':"], environment: secrets).outputText == "bot\n")
+        #expect(asked.outputText == "hush-hush\n")
+        let username = try await execute(
+            [binary, "Username for 'https://git.example.org:8443': "],
+            environment: secrets
+        )
+        #expect(username.outputText == "bot\n")
+        let stranger = try await execute([binary, "Password for 'https://bot@elsewhere.org': "], environment: secrets)
+        #expect(stranger.code == 1 && stranger.outputText.isEmpty)
     }
 }
