@@ -42,6 +42,7 @@ final class SwarmDeployment: Deployment {
                 secretHashes: await platform.hashes(for: id)
             )
             var plan = StackPlanner(desired: desired, observed: observed, context: context).plan()
+            if let refusal = plan.refusal { throw Failure(.refused, refusal, next: .needsChange) }
             if !plan.forward.isEmpty {
                 try await checkExternals()
                 try await resolveImages(&plan)

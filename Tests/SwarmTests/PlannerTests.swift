@@ -163,6 +163,17 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
         #expect(plan.plan.removals.map(\.name) == ["s_default"])
     }
 
+    @Test func aChangedNetworkThatKeepsItsSubnetIsRefused() async throws {
+        func text(_ attachable: Bool) -> String {
+            "services: {a: {image: x}}\nnetworks: {default: {attachable: \(attachable), ipam: {config: [{subnet: 10.9.0.0/24}]}}}"
+        }
+        let before = try await stack(text(false))
+        let observed = observation(of: before, planned(before))
+        #expect(planned(before, observed).refusal == nil)
+        let refusal = planned(try await stack(text(true)), observed).refusal ?? ""
+        #expect(refusal.contains("keeps its subnet 10.9.0.0/24"))
+    }
+
     @Test func aModeThatCannotChangeIsMadeAnew() async throws {
         let before = try await stack("services: {a: {image: x}}")
         let observed = observation(of: before, planned(before))

@@ -33,8 +33,10 @@ struct StackPlan: Sendable {
     var unresolved: [String: String] = [:]
     /// The names under which configs and secrets are deployed, by their declared names.
     var fileNames: [String: String] = [:]
-    /// Secrets whose content could not be compared and must be asked about.
+    /// The names under which networks are deployed, by their declared names.
     var networkNames: [String: String] = [:]
+    /// Why the plan must not be carried out, when it must not.
+    var refusal: String?
 }
 
 /// Decides what must change.
@@ -69,6 +71,13 @@ struct StackPlanner {
             }
             var name = network.name
             if let old = candidates.first {
+                let subnets = network.body["IPAM"]?["Config"]?.array?.compactMap { $0["Subnet"]?.string } ?? []
+                let taken = old.json["IPAM"]?["Config"]?.array?.compactMap { $0["Subnet"]?.string } ?? []
+                if let shared = subnets.first(where: taken.contains) {
+                    result.refusal =
+                        "the network '\(network.name)' changes and keeps its subnet \(shared), and a new one beside the old "
+                        + "cannot have the same; change the subnet as well"
+                }
                 // A network cannot be changed; a new one takes its place beside it and the services move over.
                 name = "\(network.name)-\(sha256(network.body.text()).prefix(8))"
                 result.plan.changes.append(
