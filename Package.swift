@@ -1,8 +1,8 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// An arrow only ever points down: a room may import the rooms listed for it and nothing else. `script/lint` holds the
-// imports against this table.
+// An arrow only ever points down: a room may import the rooms listed for it and nothing else. `HouseTests` hold
+// the imports against the same table.
 let package = Package(
     name: "hecate",
     products: [.executable(name: "hecate", targets: ["hecate"])],

@@ -71,6 +71,13 @@ struct ServiceDecoder {
             logging.finish()
         }
         if let spec = fields.fields("credential_spec") {
+            if spec.node("config") != nil {
+                spec.error(
+                    at: spec.keyPlace("config"),
+                    "'config' of credential_spec is not passed on",
+                    cure: "use 'file' or 'registry'"
+                )
+            }
             service.credentialSpec = CredentialSpec(
                 config: spec.string("config") ?? "",
                 file: spec.string("file") ?? "",

@@ -30,7 +30,7 @@ package actor SwarmPlatform: Platform {
     private var settled: [AppID: (fingerprint: String, versions: [String: Int64])] = [:]
     private var claims: [String: String]?
     private var networkNames: [String: String] = [:]
-    private var justMade: [String: [ObservedObject]] = [:]
+    private var justMade: [String: (networks: [ObservedObject], at: ContinuousClock.Instant)] = [:]
     private var secretHashes: [String: String] = [:]
     /// Images resolved a moment ago, so that one commit asks for each once, however many stacks use it.
     private var resolved: [String: (task: Task<ResolvedImage, any Error>, since: ContinuousClock.Instant)] = [:]
@@ -139,7 +139,8 @@ package actor SwarmPlatform: Platform {
     ///
     /// `withFiles`: Whether configs and secrets are wanted as well.
     func observe(_ stack: String, withFiles: Bool = true) async throws -> ObservedStack {
-        let made = justMade.removeValue(forKey: stack)
+        let remembered = justMade.removeValue(forKey: stack)
+        let made = remembered.flatMap { ContinuousClock.now - $0.at < .seconds(2) ? $0.networks : nil }
         let filter = labelFilter("\(StackLabel.namespace)=\(stack)")
         async let services = engine.call("GET", "/services", query: [filter, ("status", "true")])
         async let networks = made == nil ? engine.call("GET", "/networks", query: [filter]) : .null
@@ -159,7 +160,9 @@ package actor SwarmPlatform: Platform {
 
     /// Remembers a stack's networks as they were just made: the next look at the stack, a moment later, need not ask for
     /// them, which costs the Engine the more the more networks there are.
-    func remember(networks: [ObservedObject], of stack: String) { justMade[stack] = networks }
+    func remember(networks: [ObservedObject], of stack: String) {
+        justMade[stack] = (networks, .now)
+    }
 
     /// Learns the names of the networks that services refer to by identifier.
     private func nameNetworks(of services: [ObservedService]) async throws {

@@ -64,11 +64,10 @@ private struct Reader {
 
     mutating func document() throws(Invalid) -> Node {
         _ = try next()
-        let (start, place) = try next()
+        let (start, _) = try next()
         if case .streamEnd = start {
             return Node(.scalar(Scalar(text: "", isPlain: true)), at: Place(file: file, line: 1, column: 1))
         }
-        _ = place
         let (first, firstPlace) = try next()
         let root = try node(from: first, at: firstPlace, depth: 0)
         _ = try next()

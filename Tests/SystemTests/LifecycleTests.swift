@@ -264,6 +264,12 @@ import Testing
                     || fleet.log.contains("stacks.yml:2:1: not valid YAML")
             }
             #expect(try await fleet.services("a").count == 1)
+            // It stays an error through the polls that follow, and a good commit ends it.
+            try await Task.sleep(for: .seconds(1))
+            #expect(try await fleet.hecate("status").outputText.contains("source fleet: stacks.yml:"))
+            try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"])
+            try await fleet.settled("a")
+            try await fleet.eventually("all is well") { try await fleet.hecate("status").code == 0 }
         }
         try await fleet.clean("a", "b", "c", "d")
     }

@@ -13,6 +13,8 @@ actor SourceFollower {
     private var commit: String?
     private var failures = 0
     private var lastError: String?
+    /// Why the commit that the source is at cannot be taken in; it stays an error until another comes.
+    private var rejected: String?
     private var sleeper: Task<Void, Never>?
     private var record: SourceRecord
 
@@ -60,30 +62,36 @@ actor SourceFollower {
     func look() async throws {
         do {
             let head = try await source.head()
-            if head != commit { try await take(head) }
+            if head != commit { try await takeOrReject(head) }
             failures = 0
-            lastError = nil
+            lastError = rejected
             let isFirst = record.lastSuccess == nil
             let isStale = record.commit != head || record.lastSuccess.map { currentTime() - $0 > 30 } ?? true
             record.lastSuccess = currentTime()
             record.commit = head
             let hadError = record.error != nil
-            record.error = nil
-            if hadError, !isFirst {
+            record.error = rejected
+            if hadError, !isFirst, rejected == nil {
                 await controller.note(.info, .sourceReady, settings.name, "answers again", commit: head)
             }
             if isStale || hadError { try await controller.store.save(record) }
         } catch let failure as Failure {
             await report(failure.reason, failure.message, [])
             throw failure
+        }
+    }
+
+    /// Takes a commit in; one whose stacks file is wrong as a whole is told of, and what was declared before stays in
+    /// force until another commit comes.
+    private func takeOrReject(_ head: String) async throws {
+        do {
+            try await take(head)
+            rejected = nil
         } catch let invalid as Invalid {
-            // The stacks file is wrong as a whole: what was declared before stays in force.
-            await report(
-                .invalid,
-                invalid.errors.first?.description ?? "invalid",
-                invalid.diagnostics.map(\.description)
-            )
-            commit = try? await source.head()
+            commit = head
+            let message = invalid.errors.first?.description ?? "invalid"
+            rejected = message
+            await report(.invalid, message, invalid.diagnostics.map(\.description))
         }
     }
 
