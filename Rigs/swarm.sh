@@ -5,22 +5,25 @@
 #   Rigs/swarm.sh restart FOLDER starts a stopped Engine again on the same data
 #   Rigs/swarm.sh halt FOLDER    stops the Engine and keeps its data; kill FOLDER does it with SIGKILL
 #   Rigs/swarm.sh engine FOLDER  starts an Engine that is in no Swarm
-#   Rigs/swarm.sh worker FOLDER MANAGER  starts a second Engine that joins the first as a worker
+#   Rigs/swarm.sh worker FOLDER MANAGER  starts a second Engine that joins the first as a worker, drained unless
+#                                RIG_AVAILABILITY says 'active'
 #   Rigs/swarm.sh registry FOLDER  starts a registry on localhost:5000 of the namespace and pushes the images there; the
 #                                same images are on localhost:5001 for who knows the password
 #   Rigs/swarm.sh stop FOLDER    stops everything and removes the folder
 #
 #   Rigs/swarm.sh pid FOLDER     prints the first process of the rig, whose network namespace nsenter can join
 #
-# RIG_OPTIONS holds more options for the daemon. The daemon ends by itself after RIG_LIFETIME seconds (an hour when not set).
+# RIG_OPTIONS holds more options for the daemon; RIG_DOCKER names a folder with another Docker than the system's, as
+# Rigs/parts.sh fetches it. The daemon ends by itself after RIG_LIFETIME seconds (an hour when not set).
 set -euo pipefail
 verb=${1:?verb} folder=${2:?folder}
 lifetime=${RIG_LIFETIME:-3600}
+[ -z "${RIG_DOCKER:-}" ] || PATH=$RIG_DOCKER/usr/sbin:$RIG_DOCKER/usr/bin:$PATH
 [ "$(id -u)" = 0 ] || { echo "Rigs/swarm.sh: needs root to run a Docker Engine" >&2; exit 1; }
 for part in dockerd ip busybox; do
     command -v "$part" >/dev/null || { echo "Rigs/swarm.sh: '$part' is missing; run script/bootstrap" >&2; exit 1; }
 done
-docker=$(PATH=/usr/bin:/bin:/usr/local/bin command -v docker)
+docker=$(PATH=${RIG_DOCKER:+$RIG_DOCKER/usr/bin:}/usr/bin:/bin:/usr/local/bin command -v docker)
 client() { "$docker" -H "unix://$folder/docker.sock" "$@"; }
 
 launch() {
@@ -107,7 +110,8 @@ worker)
     RIG_NETWORK="/proc/$(folder=$manager first)/ns/net" launch
     token=$("$docker" -H "unix://$manager/docker.sock" swarm join-token -q worker)
     client swarm join --token "$token" --advertise-addr 127.0.0.2 --listen-addr 127.0.0.2:2377 \
-        --availability drain 127.0.0.1:2377 >/dev/null
+        --availability "${RIG_AVAILABILITY:-drain}" 127.0.0.1:2377 >/dev/null
+    [ "${RIG_AVAILABILITY:-drain}" = drain ] || images
     echo "unix://$folder/docker.sock"
     ;;
 registry)

@@ -46,6 +46,8 @@ final class Loader {
     private let read: FileReader
     private var baseDirectories: [String: String] = [:]
     private var parsed: [String: Node] = [:]
+    /// The variables of files that were included with environment files of their own.
+    private var includedVariables: [String: [String: String]] = [:]
 
     init(options: LoadOptions, read: @escaping FileReader) {
         self.options = options
@@ -125,7 +127,7 @@ final class Loader {
                 sink.diagnostics.error(at: node.place, "a Compose file is a mapping, found \(node.kind)")
                 return nil
             }
-            let interpolation = Interpolation(variables: options.variables)
+            let interpolation = Interpolation(variables: variables(of: file))
             let interpolated = interpolation.apply(to: node, diagnostics: &sink.diagnostics)
             parsed[file] = interpolated
             return interpolated
@@ -142,16 +144,11 @@ final class Loader {
         for item in include.sequence ?? [include] {
             var paths: [Node] = [item]
             var directory: String?
+            var environmentFiles: [Node] = []
             if let fields = item.mapping.map({ Fields($0, at: item.place, context: "include", into: sink) }) {
                 paths = fields.node("path").map { $0.sequence ?? [$0] } ?? []
                 directory = fields.string("project_directory")
-                if fields.has("env_file") {
-                    fields.warning(
-                        at: fields.keyPlace("env_file"),
-                        "'env_file' of include is not read",
-                        cure: "put the variables into the stack's env_file"
-                    )
-                }
+                environmentFiles = fields.node("env_file").map { $0.sequence ?? [$0] } ?? []
                 fields.finish()
             }
             let files = paths.compactMap { path -> String? in
@@ -163,11 +160,39 @@ final class Loader {
             }
             let folder = directory.flatMap { resolvePath($0, in: self.base(of: item.place)) }
             let own = folder ?? files.first.map(directoryName) ?? ""
+            try await setVariables(of: files, from: environmentFiles, includedBy: item.place.file)
             guard let included = try await merged(files, directory: own, including: including) else { continue }
             base = base.map { Merge.merge($0, included) } ?? included
         }
         let own = Node(.mapping(mapping), at: node.place)
         return base.map { Merge.merge($0, own) } ?? own
+    }
+
+    private func variables(of file: String) -> [String: String] { includedVariables[file] ?? options.variables }
+
+    /// Gives included files the variables of their environment files; what the including project sets wins
+    /// (specification, section "include").
+    private func setVariables(of files: [String], from environmentFiles: [Node], includedBy parent: String) async throws
+    {
+        let inherited = variables(of: parent)
+        var variables = inherited
+        for node in environmentFiles {
+            guard let path = node.scalar?.text else {
+                sink.diagnostics.error(at: node.place, "'env_file' of include is a path, found \(node.kind)")
+                continue
+            }
+            guard let file = try await content(of: path, at: node.place, what: "the environment file") else { continue }
+            do throws(Invalid) {
+                variables.merge(try parseDotEnv(file.bytes, file: file.path, variables: variables)) { _, new in new }
+            } catch {
+                sink.diagnostics.append(contentsOf: error.diagnostics)
+            }
+        }
+        variables.merge(inherited) { _, outer in outer }
+        for file in files where variables != self.variables(of: file) {
+            includedVariables[file] = variables
+            parsed[file] = nil
+        }
     }
 
     private func withExtensions(_ node: Node) async throws -> Node {
@@ -198,6 +223,7 @@ final class Loader {
                     return own
                 }
                 if baseDirectories[resolved] == nil { baseDirectories[resolved] = directoryName(resolved) }
+                includedVariables[resolved] = includedVariables[resolved] ?? includedVariables[path]
                 guard let document = try await document(resolved, at: place) else { return own }
                 source = document
                 path = resolved

@@ -4,6 +4,8 @@ package import Diagnostics
 ///
 /// Field names and meanings are those of the Compose Specification; only what Docker Swarm can do is kept.
 package struct Project: Sendable {
+    /// The project's name as the file gives it; a stack is named by the fleet repository instead.
+    package var name: String?
     package var services: [Service] = []
     package var networks: [String: Network] = [:]
     package var volumes: [String: Volume] = [:]

@@ -10,7 +10,8 @@ struct ProjectDecoder {
     func decode(_ root: Node) async throws -> Project {
         var project = Project()
         let fields = Fields(root, into: sink)
-        for ignored in ["version", "name"] { _ = fields.has(ignored) }
+        _ = fields.has("version")
+        project.name = fields.string("name")
         project.networks = networks(fields.fields("networks"))
         project.volumes = volumes(fields.fields("volumes"))
         project.configs = try await objects(fields.fields("configs"), kind: "config")

@@ -179,6 +179,10 @@ private final class Handle: Sendable {
         set(CURLOPT_FOLLOWLOCATION, 0)
         set(CURLOPT_CONNECTTIMEOUT_MS, 10_000)
         set(CURLOPT_BUFFERSIZE, 64 * 1024)
+        // A stream may be silent for hours; the kernel notices when the other side is gone for good.
+        set(CURLOPT_TCP_KEEPALIVE, 1)
+        set(CURLOPT_TCP_KEEPIDLE, 30)
+        set(CURLOPT_TCP_KEEPINTVL, 10)
         if let socket = endpoint.socket { set(CURLOPT_UNIX_SOCKET_PATH, socket) }
         if let timeout = request.timeout { set(CURLOPT_TIMEOUT_MS, max(1, timeout.milliseconds)) }
         if let tls = endpoint.tls {

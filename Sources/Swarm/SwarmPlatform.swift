@@ -28,7 +28,11 @@ package actor SwarmPlatform: Platform {
 
     /// For each app found right: its fingerprint then, and the versions of its services.
     private var settled: [AppID: (fingerprint: String, versions: [String: Int64])] = [:]
-    private var claims: [String: String]?
+    private var claims: [String: Claim]?
+    /// Stacks that HiveMind left its mark for.
+    private var hiveMindStacks: Set<String> = []
+    /// What the names of a stack's objects begin with, where that is not the stack's name.
+    private var namePrefixes: [String: String] = [:]
     private var networkNames: [String: String] = [:]
     private var justMade: [String: (networks: [ObservedObject], at: ContinuousClock.Instant)] = [:]
     private var secretHashes: [String: String] = [:]
@@ -81,13 +85,14 @@ package actor SwarmPlatform: Platform {
 
     package func claim(_ id: AppID, for owner: String, isOurs: Bool) async throws {
         if let current = try await knownClaims()[id.name] {
-            if current == owner { return }
-            guard isOurs else { throw taken(id, by: current) }
+            if current.owner == owner { return }
+            guard isOurs else { throw taken(id, by: current.owner) }
             try await releaseClaim(id)
         }
+        let claim = Claim(owner: owner, namePrefix: namePrefixes[id.name])
         let body: JSON = [
             "Name": .string(Claim.name(id.name)),
-            "Labels": [Claim.app: .string(id.name), Claim.owner: .string(owner)],
+            "Labels": JSON(claim.labels(for: id.name)),
             "Data": .string(base64(Array("{}".utf8))),
         ]
         do {
@@ -96,26 +101,43 @@ package actor SwarmPlatform: Platform {
             // Somebody was faster; whoever has the name has the app.
             claims = nil
             let current = try await knownClaims()[id.name]
-            guard current == owner else { throw taken(id, by: current ?? "somebody else") }
+            guard current?.owner == owner else { throw taken(id, by: current?.owner ?? "somebody else") }
         }
-        claims?[id.name] = owner
+        claims?[id.name] = claim
     }
 
     package func owned() async throws -> [AppID: String] {
         claims = nil
         let claims = try await knownClaims()
-        return Dictionary(uniqueKeysWithValues: claims.map { (AppID(target: name, name: $0.key), $0.value) })
+        return Dictionary(uniqueKeysWithValues: claims.map { (AppID(target: name, name: $0.key), $0.value.owner) })
     }
 
-    private func knownClaims() async throws -> [String: String] {
+    private func knownClaims() async throws -> [String: Claim] {
         if let claims { return claims }
         let objects = try await engine.call("GET", "/configs", query: [labelFilter(Claim.app)]).array ?? []
-        var found: [String: String] = [:]
+        var found: [String: Claim] = [:]
         for object in objects.compactMap(ObservedObject.init) {
-            if let app = object.labels[Claim.app] { found[app] = object.labels[Claim.owner] ?? "" }
+            if let app = object.labels[Claim.app] { found[app] = Claim(labels: object.labels) }
         }
+        let marks = try await engine.call("GET", "/configs", query: [labelFilter(HiveMind.mark)]).array ?? []
+        hiveMindStacks = Set(marks.compactMap(ObservedObject.init).compactMap { $0.labels[HiveMind.stack] })
         claims = found
         return found
+    }
+
+    /// What the names of a stack's networks, volumes, configs and secrets begin with; nil for the stack's own name.
+    ///
+    /// A stack that HiveMind deployed keeps the names it gave them, because a volume of another name is an empty one.
+    func namePrefix(of stack: String, orOfHiveMind project: String) async throws -> String? {
+        let claim: Claim?
+        do {
+            claim = try await knownClaims()[stack]
+        } catch let error as EngineError {
+            throw Failure(.unavailable, "\(name): \(error)")
+        }
+        let prefix = claim.map(\.namePrefix) ?? (hiveMindStacks.contains(stack) ? project : nil)
+        namePrefixes[stack] = prefix == stack ? nil : prefix
+        return namePrefixes[stack]
     }
 
     private func releaseClaim(_ id: AppID) async throws {
@@ -256,69 +278,5 @@ package actor SwarmPlatform: Platform {
                 }
             }
         }
-    }
-}
-
-/// How ownership stands on the cluster: one small config per app.
-///
-/// Creating one is an atomic claim, it survives the loss of the store, and it changes nothing about the stack's own
-/// objects, which stay as `docker stack deploy` makes them.
-enum Claim {
-    static let app = "io.hecate.app"
-    static let owner = "io.hecate.owner"
-    static func name(_ stack: String) -> String { "hecate.\(stack)" }
-}
-
-/// One shared look at all services of all stacks, however many ask for it.
-actor ServiceObserver {
-    /// What a sweep needs to know of a service.
-    struct Glimpse: Sendable {
-        var version: Int64
-        /// Whether as many tasks run as should.
-        var isComplete: Bool
-    }
-
-    private let engine: EngineClient
-    private var last: (moment: ContinuousClock.Instant, services: [String: [String: Glimpse]])?
-    private var running: (began: ContinuousClock.Instant, task: Task<[String: [String: Glimpse]], any Error>)?
-
-    init(engine: EngineClient) { self.engine = engine }
-
-    /// The services by stack and identifier, observed at the moment or later.
-    func services(since moment: ContinuousClock.Instant) async throws -> [String: [String: Glimpse]] {
-        while true {
-            if let last, last.moment >= moment { return last.services }
-            let current = running ?? begin()
-            let result = await current.task.result
-            // Whoever comes back first clears the way: nobody may find a finished look still standing here and wait for it
-            // again, because waiting for what is finished never lets anybody else in.
-            if running?.began == current.began { running = nil }
-            let services = try result.get()
-            if last.map({ $0.moment < current.began }) ?? true { last = (current.began, services) }
-            if current.began >= moment { return services }
-        }
-    }
-
-    private func begin() -> (began: ContinuousClock.Instant, task: Task<[String: [String: Glimpse]], any Error>) {
-        let engine = engine
-        let look = (ContinuousClock.now, Task { try await Self.fetch(engine) })
-        running = look
-        return look
-    }
-
-    private static func fetch(_ engine: EngineClient) async throws -> [String: [String: Glimpse]] {
-        let query = [labelFilter(StackLabel.namespace), ("status", "true")]
-        let answer = try await engine.call("GET", "/services", query: query, timeout: .seconds(60))
-        var result: [String: [String: Glimpse]] = [:]
-        for service in (answer.array ?? []).compactMap(ObservedService.init) {
-            let isJob = service.spec["Mode"]?["ReplicatedJob"] != nil || service.spec["Mode"]?["GlobalJob"] != nil
-            let condition = service.spec["TaskTemplate"]?["RestartPolicy"]?["Condition"]?.string
-            let isOneShot = isJob || condition == "none" || condition == "on-failure"
-            result[service.stack, default: [:]][service.id] = Glimpse(
-                version: service.version,
-                isComplete: isOneShot || service.running >= service.desired
-            )
-        }
-        return result
     }
 }

@@ -70,4 +70,22 @@ import Testing
         #expect(Set(project.services.map(\.name)) == ["a", "b"])
         #expect(project.configs["c"]?.content == Array("content".utf8))
     }
+
+    @Test func includedFilesHaveVariablesOfTheirOwn() async throws {
+        let files = [
+            "compose.yml": """
+            include:
+              - {path: sub/more.yml, env_file: [sub/more.env]}
+            services: {a: {image: "x:${TAG-none}"}}
+            """,
+            "sub/more.yml": "services: {b: {image: 'y:${TAG}-${OUTER}', extends: {file: base.yml, service: base}}}",
+            "sub/base.yml": "services: {base: {hostname: 'h-${TAG}'}}",
+            "sub/more.env": "TAG=2\nOUTER=lost\n",
+        ]
+        let project = try await project(files, variables: ["OUTER": "wins"])
+        let services = Dictionary(uniqueKeysWithValues: project.services.map { ($0.name, $0) })
+        #expect(services["a"]?.image == "x:none")
+        #expect(services["b"]?.image == "y:2-wins")
+        #expect(services["b"]?.hostname == "h-2")
+    }
 }

@@ -6,9 +6,9 @@ import Testing
 /// Where Hecate and `docker stack deploy` may leave different specifications, each with its reason.
 ///
 /// Everything else that differs fails the test.
-private let allowedDifferences: [(path: String, reason: String)] = [
+private let allowedDifferences: [(path: String, docker: DifferentialTests.Docker, reason: String)] = [
     (
-        "Spec.TaskTemplate.RestartPolicy",
+        "Spec.TaskTemplate.RestartPolicy", .installed,
         "Docker clients before 25 pass over 'restart'; newer ones and Hecate read it as deploy.restart_policy"
     )
 ]
@@ -16,6 +16,25 @@ private let allowedDifferences: [(path: String, reason: String)] = [
 /// Every case is deployed by `docker stack deploy` and by Hecate on a real Swarm of its own, and what the Engine then
 /// reports is compared field by field.
 @Suite(.serialized) struct DifferentialTests {
+    /// The Engine and the client that take part.
+    enum Docker: String, CaseIterable, CustomTestStringConvertible {
+        case installed, newer
+
+        /// The folder it was unpacked in; nil for the system's own.
+        var folder: String? {
+            get throws {
+                guard self == .newer else { return nil }
+                guard let folder = variable("HECATE_TEST_DOCKER") else { throw Unmet("script/test fetches it") }
+                return folder
+            }
+        }
+
+        /// Cases that only the newer client can deploy.
+        func takes(_ name: String) -> Bool { self == .newer || name != "jobs" }
+
+        var testDescription: String { rawValue }
+    }
+
     private static var cases: [String] {
         get async throws {
             var folders = ["\(checkout)/Tests/Fixtures/compose"]
@@ -25,18 +44,24 @@ private let allowedDifferences: [(path: String, reason: String)] = [
         }
     }
 
-    @Test(.timeLimit(.minutes(10))) func theEngineReportsTheSame() async throws {
+    @Test(.timeLimit(.minutes(10)), arguments: Docker.allCases)
+    func theEngineReportsTheSame(_ docker: Docker) async throws {
         let scratch = try Scratch()
         let folder = "\(scratch.path)/rig"
         let rig = "\(checkout)/Rigs/swarm.sh"
-        let engine = trimmedLine(try await shell([rig, "start", folder], environment: ["RIG_LIFETIME": "900"]))
+        let engine = trimmedLine(
+            try await shell(
+                [rig, "start", folder],
+                environment: ["RIG_LIFETIME": "900", "RIG_DOCKER": try docker.folder ?? ""]
+            )
+        )
         var compared = 0
         do {
             for path in try await Self.cases {
                 let name = path.split(separator: "/").last.map(String.init) ?? path
                 // Refused by the Engine itself, half-way; what Hecate says of it is tested below.
-                if name == "docker-cli-full-example" { continue }
-                try await compare(path, name, engine)
+                if name == "docker-cli-full-example" || !docker.takes(name) { continue }
+                try await compare(path, name, engine, docker)
                 compared += 1
             }
             try await refusesTheFullExample(engine)
@@ -48,7 +73,7 @@ private let allowedDifferences: [(path: String, reason: String)] = [
         #expect(compared >= 3)
     }
 
-    private func compare(_ path: String, _ name: String, _ engine: String) async throws {
+    private func compare(_ path: String, _ name: String, _ engine: String, _ docker: Docker) async throws {
         let fleet = try await Fleet(engine: engine, verify: "0s", extra: "bind_root: \(path)")
         try await shell(["cp", "-rL", "\(path)/.", fleet.repository.path])
         try await fleet.commit(stacks: [
@@ -58,27 +83,20 @@ private let allowedDifferences: [(path: String, reason: String)] = [
         // The older client wants a version; it says nothing that the newer one does not assume.
         let text = fileText("\(path)/compose.yml") ?? ""
         let versioned =
-            text.split(separator: "\n").contains { $0.hasPrefix("version:") } ? text : "version: \"3.9\"\n" + text
+            docker == .newer || text.split(separator: "\n").contains { $0.hasPrefix("version:") }
+            ? text : "version: \"3.9\"\n" + text
         try writeFile(versioned, to: "\(fleet.scratch.path)/docker/compose.yml")
         try await shell([
             "sh", "-c",
             "cd '\(path)' && for f in * .env; do [ \"$f\" = compose.yml ] || cp -rL \"$f\" '\(fleet.scratch.path)/docker/' 2>/dev/null || true; done",
         ])
-        try await fleet.docker(
-            "stack",
-            "deploy",
-            "--resolve-image",
-            "never",
-            "-c",
-            "\(fleet.scratch.path)/docker/compose.yml",
-            name
-        )
+        try await deployByDocker(fleet, name, docker)
         let theirs = try await report(fleet, name, bindRoot: "\(fleet.scratch.path)/docker", to: path)
 
         // Adoption: nothing to plan, and nothing restarted.
         let plan = try await fleet.hecate("plan")
         let relativeBinds = text.contains("- ./")
-        let differs = relativeBinds || text.contains("restart:")
+        let differs = relativeBinds || docker == .installed && text.contains("restart:")
         if !differs { #expect(plan.code == 0, "\(name): \(plan.outputText)\(plan.errorText)") }
 
         try await remove(fleet, name)
@@ -87,25 +105,24 @@ private let allowedDifferences: [(path: String, reason: String)] = [
         try await deploy(fleet, name)
         let ours = try await report(fleet, name, bindRoot: path, to: path)
         for difference in differences(theirs, ours, path: "") {
-            let isAllowed = allowedDifferences.contains { difference.contains($0.path) }
+            let isAllowed = allowedDifferences.contains { $0.docker == docker && difference.contains($0.path) }
             #expect(isAllowed, "\(name): \(difference)")
         }
 
         // The other way round: docker stack deploy over Hecate's stack changes nothing.
         if !differs {
-            try await fleet.docker(
-                "stack",
-                "deploy",
-                "--resolve-image",
-                "never",
-                "-c",
-                "\(fleet.scratch.path)/docker/compose.yml",
-                name
-            )
+            try await deployByDocker(fleet, name, docker)
             let after = try await report(fleet, name, bindRoot: "\(fleet.scratch.path)/docker", to: path)
             #expect(differences(ours, after, path: "").isEmpty, "\(name): docker stack deploy changed something")
         }
         try await remove(fleet, name)
+    }
+
+    private func deployByDocker(_ fleet: Fleet, _ name: String, _ docker: Docker) async throws {
+        let client = "\(try docker.folder ?? "")/usr/bin/docker"
+        let file = "\(fleet.scratch.path)/docker/compose.yml"
+        let words = ["stack", "deploy", "--resolve-image", "never", "-c", file, name]
+        try await shell([client, "-H", fleet.engine] + words + (docker == .newer ? ["--detach=true"] : []))
     }
 
     /// Runs the controller until the stack's services are there; images of the corpus exist nowhere, so they never turn

@@ -66,6 +66,53 @@ import Testing
         )
     }
 
+    @Test(.timeLimit(.minutes(4))) func tasksOnAnotherNodeAreWatchedThroughTheManager() async throws {
+        try await withRig("start") { manager, engine in
+            let folder = "\(manager)-worker"
+            try await shell(
+                ["\(checkout)/Rigs/swarm.sh", "worker", folder, manager],
+                environment: ["RIG_LIFETIME": "600", "RIG_AVAILABILITY": "active"]
+            )
+            do {
+                try await deployElsewhere(engine)
+            } catch {
+                _ = try? await rig("stop", folder)
+                throw error
+            }
+            _ = try await rig("stop", folder)
+        }
+    }
+
+    private func deployElsewhere(_ engine: String) async throws {
+        let fleet = try await Fleet(engine: engine)
+        let placed = "    deploy: {placement: {constraints: [node.role == worker]}}"
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+            ["a.yml": sleeper(more: placed)]
+        )
+        try await fleet.running {
+            try await fleet.settled("a")
+            let started = try await fleet.tasks("a")
+            // A worker's containers send the manager no events; what becomes of them is seen all the same.
+            let broken = sleeper("A: 2", more: placed).replacing(
+                "trap exit TERM; while",
+                with: "echo boom; exit 3; while"
+            )
+            try await fleet.commit(["a.yml": broken])
+            try await fleet.eventually("it is turned back with the reason") {
+                fleet.log.contains("boom") && fleet.log.contains("on node")
+            }
+            try await fleet.eventually("the last good revision runs again") {
+                guard try await fleet.environment("a") == ["one": "A=1"] else { return false }
+                return try await fleet.tasks("a").count == 1
+            }
+            try await fleet.commit(["a.yml": sleeper("A: 3", more: placed)])
+            try await fleet.settled("a")
+            #expect(try await fleet.environment("a") == ["one": "A=3"])
+            #expect(try await fleet.tasks("a").isDisjoint(with: started))
+        }
+    }
+
     @Test(.timeLimit(.minutes(3))) func anEngineIsReachedOverTCPWithMutualTLS() async throws {
         let scratch = try Scratch()
         let pem = scratch.path

@@ -151,8 +151,13 @@ final class Fleet: Sendable {
 
     /// The identifiers of the tasks that should run in a stack, to see whether any was restarted.
     func tasks(_ stack: String) async throws -> Set<String> {
-        let text = try await docker("stack", "ps", "-q", "--no-trunc", "--filter", "desired-state=running", name(stack))
-        return Set(text.split(separator: "\n").map(String.init))
+        let filter = "desired-state=running"
+        do {
+            let text = try await docker("stack", "ps", "-q", "--no-trunc", "--filter", filter, name(stack))
+            return Set(text.split(separator: "\n").map(String.init))
+        } catch let error as Unmet where error.description.contains("nothing found in stack") {
+            return []
+        }
     }
 
     /// What the services are told through a variable.

@@ -48,38 +48,6 @@ import Testing
         try await fleet.clean("a", "b", "c", "d")
     }
 
-    @Test(.timeLimit(.minutes(3))) func adoptionRestartsNothingInEitherDirection() async throws {
-        let fleet = try await Fleet()
-        let compose =
-            "version: \"3.9\"\n"
-            + sleeper(
-                services: ["one", "two"],
-                more: "    configs: [page]\n    secrets: [token]",
-                tail: "configs: {page: {file: page.txt}}\nsecrets: {token: {file: token.txt}}\n"
-            )
-        let files = ["a.yml": compose, "page.txt": "p", "token.txt": "t"]
-        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], files)
-        try await fleet.docker("stack", "deploy", "-c", "\(fleet.repository.path)/a.yml", fleet.name("a"))
-        try await fleet.eventually("docker's stack runs") {
-            try await fleet.docker("stack", "services", fleet.name("a"), "--format", "{{.Replicas}}") == "1/1\n1/1\n"
-        }
-        let tasks = try await fleet.tasks("a")
-        let versions = try await fleet.services("a").mapValues { $0["Version"] }
-        let plan = try await fleet.hecate("plan")
-        #expect(plan.code == 0, "\(plan.outputText)")
-        try await fleet.running { try await fleet.settled("a") }
-        #expect(try await fleet.tasks("a") == tasks)
-        #expect(try await fleet.services("a").mapValues { $0["Version"] } == versions)
-        #expect(fleet.log.contains("Adopted"))
-        try await fleet.docker("stack", "deploy", "-c", "\(fleet.repository.path)/a.yml", fleet.name("a"))
-        try await Task.sleep(for: .seconds(2))
-        #expect(try await fleet.tasks("a") == tasks)
-        // docker stack rm goes on working.
-        try await fleet.docker("stack", "rm", fleet.name("a"))
-        #expect(try await fleet.services("a").isEmpty)
-        try await fleet.clean("a")
-    }
-
     @Test(.timeLimit(.minutes(3))) func tagsBecomeDigestsOnceForEachChange() async throws {
         let fleet = try await Fleet()
         try await fleet.commit(
@@ -193,6 +161,27 @@ import Testing
             try await fleet.commit(["page.txt": "one", "token.txt": "s1", "a.yml": compose], "Back")
             try await fleet.settled("a")
             #expect(try await used() == first)
+        }
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(4))) func configsThatNoKeptRevisionNeedsAreRemoved() async throws {
+        let fleet = try await Fleet(verify: "0s")
+        @Sendable func compose(_ content: Int) -> String {
+            sleeper(more: "    configs: [c]", tail: "configs: {c: {content: 'v\(content)'}}")
+        }
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": compose(0)])
+        try await fleet.running {
+            try await fleet.settled("a")
+            for round in 1...7 {
+                try await fleet.commit(["a.yml": compose(round)])
+                try await fleet.settled("a")
+            }
+            let label = "label=com.docker.stack.namespace=\(fleet.name("a"))"
+            // The five kept revisions, and nothing of the three before them.
+            try await fleet.eventually("five configs are left") {
+                try await fleet.docker("config", "ls", "-q", "--filter", label).split(separator: "\n").count == 5
+            }
         }
         try await fleet.clean("a")
     }

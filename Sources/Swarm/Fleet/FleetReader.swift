@@ -36,6 +36,8 @@ package struct FleetReader: Sendable {
     package var inlineName: String
     package var platforms: [SwarmPlatform]
     package var defaults: FleetDefaults
+    /// What the folder that the stacks file lies in is called where HiveMind keeps it.
+    package var rootName = "repo"
     /// The names that a stack's `target` may be.
     private var targets: [String]
 
@@ -132,7 +134,13 @@ package struct FleetReader: Sendable {
         _ snapshot: any Snapshot
     ) async throws -> any Deployment {
         let project = try await project(stack, snapshot)
-        let desired = StackRenderer(stack: stack.name, project: project).render()
+        let predecessor = HiveMind.project(
+            named: project.name,
+            composeFile: stack.composeFiles.first ?? "",
+            root: rootName
+        )
+        let prefix = try await platform.namePrefix(of: stack.name, orOfHiveMind: predecessor)
+        let desired = StackRenderer(stack: stack.name, project: project, namePrefix: prefix).render()
         let options = StackOptions(
             prunes: stack.prunes,
             ignored: stack.ignored,

@@ -6,6 +6,8 @@ internal import JSON
 struct StackRenderer {
     let stack: String
     let project: Project
+    /// What stands before the names of networks, volumes, configs and secrets; nil for the stack's own name.
+    var namePrefix: String?
 
     func render() -> DesiredStack {
         var desired = DesiredStack(name: stack)
@@ -16,7 +18,8 @@ struct StackRenderer {
         return desired
     }
 
-    private func scoped(_ name: String) -> String { "\(stack)_\(name)" }
+    private func serviceName(_ name: String) -> String { "\(stack)_\(name)" }
+    private func scoped(_ name: String) -> String { "\(namePrefix ?? stack)_\(name)" }
 
     private func labelled(_ labels: [String: String]) -> [String: String] {
         labels.merging([StackLabel.namespace: stack]) { _, ours in ours }
@@ -142,7 +145,7 @@ struct StackRenderer {
         if task["Resources"] == nil { task["Resources"] = [:] }
         if task["Placement"] == nil { task["Placement"] = [:] }
         var spec: [String: JSON] = [
-            "Name": .string(scoped(service.name)),
+            "Name": .string(serviceName(service.name)),
             "Labels": JSON(labels),
             "TaskTemplate": task,
             "Mode": mode(deploy),
@@ -151,11 +154,11 @@ struct StackRenderer {
         if let update = deploy.updateConfig { spec["UpdateConfig"] = updateConfig(update) }
         if let rollback = deploy.rollbackConfig { spec["RollbackConfig"] = updateConfig(rollback) }
         return DesiredService(
-            name: scoped(service.name),
+            name: serviceName(service.name),
             key: service.name,
             spec: .object(spec),
             place: service.place,
-            dependsOn: service.dependsOn.map(scoped)
+            dependsOn: service.dependsOn.map(serviceName)
         )
     }
 

@@ -191,6 +191,7 @@ enum Parts {
             )
         )
         reader.owner = owner(source)
+        reader.rootName = source.path.split(separator: "/").last { $0 != "." }.map(String.init) ?? reader.rootName
         return reader
     }
 
