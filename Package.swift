@@ -10,9 +10,8 @@ let package = Package(
         .executableTarget(
             name: "hecate",
             dependencies: [
-                "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Journal", "JSON",
-                "Repository", "Swarm",
-                "Threads",
+                "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Files", "Journal", "JSON",
+                "Quadlet", "Repository", "Subprocess", "Swarm", "Systemd", "Threads",
             ]
         ),
 
@@ -20,6 +19,11 @@ let package = Package(
         .target(
             name: "Swarm",
             dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "YAML"]
+        ),
+
+        .target(
+            name: "Quadlet",
+            dependencies: ["Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd"]
         ),
 
         // Where desired state comes from and where history goes.
@@ -38,6 +42,8 @@ let package = Package(
         .target(name: "SQLite", dependencies: ["CSQLite"]),
         .target(name: "Crypto", dependencies: ["CCrypto"]),
         .target(name: "Subprocess", dependencies: ["CSpawn", "Threads"]),
+        .target(name: "Systemd", dependencies: ["CSystemd", "Threads"]),
+        .target(name: "Files", dependencies: ["Threads"]),
         .target(name: "Threads"),
         .target(name: "Arguments", dependencies: ["Diagnostics"]),
         .target(name: "Diagnostics"),
@@ -71,6 +77,7 @@ let package = Package(
         .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     ]
 )

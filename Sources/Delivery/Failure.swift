@@ -1,3 +1,5 @@
+package import Diagnostics
+
 /// Something that did not work, in words an operator may see; never holds a secret.
 package struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
     /// What happens now.
@@ -22,6 +24,16 @@ package struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
         self.message = message
         self.next = next
         self.details = details
+    }
+
+    /// What is wrong with a declaration.
+    package init(_ invalid: Invalid) {
+        self.init(
+            .invalid,
+            invalid.errors.first?.description ?? "invalid",
+            next: .needsChange,
+            details: invalid.diagnostics.map(\.description)
+        )
     }
 
     package var description: String { message }

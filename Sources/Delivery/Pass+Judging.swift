@@ -71,7 +71,7 @@ extension Pass {
         track.record.attempt = nil
         track.record.details = []
         if let quarantine = track.record.quarantine {
-            let back = track.record.deployedCommit.map { "running \(short($0)) again" } ?? "removed"
+            let back = track.record.deployedCommit.map { "\(running($0)) again" } ?? "removed"
             let message = "turned back in \(took), \(back): \(quarantine.failure)"
             markTurnedBack(&track.record, quarantine)
             try await save(
@@ -91,7 +91,7 @@ extension Pass {
             .ready,
             true,
             isRepair ? .driftRepaired : .deployed,
-            "\(message) at \(short(track.record.deployedCommit ?? ""))"
+            "\(message)\(at(track.record.deployedCommit ?? ""))"
         )
         clear(&track.record, .reconciling, .stalled, .drifted)
         let done = event(.info, isRepair ? .driftRepaired : .deployed, track.record, message)
@@ -121,6 +121,14 @@ extension Pass {
     }
 
     func giveUp(_ track: Track, _ failure: Failure, isRestoring: Bool) async throws -> Outcome {
+        let hasNothingBetter = try await journal.revisions(of: id).isEmpty
+        if reconciler.platforms[id.target]?.readsDeclarationsInPlace == true, hasNothingBetter, !isRestoring {
+            // It has never run, perhaps because something it needs is not there yet: it stays and is tried again.
+            var track = track
+            track.record.attempt = nil
+            try await tell(&track, failure, .error)
+            return .retry
+        }
         if isRestoring {
             // What was good before is put back already; there is nothing better to turn to.
             var track = track

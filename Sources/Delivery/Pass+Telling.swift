@@ -102,6 +102,12 @@ extension Pass {
 
     func short(_ commit: String) -> String { String(commit.prefix(12)) }
 
+    /// ` at 0123456789ab`, or nothing for a source that has no commits.
+    func at(_ commit: String) -> String { commit.isEmpty ? "" : " at \(short(commit))" }
+
+    /// What runs, in words.
+    func running(_ commit: String) -> String { commit.isEmpty ? "running as declared" : "running \(short(commit))" }
+
     func summarise(_ changes: [Change]) -> String {
         let counts = Dictionary(grouping: changes, by: \.action)
         let words = [Change.Action.create, .update, .replace, .remove].compactMap { action in

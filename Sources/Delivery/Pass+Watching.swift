@@ -25,14 +25,14 @@ extension Pass {
                     .ready,
                     true,
                     .dependencyNotReady,
-                    "running \(short(track.record.deployedCommit ?? "")); \(waitsFor)"
+                    "\(running(track.record.deployedCommit ?? "")); \(waitsFor)"
                 )
                 set(&track.record, .reconciling, true, .dependencyNotReady, waitsFor)
                 clear(&track.record, .drifted)
                 return try await rest(track, isCurrent: false)
             }
             if !track.record.isReady || track.record.conditions.count > 1 {
-                set(&track.record, .ready, true, .unchanged, "running \(short(track.record.commit))")
+                set(&track.record, .ready, true, .unchanged, running(track.record.commit))
                 clear(&track.record, .reconciling, .stalled, .drifted, .suspended)
                 track.record.details = []
             }
@@ -58,7 +58,8 @@ extension Pass {
 
     /// Puts into the record that a revision was turned back and why.
     func markTurnedBack(_ record: inout AppRecord, _ quarantine: Quarantine) {
-        let message = "\(short(quarantine.commit)) was turned back: \(quarantine.failure)"
+        let message =
+            "\(quarantine.commit.isEmpty ? "the change" : short(quarantine.commit)) was turned back: \(quarantine.failure)"
         set(&record, .ready, false, .rolledBack, message)
         set(&record, .stalled, true, .rolledBack, "waits for a commit that changes it")
         clear(&record, .reconciling, .drifted)
@@ -86,7 +87,7 @@ extension Pass {
                 .ready,
                 true,
                 .adopted,
-                "runs as \(short(track.record.commit)) says; nothing was changed"
+                "already ran as declared\(at(track.record.commit)); nothing was changed"
             )
             clear(&track.record, .reconciling, .stalled, .drifted)
             let event = event(.info, .adopted, track.record, "already runs as declared; taken over without a change")

@@ -29,13 +29,7 @@ struct Pass {
         } catch let failure as Failure {
             return await fail(failure, track)
         } catch let invalid as Invalid {
-            let failure = Failure(
-                .invalid,
-                invalid.errors.first?.description ?? "invalid",
-                next: .needsChange,
-                details: invalid.diagnostics.map(\.description)
-            )
-            return await fail(failure, track)
+            return await fail(Failure(invalid), track)
         } catch is CancellationError {
             return .retry
         } catch {
@@ -54,7 +48,14 @@ struct Pass {
         if try await isUntouched(&track, app, fleet, platform) { return try await rest(track) }
 
         let recording = RecordingSnapshot(fleet.snapshot, settings: app.settings)
-        let desired = try await app.prepare(recording)
+        let desired: any Deployment
+        do {
+            desired = try await app.prepare(recording)
+        } catch let invalid as Invalid where platform.readsDeclarationsInPlace {
+            return try await standIn(track, app, platform, for: Failure(invalid))
+        } catch let failure as Failure where platform.readsDeclarationsInPlace && failure.next == .needsChange {
+            return try await standIn(track, app, platform, for: failure)
+        }
         track.inputs = recording.inputs
         track.fingerprint = desired.fingerprint
         track.evaluatedCommit = fleet.revision.commit
@@ -83,6 +84,24 @@ struct Pass {
             return try await converge(track, app, try await lastGood(platform), platform)
         }
         return try await converge(track, app, desired, platform)
+    }
+
+    /// Keeps the last good revision in place of a declaration that cannot be used.
+    func standIn(
+        _ start: Track,
+        _ app: App,
+        _ platform: any Platform,
+        for failure: Failure
+    ) async throws -> Outcome {
+        var track = start
+        let fingerprint = "refused \(app.settings)"
+        if track.record.quarantine?.fingerprint == fingerprint {
+            return try await converge(track, app, try await lastGood(platform), platform)
+        }
+        track.fingerprint = fingerprint
+        track.record.quarantine = nil
+        await reconciler.update(id) { $0.fingerprint = fingerprint }
+        return try await reject(track, failure)
     }
 
     /// What a new state has to wait for before it is begun, in words; nil when nothing.
@@ -156,7 +175,7 @@ struct Pass {
                     .info,
                     .superseded,
                     track.record,
-                    "the deployment of \(short(attempt.commit)) gives way to a newer one"
+                    "the deployment\(at(attempt.commit)) gives way to a newer one"
                 )
             }
             track.record.attempt = nil

@@ -5,6 +5,10 @@ package protocol Platform: Sendable {
     /// The target's name in the configuration.
     var name: String { get }
 
+    /// Whether the target reads the declaration's own files, so that a refused one has to be replaced by the last good
+    /// revision at once instead of being left aside.
+    var readsDeclarationsInPlace: Bool { get }
+
     /// The deployment a kept revision describes.
     func restore(_ id: AppID, payload: [UInt8]) async throws -> any Deployment
 
@@ -38,6 +42,10 @@ package protocol Platform: Sendable {
     /// What happens on the target, as it happens: the app concerned, or nil for anything. Ends when the connection
     /// does.
     func changes() -> AsyncThrowingStream<AppID?, any Error>
+}
+
+extension Platform {
+    package var readsDeclarationsInPlace: Bool { false }
 }
 
 /// One app in one desired state, bound to its target.

@@ -11,8 +11,9 @@ package actor Reconciler {
 
     var tracks: [AppID: Track] = [:]
     var fleets: [String: Fleet] = [:]
-    /// Commits whose removals a person has approved, by source.
-    var approved: [String: String] = [:]
+    /// Removals that wait for a person, and those a person has approved, by source.
+    var awaiting: [String: Set<AppID>] = [:]
+    var approved: [String: Set<AppID>] = [:]
     var holds: [AppID: Hold] = [:]
     private var queue = WorkQueue<AppID>()
     private var wakeUp: AsyncStream<Void>.Continuation?
@@ -169,7 +170,7 @@ package actor Reconciler {
     /// A person lets a commit remove more apps than the guard allows.
     package func approve(source: String) async {
         guard let fleet = fleets[source] else { return }
-        approved[source] = fleet.revision.commit
+        approved[source] = awaiting[source]
         await accept(fleet)
     }
 

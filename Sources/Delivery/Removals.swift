@@ -19,20 +19,25 @@ extension Reconciler {
 
         let total = declared.count + gone.count
         let isMany = gone.count > limits.pruneCount && Double(gone.count) > Double(total) * limits.pruneShare
-        if isMany, approved[source] != fleet.revision.commit {
+        awaiting[source] = isMany ? Set(gone) : nil
+        if isMany, !Set(gone).isSubset(of: approved[source] ?? []) {
             await announce(
                 .warning,
                 .awaitingApproval,
                 about: source,
                 commit: fleet.revision.commit,
-                "the commit removes \(gone.count) of \(total) apps; nothing is removed until it is approved: "
+                "the change removes \(gone.count) of \(total) apps; nothing is removed until it is approved: "
                     + "hecate approve \(source)",
                 details: gone.map(\.description)
             )
             return
         }
         for id in gone {
-            await markForRemoval(id, source: source, why: "it is no longer in \(source) at \(fleet.revision.short)")
+            await markForRemoval(
+                id,
+                source: source,
+                why: "it is no longer in \(source)\(fleet.revision.commit.isEmpty ? "" : " at \(fleet.revision.short)")"
+            )
         }
     }
 

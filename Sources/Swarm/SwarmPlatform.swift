@@ -38,11 +38,12 @@ package actor SwarmPlatform: Platform {
     private var secretHashes: [String: String] = [:]
     /// Images resolved a moment ago, so that one commit asks for each once, however many stacks use it.
     private var resolved: [String: (task: Task<ResolvedImage, any Error>, since: ContinuousClock.Instant)] = [:]
-    private lazy var observer = ServiceObserver(engine: engine)
+    private let observer: ServiceObserver
 
     package init(engine: EngineClient, settings: SwarmSettings) {
         name = settings.name
         self.engine = engine
+        observer = ServiceObserver(engine: engine)
         self.settings = settings
     }
 

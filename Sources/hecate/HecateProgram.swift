@@ -18,7 +18,11 @@ enum HecateProgram {
 
     static func run() async {
         if environmentVariable("HECATE_ASKPASS") != nil { answerGit() }
-        let words = Array(CommandLine.arguments.dropFirst())
+        var words = Array(CommandLine.arguments.dropFirst())
+        // The name of the script that the agent took the place of.
+        if CommandLine.arguments.first?.split(separator: "/").last == "hecate-reconciler" {
+            words.insert("agent", at: 0)
+        }
         let code = await run(words)
         exit(code.rawValue)
     }
@@ -62,6 +66,7 @@ enum HecateProgram {
 
     private static func execute(_ invocation: Invocation) async throws -> ExitCode {
         switch invocation.verb.name {
+        case "agent": try await AgentVerb.execute(invocation)
         case "run": try await RunVerb.execute(invocation)
         case "plan": try await PlanVerb.execute(invocation)
         case "check": try await CheckVerb.execute(invocation)

@@ -27,6 +27,26 @@ extension HecateProgram {
                 example: "hecate run config.yml"
             ),
             Verb(
+                "agent",
+                summary: "keep this node's systemd and Podman equal to its gitops folder",
+                options: [
+                    Option("watch", help: "go on and follow every change; this is what it does when nothing is said"),
+                    Option("once", help: "one pass, then end; exit 1 when something is not running as declared"),
+                    Option("status", help: "show what is declared, linked and running"),
+                    Option("format", choices: ["text", "json"], help: "how the status is written"),
+                    Option(
+                        "log",
+                        choices: ["text", "json"],
+                        help: "the form of the log; text on a terminal, json elsewhere"
+                    ),
+                ],
+                discussion: """
+                    The gitops folder is $HECATE_GITOPS_DIR, else ~/.hecate/gitops; its units are linked into
+                    ~/.config/containers/systemd, or into /etc/containers/systemd for root. Also called hecate-reconciler.
+                    """,
+                example: "hecate agent --once"
+            ),
+            Verb(
                 "plan",
                 summary: "show what would change, field by field, and change nothing",
                 arguments: ["[APP...]"],

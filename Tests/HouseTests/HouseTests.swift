@@ -12,10 +12,13 @@ import Testing
         "Repository": ["Crypto", "Delivery", "Diagnostics", "Subprocess", "Threads"],
         "Journal": ["Delivery", "JSON", "SQLite", "Threads"],
         "Swarm": ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "YAML"],
+        "Systemd": ["CSystemd", "Threads"],
+        "Files": ["Threads"],
+        "Quadlet": ["Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd"],
         "hecate": [
-            "Arguments", "CSpawn", "Configuration", "Crypto", "Delivery", "Diagnostics", "JSON", "Journal",
-            "Repository", "Swarm",
-            "Threads",
+            "Arguments", "CSpawn", "Configuration", "Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Journal",
+            "Quadlet",
+            "Repository", "Subprocess", "Swarm", "Systemd", "Threads",
         ],
     ]
     private static let toolchain: Set<String> = ["Glibc", "Synchronization"]

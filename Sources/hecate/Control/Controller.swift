@@ -10,56 +10,39 @@ internal import Swarm
 /// Everything wired together: sources, targets, journal and reconciler.
 struct Controller: Sendable {
     let configuration: Configuration
-    let store: Store
+    let room: ControlRoom
     let platforms: [SwarmPlatform]
     let sources: [GitSource]
-    let reconciler: Reconciler
-    let log: Log
+
+    var store: Store { room.store }
+    var reconciler: Reconciler { room.reconciler }
 
     init(_ configuration: Configuration, store: Store, log: Log) throws {
         self.configuration = configuration
-        self.store = store
-        self.log = log
         platforms = try Parts.platforms(configuration, store: store)
         sources = try Parts.sources(configuration)
         var limits = Limits()
         limits.parallelism = configuration.parallelism
         limits.pruneShare = configuration.pruneShare
-        reconciler = Reconciler(
-            platforms: platforms,
-            journal: store,
-            limits: limits,
-            surroundings: Surroundings(
-                now: currentTime,
-                chance: { Double.random(in: 0..<1) },
-                announce: { log.write($0) }
-            )
-        )
+        room = ControlRoom(platforms: platforms, store: store, limits: limits, log: log)
     }
 
     /// Follows everything until the task is cancelled.
     /// - Throws: `Failure` when a source does not exist at all.
     func follow(rings: AsyncStream<Void>) async throws {
-        for warning in configuration.warnings { await note(.warning, .warning, "configuration", warning.description) }
+        for warning in configuration.warnings {
+            await room.note(.warning, .warning, "configuration", warning.description)
+        }
         try await reconciler.restore()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await reconciler.run() }
             let followers = followers()
             for follower in followers { group.addTask { try await follower.run() } }
             for platform in platforms {
-                group.addTask { await TargetWatcher(platform: platform, controller: self).run() }
-            }
-            let desk = RequestDesk(controller: self, followers: followers)
-            group.addTask {
-                await desk.serve()
-                for await _ in rings { await desk.serve() }
+                group.addTask { await watcher(platform).run() }
             }
             group.addTask {
-                // A ring can be lost; a request must not be.
-                while !Task.isCancelled {
-                    try? await Task.sleep(for: .seconds(5))
-                    await desk.serve()
-                }
+                await room.serve(rings: rings) { for follower in followers { try? await follower.look() } }
             }
             do {
                 while try await group.next() != nil {}
@@ -76,7 +59,7 @@ struct Controller: Sendable {
         try await reconciler.restore()
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await reconciler.run() }
-            for platform in platforms { _ = try await TargetWatcher(platform: platform, controller: self).probe() }
+            for platform in platforms { try await watcher(platform).check() }
             for follower in followers() { try await follower.look() }
             let wanted = await reconciler.apps.filter { id in
                 names.isEmpty || names.contains(id.name) || names.contains(id.description)
@@ -91,29 +74,15 @@ struct Controller: Sendable {
         zip(sources, configuration.sources).map { SourceFollower(source: $0, settings: $1, controller: self) }
     }
 
-    func reader(_ source: SourceConfiguration) -> FleetReader {
-        Parts.reader(configuration, source, platforms)
+    private func watcher(_ platform: SwarmPlatform) -> TargetWatcher {
+        TargetWatcher(room: room, platform: platform, endpoint: platform.engine.endpoint) {
+            let (engine, api) = try await platform.probe()
+            return "Docker \(engine), API \(api)"
+        }
     }
 
-    func note(
-        _ severity: Event.Severity,
-        _ reason: Reason,
-        _ subject: String,
-        _ message: String,
-        commit: String = "",
-        details: [String] = []
-    ) async {
-        let event = Event(
-            time: currentTime(),
-            severity: severity,
-            reason: reason,
-            subject: subject,
-            commit: commit,
-            message: message,
-            details: details
-        )
-        try? await store.record(event)
-        log.write(event)
+    func reader(_ source: SourceConfiguration) -> FleetReader {
+        Parts.reader(configuration, source, platforms)
     }
 }
 

@@ -72,7 +72,7 @@ actor SourceFollower {
             let hadError = record.error != nil
             record.error = rejected
             if hadError, !isFirst, rejected == nil {
-                await controller.note(.info, .sourceReady, settings.name, "answers again", commit: head)
+                await controller.room.note(.info, .sourceReady, settings.name, "answers again", commit: head)
             }
             if isStale || hadError { try await controller.store.save(record) }
         } catch let failure as Failure {
@@ -101,7 +101,7 @@ actor SourceFollower {
         let revision = snapshot.revision
         let count = fleet.apps.count
         let subject = revision.subject.isEmpty ? "" : ", \"\(revision.subject)\" by \(revision.author)"
-        await controller.note(
+        await controller.room.note(
             .info,
             .newRevision,
             settings.name,
@@ -117,7 +117,7 @@ actor SourceFollower {
         guard lastError != message else { return }
         lastError = message
         record.error = message
-        await controller.note(.error, reason, settings.name, message, details: details)
+        await controller.room.note(.error, reason, settings.name, message, details: details)
         try? await controller.store.save(record)
     }
 }

@@ -1,24 +1,26 @@
 internal import Delivery
 internal import Journal
-internal import Swarm
 
 /// Keeps an ear on one target: its events wake the reconciler, and its silence is told.
 struct TargetWatcher: Sendable {
-    let platform: SwarmPlatform
-    let controller: Controller
+    let room: ControlRoom
+    let platform: any Platform
+    let endpoint: String
+    /// Asks the target whether it can be worked with; gives its version.
+    let probe: @Sendable () async throws -> String
 
     func run() async {
         var failures = 0
         var wasDown = false
         while !Task.isCancelled {
             do {
-                try await probe()
-                if wasDown { await controller.note(.info, .sourceReady, platform.name, "the target answers again") }
+                try await check()
+                if wasDown { await room.note(.info, .sourceReady, platform.name, "the target answers again") }
                 failures = 0
                 wasDown = false
                 // Whatever happened while nobody listened is seen by looking at everything once.
-                await controller.reconciler.notice(nil, on: platform.name)
-                for try await id in platform.changes() { await controller.reconciler.notice(id, on: platform.name) }
+                await room.reconciler.notice(nil, on: platform.name)
+                for try await id in platform.changes() { await room.reconciler.notice(id, on: platform.name) }
                 if Task.isCancelled { return }
                 throw Failure(.unavailable, "the target '\(platform.name)' closed its event stream")
             } catch is CancellationError {
@@ -29,10 +31,10 @@ struct TargetWatcher: Sendable {
                 failures += 1
                 let message = (error as? Failure)?.message ?? "\(error)"
                 if failures == 1 {
-                    await controller.note(.error, .unavailable, platform.name, message)
-                    var record = TargetRecord(name: platform.name, endpoint: platform.engine.endpoint)
+                    await room.note(.error, .unavailable, platform.name, message)
+                    var record = TargetRecord(name: platform.name, endpoint: endpoint)
                     record.error = message
-                    try? await controller.store.save(record)
+                    try? await room.store.save(record)
                 }
                 let delay = min(
                     Backoff().delay(afterFailures: failures, jitter: Double.random(in: 0..<1)),
@@ -44,15 +46,10 @@ struct TargetWatcher: Sendable {
     }
 
     /// Asks the target whether it can be worked with and keeps the answer.
-    func probe() async throws {
-        let (engine, api) = try await platform.probe()
-        try await controller.store.save(
-            TargetRecord(
-                name: platform.name,
-                endpoint: platform.engine.endpoint,
-                version: "Docker \(engine), API \(api)",
-                lastSuccess: currentTime()
-            )
+    func check() async throws {
+        let version = try await probe()
+        try await room.store.save(
+            TargetRecord(name: platform.name, endpoint: endpoint, version: version, lastSuccess: currentTime())
         )
     }
 }

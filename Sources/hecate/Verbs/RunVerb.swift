@@ -19,7 +19,7 @@ enum RunVerb {
             return records.allSatisfy { $0.isSettled } ? .success : .failure
         }
         for source in configuration.sources {
-            await controller.note(
+            await controller.room.note(
                 .info,
                 .started,
                 source.name,

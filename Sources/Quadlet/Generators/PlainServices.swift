@@ -1,0 +1,73 @@
+internal import Delivery
+internal import Diagnostics
+internal import Files
+
+/// Plain `.service` files that call `podman run`, for a Podman older than 4.4, which has no Quadlet.
+///
+/// They lie below the gitops folder and are linked into systemd's own, so that ownership is told as it is for Quadlet.
+struct PlainServices: UnitGenerator {
+    let layout: NodeLayout
+    /// Podman's version, such as `3.0.1`.
+    let version: [Int]
+
+    var description: String { "plain services, because Podman before 4.4 has no Quadlet" }
+
+    private var folder: String { "\(layout.kept)/units" }
+
+    func check(_ units: [UnitDeclaration]) async throws -> [UnitName: Failure] {
+        let known = Dictionary(units.map { ($0.name.description, $0) }) { first, _ in first }
+        var failures: [UnitName: Failure] = [:]
+        for unit in units {
+            do throws(Invalid) {
+                _ = try PlainService(unit: unit, layout: layout, version: version, known: known).text()
+            } catch {
+                failures[unit.name] = Failure(error)
+            }
+        }
+        return failures
+    }
+
+    func links(of unit: UnitDeclaration) throws -> [String: String] {
+        let text = try PlainService(unit: unit, layout: layout, version: version, known: nil).text()
+        let file = "\(folder)/\(unit.name)/\(unit.service)"
+        if (try? fileContent(file)) != Array(text.utf8) {
+            try makeFolder("\(folder)/\(unit.name)", mode: 0o700)
+            try replaceFile(file, with: Array(text.utf8), mode: 0o600)
+        }
+        var links = ["\(layout.units)/\(unit.service)": file]
+        guard !unit.name.isTemplate else { return links }
+        for (key, suffix) in [("WantedBy", "wants"), ("RequiredBy", "requires")] {
+            for target in unit.unit.values("Install", key).flatMap(words) {
+                links["\(layout.units)/\(target).\(suffix)/\(unit.service)"] = file
+            }
+        }
+        for alias in unit.unit.values("Install", "Alias").flatMap(words) { links["\(layout.units)/\(alias)"] = file }
+        return links
+    }
+
+    func possibleLinks(of name: UnitName) throws -> [String] {
+        try owned().filter { $0.name == name }.map(\.path)
+    }
+
+    func linked() throws -> [UnitName] { Array(Set(try owned().map(\.name))) }
+
+    /// Every link of ours in systemd's folder, with the unit it is there for, which its target's folder is named after.
+    private func owned() throws -> [(path: String, name: UnitName)] {
+        var result: [(String, UnitName)] = []
+        func look(_ place: String) throws {
+            for entry in try names(in: place) {
+                let path = "\(place)/\(entry)"
+                if let target = linkTarget(path) {
+                    let parts = target.split(separator: "/")
+                    if parts.count > 1, let name = UnitName(String(parts[parts.count - 2])), layout.owns(linkAt: path) {
+                        result.append((path, name))
+                    }
+                } else if place == layout.units, entry.hasSuffix(".wants") || entry.hasSuffix(".requires") {
+                    try look(path)
+                }
+            }
+        }
+        try look(layout.units)
+        return result
+    }
+}

@@ -1,0 +1,125 @@
+internal import Crypto
+internal import Diagnostics
+internal import Files
+internal import JSON
+
+/// Copies of units as they were when they worked, so that they can come back.
+///
+/// The unit's text and its environment files may hold secrets, so they stay on the node, readable by their owner only; the
+/// journal gets nothing but digests.
+struct KeptUnits: Sendable {
+    let layout: NodeLayout
+
+    private func folder(_ name: UnitName) -> String { "\(layout.kept)/kept/\(name)" }
+
+    /// Keeps a unit and gives what the journal remembers of it.
+    func keep(_ declaration: UnitDeclaration) throws(FileError) -> [UInt8] {
+        let folder = folder(declaration.name)
+        try makeFolder(folder, mode: 0o700)
+        let text = Array(declaration.unit.text.utf8)
+        let digest = sha256(text)
+        try write(text, "\(folder)/\(digest)")
+        for companion in declaration.companions where !companion.digest.isEmpty {
+            let copy = "\(folder)/\(companion.digest)"
+            if fileStatus(copy) == nil, let content = try? fileContent(companion.path),
+                sha256(content) == companion.digest
+            {
+                try write(content, copy)
+            }
+        }
+        let payload: JSON = [
+            "name": .string(declaration.name.description), "path": .string(declaration.path), "text": .string(digest),
+            "fingerprint": .string(declaration.fingerprint), "unitHash": .string(declaration.unitHash),
+            "companions": .array(
+                declaration.companions.map { companion in
+                    [
+                        "section": .string(companion.section), "key": .string(companion.key),
+                        "written": .string(companion.written), "path": .string(companion.path),
+                        "digest": .string(companion.digest),
+                    ]
+                }
+            ),
+        ]
+        return Array(payload.text().utf8)
+    }
+
+    /// Writes a file unless it already says just that.
+    private func put(_ bytes: [UInt8], _ path: String) throws(FileError) {
+        if let old = try? fileContent(path), old == bytes { return }
+        try replaceFile(path, with: bytes, mode: 0o600)
+    }
+
+    private func write(_ bytes: [UInt8], _ path: String) throws(FileError) {
+        if fileStatus(path) == nil { try replaceFile(path, with: bytes, mode: 0o600) }
+    }
+
+    /// Puts a kept unit back into a file of its own, its environment files beside it.
+    /// - Returns: The unit as it is to be linked, or nil when its copy is gone.
+    func restore(_ payload: [UInt8]) throws -> UnitDeclaration? {
+        guard let document = try? JSON(parsing: payload), let name = document["name"]?.string.flatMap(UnitName.init),
+            let digest = document["text"]?.string, let fingerprint = document["fingerprint"]?.string
+        else { return nil }
+        let source = folder(name)
+        let live = "\(layout.kept)/live/\(name)"
+        guard let text = try? fileContent("\(source)/\(digest)") else { return nil }
+        var unit = try UnitFile(text, file: "\(source)/\(digest)")
+        try makeFolder(live, mode: 0o700)
+        for (index, item) in (document["companions"]?.array ?? []).enumerated() {
+            guard let written = item["written"]?.string, let digest = item["digest"]?.string, !digest.isEmpty,
+                let path = item["path"]?.string
+            else { continue }
+            let copy = "\(live)/\(index)-\(lastComponent(path))"
+            guard let content = try? fileContent("\(source)/\(digest)") else { return nil }
+            try put(content, copy)
+            for position in unit.entries.indices
+            where unit.entries[position].key == item["key"]?.string && unit.entries[position].value == written {
+                unit.entries[position].value = copy
+            }
+        }
+        let path = "\(live)/\(name)"
+        try put(Array(unit.text.utf8), path)
+        var declaration = try UnitDeclaration(name: name, path: path, unit: unit, layout: layout)
+        // It is what it was, wherever its files lie now.
+        declaration.fingerprint = fingerprint
+        declaration.unitHash = document["unitHash"]?.string ?? declaration.unitHash
+        declaration.isKept = true
+        return declaration
+    }
+
+    static func fingerprint(_ payload: [UInt8]) -> String? { (try? JSON(parsing: payload))?["fingerprint"]?.string }
+
+    static func companions(_ payload: [UInt8]) -> [(path: String, digest: String)] {
+        ((try? JSON(parsing: payload))?["companions"]?.array ?? []).compactMap { item in
+            guard let path = item["path"]?.string, let digest = item["digest"]?.string else { return nil }
+            return (path, digest)
+        }
+    }
+
+    /// The text of a kept unit.
+    func text(_ payload: [UInt8]) -> UnitFile? {
+        guard let document = try? JSON(parsing: payload), let name = document["name"]?.string.flatMap(UnitName.init),
+            let digest = document["text"]?.string, let text = try? fileContent("\(folder(name))/\(digest)")
+        else { return nil }
+        return try? UnitFile(text, file: name.description)
+    }
+
+    /// Removes the copies that none of the payloads needs.
+    func collect(_ name: UnitName, keeping payloads: [[UInt8]]) throws(FileError) {
+        var needed: Set<String> = []
+        for payload in payloads {
+            guard let document = try? JSON(parsing: payload) else { continue }
+            if let text = document["text"]?.string { needed.insert(text) }
+            for item in document["companions"]?.array ?? [] {
+                if let digest = item["digest"]?.string { needed.insert(digest) }
+            }
+        }
+        if payloads.isEmpty {
+            try removeTree(folder(name))
+            try removeTree("\(layout.kept)/live/\(name)")
+            return
+        }
+        for file in try names(in: folder(name)) where !needed.contains(file) {
+            try removeFile("\(folder(name))/\(file)")
+        }
+    }
+}

@@ -1,0 +1,235 @@
+internal import Delivery
+internal import Files
+internal import Subprocess
+internal import Synchronization
+internal import Systemd
+
+/// One unit in one desired state, or its absence.
+final class NodeDeployment: Deployment {
+    let platform: NodePlatform
+    let id: AppID
+    let name: UnitName
+    /// Nil when the unit is to go.
+    let unit: UnitDeclaration?
+
+    init(platform: NodePlatform, id: AppID, name: UnitName, unit: UnitDeclaration?) {
+        self.platform = platform
+        self.id = id
+        self.name = name
+        self.unit = unit
+    }
+
+    var fingerprint: String { unit?.fingerprint ?? "removed" }
+    var warnings: [String] { [] }
+    private var layout: NodeLayout { platform.layout }
+
+    // MARK: Planning
+
+    func plan(observedSince moment: ContinuousClock.Instant) async throws -> any Planned {
+        do {
+            guard let unit else { return try await planRemoval(since: moment) }
+            let links = try platform.generator.links(of: unit)
+            var planned = NodePlanned(deployment: self, links: try changedLinks(to: links), allLinks: links)
+            planned.staleLinks = staleLinks(beside: links)
+            let state = try await platform.state(of: unit.service, since: moment)
+            try await decide(&planned, unit, state)
+            if planned.plan.isEmpty {
+                let service = name.isTemplate || unit.runsToItsEnd ? nil : unit.service
+                await platform.settle(id, fingerprint, service: service, links: links)
+            } else {
+                await platform.unsettle(id)
+            }
+            return planned
+        } catch let error as SystemdError {
+            throw Failure(.unavailable, "\(error)")
+        } catch let error as FileError {
+            throw Failure(.unavailable, "\(error)")
+        }
+    }
+
+    private func changedLinks(to links: [String: String]) throws -> [NodePlanned.Link] {
+        try links.sorted { $0.key < $1.key }.compactMap { path, target in
+            let current = linkTarget(path)
+            if current == target { return nil }
+            if fileStatus(path, followsLinks: false) != nil {
+                guard current != nil else {
+                    throw Failure(
+                        .refused,
+                        "'\(path)' is a file that is not the agent's and stands where the link to '\(target)' belongs; "
+                            + "move it into the gitops folder or remove it"
+                    )
+                }
+                guard layout.owns(linkAt: path) else {
+                    throw Failure(
+                        .refused,
+                        "'\(path)' is a link of somebody else's, to '\(current ?? "")'; remove it to let the agent make its own"
+                    )
+                }
+            }
+            return NodePlanned.Link(path: path, from: current, to: target)
+        }
+    }
+
+    /// Links of the unit's that lead to what it has no longer, such as drop-ins.
+    private func staleLinks(beside links: [String: String]) -> [String] {
+        let possible = (try? platform.generator.possibleLinks(of: name)) ?? []
+        return possible.filter { links[$0] == nil && layout.owns(linkAt: $0) }
+    }
+
+    private func decide(_ planned: inout NodePlanned, _ unit: UnitDeclaration, _ state: Systemd.Unit?) async throws {
+        let service = unit.service
+        let start = await platform.start(of: service)
+        let isUp = ["active", "activating", "reloading"].contains(state?.active ?? "") || state?.hasJob ?? false
+        let isChanged: Bool
+        if let start {
+            isChanged = start.fingerprint != unit.fingerprint
+        } else {
+            isChanged = isUp ? try await isOlderThanItsFiles(unit) : false
+        }
+        planned.reloads =
+            !planned.links.isEmpty || !planned.staleLinks.isEmpty || state?.load == "not-found"
+            || isChanged && start?.unitHash != unit.unitHash
+        if name.isTemplate { return }
+        if isUp, isChanged {
+            planned.job = .restart
+            planned.fields = await differences(to: unit, from: start?.fingerprint)
+        } else if isUp {
+            // Taken over as it runs.
+            if start == nil {
+                try await platform.note(service, .init(fingerprint: unit.fingerprint, unitHash: unit.unitHash))
+            }
+        } else if case .failed = await platform.progress(of: service), start?.fingerprint == unit.fingerprint {
+            // Its failure is judged first.
+        } else if await platform.progress(of: service) == .underWay {
+            // On its way.
+        } else if unit.runsToItsEnd, start?.fingerprint == unit.fingerprint, state?.active != "failed" {
+            // It ran to its end.
+        } else {
+            planned.job = .start
+            planned.fields = [FieldChange("state", from: state.map { "\($0.active) (\($0.sub))" }, to: "active")]
+            if isChanged { planned.fields += await differences(to: unit, from: start?.fingerprint) }
+        }
+    }
+
+    /// Whether a service runs since before its files were last changed; asked when nobody remembers what was started.
+    private func isOlderThanItsFiles(_ unit: UnitDeclaration) async throws -> Bool {
+        let properties = try await platform.systemd.properties(of: unit.service)
+        guard let begun = properties["InactiveExitTimestamp"].flatMap(UInt64.init), begun > 0 else { return false }
+        let paths = [unit.path] + unit.dropInFolders + unit.companions.map(\.path)
+        let newest = paths.compactMap { fileStatus($0)?.changedMicroseconds }.max() ?? 0
+        return newest > begun
+    }
+
+    /// What differs from what runs, where a copy of that is kept.
+    private func differences(to unit: UnitDeclaration, from fingerprint: String?) async -> [FieldChange] {
+        guard let fingerprint else { return [] }
+        for payload in await platform.revisions(id) where KeptUnits.fingerprint(payload) == fingerprint {
+            return UnitDifference.fields(
+                from: platform.kept.text(payload) ?? UnitFile(),
+                KeptUnits.companions(payload),
+                to: unit.unit,
+                unit.companions
+            )
+        }
+        return []
+    }
+
+    private func planRemoval(since moment: ContinuousClock.Instant) async throws -> any Planned {
+        var planned = NodePlanned(deployment: self, links: [], allLinks: [:])
+        planned.staleLinks = try platform.generator.possibleLinks(of: name).filter { layout.owns(linkAt: $0) }
+        guard !planned.staleLinks.isEmpty else { return planned }
+        let service = await platform.service(of: name)
+        let state = try await platform.state(of: service, since: moment)
+        planned.stops = !["inactive", "failed"].contains(state?.active ?? "inactive") ? service : nil
+        planned.reloads = true
+        return planned
+    }
+
+    // MARK: Health
+
+    func health(since mark: String?) async throws -> Health {
+        guard let unit, !name.isTemplate else { return .healthy(runsNothing: true) }
+        do {
+            let progress = await platform.progress(of: unit.service)
+            if progress == .underWay { return .progressing("\(unit.service) is starting") }
+            let properties = try await platform.systemd.properties(of: unit.service)
+            if case .failed(let result) = progress {
+                await platform.forgetProgress(of: unit.service)
+                return .failed(await failure(unit, properties, job: result))
+            }
+            return try await judged(unit, properties, progress)
+        } catch let error as SystemdError {
+            throw Failure(.unavailable, "\(error)")
+        }
+    }
+
+    private func judged(
+        _ unit: UnitDeclaration,
+        _ properties: [String: String],
+        _ progress: NodePlatform.Progress?
+    ) async throws -> Health {
+        let active = properties["ActiveState"] ?? ""
+        let sub = properties["SubState"] ?? ""
+        if sub == "auto-restart" { return .failed(await failure(unit, properties, job: nil)) }
+        if case .done(let restarts) = progress, let now = properties["NRestarts"].flatMap(Int.init), now > restarts {
+            await platform.forgetProgress(of: unit.service)
+            return .failed(await failure(unit, properties, job: nil))
+        }
+        switch active {
+        case "active", "reloading":
+            guard unit.hasOwnHealthCheck else { return .healthy(runsNothing: false) }
+            return try await containerHealth(unit)
+        case "activating", "deactivating": return .progressing("\(unit.service) is \(active) (\(sub))")
+        case "inactive" where unit.runsToItsEnd && properties["Result"] == "success":
+            return .healthy(runsNothing: true)
+        default: return .failed(await failure(unit, properties, job: nil))
+        }
+    }
+
+    /// Asks Podman for the state of the container's health command.
+    private func containerHealth(_ unit: UnitDeclaration) async throws -> Health {
+        guard let container = unit.containerName(layout) else { return .healthy(runsNothing: false) }
+        // Podman 3 calls it Healthcheck.
+        let form = "{{if .State.Health}}{{.State.Health.Status}}{{end}}"
+        let old = "{{.State.Healthcheck.Status}}"
+        var answer = try await platform.podman(["container", "inspect", "--format", form, container])
+        if answer.code != 0 {
+            answer = try await platform.podman(["container", "inspect", "--format", old, container])
+        }
+        switch trimmed(answer.outputText.replacing("\n", with: "")) {
+        case "unhealthy":
+            var failure = Failure(.healthCheckFailed, "\(unit.service): the health command of '\(container)' fails")
+            failure.details = await platform.logs(of: unit.service)
+            return .failed(failure)
+        case "starting": return .progressing("\(unit.service): waiting for the first health check")
+        default: return .healthy(runsNothing: false)
+        }
+    }
+
+    private func failure(_ unit: UnitDeclaration, _ properties: [String: String], job: String?) async -> Failure {
+        let why: String
+        switch (job, properties["Result"] ?? "") {
+        case ("dependency", _): why = "a unit it requires did not start"
+        case ("timeout", _), (_, "timeout"):
+            why = "it was not ready in time (TimeoutStartSec)"
+        case ("canceled", _): why = "its start was cancelled by another job"
+        case (_, "exit-code"): why = "it exited with code \(properties["ExecMainStatus"] ?? "?")"
+        case (_, "signal"), (_, "core-dump"): why = "it was ended by signal \(properties["ExecMainStatus"] ?? "?")"
+        case (_, "start-limit-hit"): why = "it failed too often in a row"
+        case (_, "protocol"): why = "it ended before it was ready"
+        case (let job?, let result):
+            why = result.isEmpty || result == "success" ? "the start ended as '\(job)'" : result
+        case (nil, _):
+            why = "it is \(properties["ActiveState"] ?? "unknown") (\(properties["SubState"] ?? ""))"
+        }
+        let reason: Reason = why.contains("in time") ? .timedOut : .healthCheckFailed
+        var failure = Failure(reason, "\(unit.service) failed: \(why)")
+        failure.details = await platform.logs(of: unit.service).map { "log: \($0)" }
+        return failure
+    }
+
+    func payload() async throws -> [UInt8] {
+        guard let unit else { return [] }
+        return try platform.kept.keep(unit)
+    }
+}

@@ -1,0 +1,68 @@
+internal import Files
+package import Systemd
+
+/// Where everything of a node lies.
+package struct NodeLayout: Sendable {
+    package var scope: Systemd.Scope
+    package var home: String
+    package var user: String
+    package var host: String
+    /// What should run: `system` and `apps` below it.
+    package var gitops: String
+    /// Where Podman's generator looks.
+    package var quadlet: String
+    /// Where systemd looks for units written by hand.
+    package var units: String
+    /// What lasts until the next boot.
+    package var runtime: String
+
+    package init(
+        scope: Systemd.Scope,
+        home: String,
+        user: String,
+        userID: UInt32,
+        host: String,
+        gitops: String?,
+        runtime: String?,
+        configuration: String?
+    ) {
+        self.scope = scope
+        self.home = home
+        self.user = user
+        self.host = host
+        self.gitops = normalizedPath(gitops ?? "\(home)/.hecate/gitops")
+        switch scope {
+        case .user:
+            let configuration = configuration ?? "\(home)/.config"
+            quadlet = "\(configuration)/containers/systemd"
+            units = "\(configuration)/systemd/user"
+            self.runtime = runtime ?? "/run/user/\(userID)"
+        case .system:
+            quadlet = "/etc/containers/systemd"
+            units = "/etc/systemd/system"
+            self.runtime = "/run"
+        }
+    }
+
+    /// The folders that are read, the first winning nothing: a name that stands in both is refused.
+    package var sources: [String] { ["\(gitops)/system", "\(gitops)/apps"] }
+    /// What the agent keeps for itself; below the gitops folder, so that links into it are its own.
+    package var kept: String { "\(gitops)/.hecate" }
+
+    package var specifiers: Specifiers {
+        Specifiers([
+            "h": home, "t": runtime, "H": host, "l": host.split(separator: ".").first.map(String.init) ?? host,
+            "u": user,
+            "T": "/tmp", "V": "/var/tmp", "E": folder(of: folder(of: quadlet)),
+        ])
+    }
+
+    /// Whether a link is the agent's: it points below the gitops folder, by whatever name that folder is reached.
+    package func owns(linkAt path: String) -> Bool {
+        guard let target = linkTarget(path) else { return false }
+        let whole = normalizedPath(target.hasPrefix("/") ? target : "\(folder(of: path))/\(target)")
+        let roots = [gitops, realPath(gitops)].compactMap { $0 }
+        return roots.contains { whole.hasPrefix($0 + "/") }
+            || roots.contains { root in realPath(folder(of: whole)).map { ($0 + "/").hasPrefix(root + "/") } ?? false }
+    }
+}

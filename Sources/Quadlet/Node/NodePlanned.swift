@@ -1,0 +1,113 @@
+internal import Delivery
+internal import Files
+internal import Systemd
+
+/// A unit's plan: links, a reload, a job.
+struct NodePlanned: Planned {
+    /// A link to be made or pointed elsewhere.
+    struct Link: Sendable {
+        var path: String
+        var from: String?
+        var to: String
+    }
+
+    let deployment: NodeDeployment
+    var links: [Link]
+    var allLinks: [String: String]
+    var staleLinks: [String] = []
+    var reloads = false
+    var job: Systemd.Verb?
+    /// What differs of the service.
+    var fields: [FieldChange] = []
+    /// The service that has to be stopped before its links go.
+    var stops: String?
+
+    init(deployment: NodeDeployment, links: [Link], allLinks: [String: String]) {
+        self.deployment = deployment
+        self.links = links
+        self.allLinks = allLinks
+    }
+
+    var mark: String { "" }
+
+    var plan: Plan {
+        var changes = links.map { link in
+            Change(
+                link.from == nil ? .create : .update,
+                "link",
+                lastComponent(link.path),
+                fields: [FieldChange("target", from: link.from, to: link.to)]
+            )
+        }
+        if let unit = deployment.unit {
+            if let job {
+                changes.append(Change(job == .restart ? .update : .create, "service", unit.service, fields: fields))
+            }
+            if changes.isEmpty, reloads { changes.append(Change(.update, "service", unit.service, fields: [])) }
+        }
+        if let stops { changes.append(Change(.remove, "service", stops)) }
+        // Stale links of a unit that stays belong to its change; those of one that goes are its removal.
+        changes += staleLinks.map { Change(deployment.unit == nil ? .remove : .update, "link", lastComponent($0)) }
+        return Plan(changes)
+    }
+
+    private var platform: NodePlatform { deployment.platform }
+
+    func apply() async throws {
+        guard let unit = deployment.unit else { return }
+        await platform.unsettle(deployment.id)
+        do {
+            try makeFolder(platform.layout.quadlet)
+            for link in links {
+                try makeFolder(folder(of: link.path))
+                try replaceLink(link.path, to: link.to)
+            }
+            for path in staleLinks where platform.layout.owns(linkAt: path) { try removeFile(path) }
+            if reloads { try await platform.reload() }
+            guard let job else { return }
+            if unit.name.kind == .network, job == .restart { await recreateNetwork(unit) }
+            try? await platform.systemd.resetFailed(unit.service)
+            try await platform.begin(job, unit.service)
+            try await platform.note(unit.service, .init(fingerprint: unit.fingerprint, unitHash: unit.unitHash))
+        } catch let error as SystemdError where error.isNoSuchUnit {
+            throw Failure(
+                .invalid,
+                "systemd knows no \(unit.service) after reading the unit: \(error); see 'journalctl -t quadlet-generator'",
+                next: .needsChange
+            )
+        } catch let error as SystemdError {
+            throw Failure(.refused, "\(unit.service): \(error)")
+        } catch let error as FileError {
+            throw Failure(.refused, "\(error)")
+        }
+    }
+
+    /// A network keeps what it was made with; it is taken away so that its service makes it anew.
+    private func recreateNetwork(_ unit: UnitDeclaration) async {
+        let written = unit.unit.last("Network", "NetworkName") ?? "systemd-%p"
+        let network = platform.layout.specifiers.expand(written.replacing("%p", with: unit.name.stem), for: unit.name)
+        _ = try? await platform.systemd.run(.stop, unit.service)
+        _ = try? await platform.podman(["network", "rm", network])
+    }
+
+    func prune() async throws -> Bool {
+        guard deployment.unit == nil, !staleLinks.isEmpty else { return true }
+        do {
+            if let stops {
+                _ = try await platform.systemd.enqueue(.stop, stops)
+                return false
+            }
+            let service = await platform.service(of: deployment.name)
+            for path in staleLinks where platform.layout.owns(linkAt: path) { try removeFile(path) }
+            try await platform.reload()
+            try? await platform.systemd.resetFailed(service)
+            try await platform.note(service, nil)
+            await platform.forgetProgress(of: service)
+            return true
+        } catch let error as SystemdError {
+            throw Failure(.refused, "\(deployment.name): \(error)")
+        } catch let error as FileError {
+            throw Failure(.refused, "\(error)")
+        }
+    }
+}

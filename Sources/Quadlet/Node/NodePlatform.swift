@@ -1,0 +1,250 @@
+package import Delivery
+internal import Diagnostics
+internal import Files
+internal import Subprocess
+package import Systemd
+
+/// One node: systemd, Podman and the folder that says what they should run.
+package actor NodePlatform: Platform {
+    package nonisolated let name: String
+    package nonisolated let layout: NodeLayout
+    package nonisolated let systemd: Systemd
+    nonisolated let generator: any UnitGenerator
+    nonisolated let kept: KeptUnits
+    /// The kept revisions of an app, newest first, as the journal has them.
+    nonisolated let revisions: @Sendable (AppID) async -> [[UInt8]]
+    package nonisolated let podman: String
+
+    private var started: StartedUnits
+    /// The unit each known service belongs to.
+    private var units: [String: UnitName] = [:]
+    private var settled: [AppID: (fingerprint: String, service: String?, links: [String: String])] = [:]
+    /// How the last start of each service that was asked for here went.
+    private var starts: [String: Progress] = [:]
+    private let reloads: SharedLook<Void>
+
+    /// How far a start has come.
+    enum Progress: Sendable, Equatable {
+        case underWay
+        /// It worked; so often had systemd restarted the service by then.
+        case done(restarts: Int)
+        case failed(String)
+    }
+
+    private init(
+        layout: NodeLayout,
+        generator: any UnitGenerator,
+        podman: String,
+        revisions: @escaping @Sendable (AppID) async -> [[UInt8]]
+    ) {
+        name = "node"
+        self.layout = layout
+        self.generator = generator
+        self.podman = podman
+        self.revisions = revisions
+        let systemd = Systemd(layout.scope)
+        self.systemd = systemd
+        kept = KeptUnits(layout: layout)
+        started = StartedUnits(runtime: layout.runtime)
+        reloads = SharedLook { try await systemd.reload() }
+    }
+
+    /// Finds out what the node has.
+    /// - Throws: `Failure` when Podman is not there.
+    package static func found(
+        layout: NodeLayout,
+        revisions: @escaping @Sendable (AppID) async -> [[UInt8]]
+    ) async throws -> NodePlatform {
+        let environment = ["PATH": searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime]
+        let answer: Completion
+        do {
+            answer = try await run(Command("podman", ["--version"], environment: environment, timeout: .seconds(30)))
+        } catch {
+            throw Failure(.notFound, "podman cannot be run: \(error); install it", next: .needsChange)
+        }
+        let version = answer.outputText.split { $0 == " " || $0 == "\n" }.last.map(String.init) ?? ""
+        let numbers = version.split(separator: ".").map { Int($0) ?? 0 }
+        let hasQuadlet = numbers.count >= 2 && (numbers[0], numbers[1]) >= (4, 4)
+        var generator: any UnitGenerator = PlainServices(layout: layout, version: numbers)
+        if hasQuadlet {
+            guard let program = PodmanQuadlet.programs.first(where: { fileStatus($0) != nil }) else {
+                throw Failure(
+                    .notFound,
+                    "Podman \(version) is here and its Quadlet generator is not; looked for \(PodmanQuadlet.programs[0])",
+                    next: .needsChange
+                )
+            }
+            generator = PodmanQuadlet(layout: layout, program: program)
+        }
+        return NodePlatform(layout: layout, generator: generator, podman: version, revisions: revisions)
+    }
+
+    static let searchPath = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+
+    // MARK: Deployments
+
+    func deployment(_ unit: UnitDeclaration) -> NodeDeployment {
+        units[unit.service] = unit.name
+        return NodeDeployment(platform: self, id: id(unit.name), name: unit.name, unit: unit)
+    }
+
+    nonisolated func id(_ name: UnitName) -> AppID { AppID(target: self.name, name: name.description) }
+
+    package func restore(_ id: AppID, payload: [UInt8]) throws -> any Deployment {
+        guard let unit = try kept.restore(payload) else {
+            throw Failure(.unavailable, "the kept copy of \(id.name) is gone from \(layout.kept)")
+        }
+        return deployment(unit)
+    }
+
+    package func removal(of id: AppID) throws -> any Deployment {
+        guard let name = UnitName(id.name) else { throw Failure(.notFound, "'\(id.name)' is no unit") }
+        let service = units.first { $0.value == name }?.key ?? name.service
+        units[service] = name
+        return NodeDeployment(platform: self, id: id, name: name, unit: nil)
+    }
+
+    package nonisolated var readsDeclarationsInPlace: Bool { true }
+
+    /// A unit that ran before this agent came is known by its files alone, which are there already.
+    package func capture(_ id: AppID) async throws -> [UInt8]? { nil }
+
+    // MARK: Ownership
+
+    package func claim(_ id: AppID, for owner: String, isOurs: Bool) async throws {}
+
+    /// The owner of everything that links into the gitops folder stand for.
+    package static let owner = "gitops"
+
+    package func owned() async throws -> [AppID: String] {
+        Dictionary(try generator.linked().map { (id($0), Self.owner) }) { first, _ in first }
+    }
+
+    package func collectGarbage(of id: AppID, keeping payloads: [[UInt8]]) async throws {
+        guard let name = UnitName(id.name) else { return }
+        try kept.collect(name, keeping: payloads)
+    }
+
+    // MARK: Observing
+
+    package func isUntouched(
+        _ id: AppID,
+        fingerprint: String,
+        observedSince moment: ContinuousClock.Instant
+    ) async throws -> Bool {
+        guard let known = settled[id], known.fingerprint == fingerprint else { return false }
+        guard known.links.allSatisfy({ linkTarget($0.key) == $0.value }) else { return false }
+        guard let service = known.service else { return true }
+        return try await state(of: service, since: moment)?.active == "active"
+    }
+
+    func settle(_ id: AppID, _ fingerprint: String, service: String?, links: [String: String]) {
+        settled[id] = (fingerprint, service, links)
+    }
+
+    func unsettle(_ id: AppID) { settled[id] = nil }
+
+    /// How a service was at the moment or later.
+    func state(of service: String, since moment: ContinuousClock.Instant) async throws -> Systemd.Unit? {
+        if let known = try await look.value(since: moment)[service] { return known }
+        return try await systemd.units(named: [service]).first
+    }
+
+    private lazy var look = SharedLook<[String: Systemd.Unit]> { [systemd] in
+        let names = await self.services
+        guard !names.isEmpty else { return [:] }
+        return Dictionary(try await systemd.units(named: names).map { ($0.name, $0) }) { first, _ in first }
+    }
+
+    private var services: [String] { units.keys.sorted() }
+
+    func service(of name: UnitName) -> String { units.first { $0.value == name }?.key ?? name.service }
+
+    /// The last lines a service wrote.
+    func logs(of service: String, lines: Int = 10) async -> [String] {
+        let scope = layout.scope == .user ? ["--user-unit", service] : ["--unit", service]
+        let answer = try? await run(
+            Command(
+                "journalctl",
+                scope + ["--lines", "\(lines)", "--output", "cat", "--no-pager", "--quiet"],
+                environment: ["PATH": Self.searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime],
+                timeout: .seconds(10)
+            )
+        )
+        return answer?.outputText.split(separator: "\n").suffix(lines).map(String.init) ?? []
+    }
+
+    package func unit(of service: String) -> UnitName? { units[service] }
+
+    // MARK: Starting
+
+    func start(of service: String) -> StartedUnits.Start? { started[service] }
+
+    func note(_ service: String, _ start: StartedUnits.Start?) throws { try started.note(service, start) }
+
+    func progress(of service: String) -> Progress? { starts[service] }
+
+    func forgetProgress(of service: String) { starts[service] = nil }
+
+    /// Has systemd read everything again; whoever asks meanwhile shares the next time.
+    func reload() async throws { try await reloads.value(since: .now) }
+
+    /// Queues a start or restart and notes how it ends.
+    func begin(_ verb: Systemd.Verb, _ service: String) async throws {
+        starts[service] = .underWay
+        do {
+            let job = try await systemd.enqueue(verb, service)
+            Task {
+                let result = await systemd.result(of: job)
+                await self.ended(service, result)
+            }
+        } catch {
+            starts[service] = nil
+            throw error
+        }
+    }
+
+    private func ended(_ service: String, _ result: String) async {
+        guard result == "done" || result == "skipped" else {
+            starts[service] = .failed(result)
+            return
+        }
+        let restarts = (try? await systemd.properties(of: service)["NRestarts"]).flatMap { $0.flatMap(Int.init) } ?? 0
+        starts[service] = .done(restarts: restarts)
+    }
+
+    // MARK: Podman
+
+    /// Asks Podman something.
+    func podman(_ arguments: [String], timeout: Duration = .seconds(30)) async throws -> Completion {
+        let environment = [
+            "PATH": Self.searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime,
+            "DBUS_SESSION_BUS_ADDRESS": "unix:path=\(layout.runtime)/bus",
+        ]
+        return try await run(Command("podman", arguments, environment: environment, timeout: timeout))
+    }
+
+    // MARK: Changes
+
+    package nonisolated func changes() -> AsyncThrowingStream<AppID?, any Error> {
+        let systemd = systemd
+        return AsyncThrowingStream { continuation in
+            let task = Task {
+                do {
+                    for await signal in try await systemd.signals() {
+                        switch signal {
+                        case .changed(let service), .jobRemoved(let service, _):
+                            if let unit = await self.unit(of: service) { continuation.yield(self.id(unit)) }
+                        case .disconnected:
+                            throw Failure(.unavailable, "the connection to systemd ended")
+                        }
+                    }
+                    continuation.finish()
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+            continuation.onTermination = { _ in task.cancel() }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+package import Delivery
+internal import Diagnostics
+internal import Files
+
+/// Reads what the gitops folder wants of the node.
+package actor NodeReader {
+    private let platform: NodePlatform
+    private let defaults: NodeDefaults
+    /// Paths of the files each unit names, by the unit's identity.
+    private var companions: [UnitName: (identity: String, paths: [String])] = [:]
+    /// The last settings each unit was checked with.
+    private var checked: [UnitName: String] = [:]
+    /// What was read and checked a moment ago and not taken up yet.
+    private var fresh: [UnitName: (settings: String, result: Result<UnitDeclaration, Failure>)] = [:]
+
+    package init(platform: NodePlatform, defaults: NodeDefaults) {
+        self.platform = platform
+        self.defaults = defaults
+    }
+
+    private var layout: NodeLayout { platform.layout }
+
+    /// What the folder says now, and every folder that has to be watched to see it change.
+    /// - Throws: `Invalid` when the folder cannot be read in full.
+    package func fleet(commit: String, snapshot: any Snapshot) async throws -> (fleet: Fleet, folders: [String]) {
+        let tree = try GitopsTree(layout)
+        var folders = Set(tree.folders)
+        var apps: [App] = []
+        apps.reserveCapacity(tree.units.count)
+        var changed: [(source: UnitSource, settings: String)] = []
+        for source in tree.units {
+            let paths = companionPaths(source)
+            folders.formUnion(paths.map(folder(of:)))
+            let settings = ([source.identity] + paths.map { "\($0) \(fileStatus($0)?.identity ?? "none")" })
+                .joined(separator: "\n")
+            if checked[source.name] != settings { changed.append((source, settings)) }
+            apps.append(app(source, settings))
+        }
+        try await check(changed, in: tree)
+        let fleet = Fleet(
+            revision: Revision(source: NodePlatform.owner, commit: commit),
+            owner: NodePlatform.owner,
+            snapshot: snapshot,
+            apps: apps
+        )
+        return (fleet, folders.sorted())
+    }
+
+    private func companionPaths(_ source: UnitSource) -> [String] {
+        if let known = companions[source.name], known.identity == source.identity { return known.paths }
+        let paths = UnitDeclaration.companionPaths(source, layout)
+        companions[source.name] = (source.identity, paths)
+        return paths
+    }
+
+    private func app(_ source: UnitSource, _ settings: String) -> App {
+        App(
+            id: platform.id(source.name),
+            source: NodePlatform.owner,
+            place: Place(file: source.path),
+            timeout: defaults.timeout,
+            verifyWindow: defaults.verifyWindow,
+            interval: defaults.interval,
+            settings: settings,
+            prepare: { [self] _ in await platform.deployment(try await declaration(source, settings)) }
+        )
+    }
+
+    private func declaration(_ source: UnitSource, _ settings: String) async throws -> UnitDeclaration {
+        if let known = fresh[source.name], known.settings == settings {
+            // A refusal is asked for again and again, as long as it stands; a unit that is right is read once.
+            if case .success = known.result { fresh[source.name] = nil }
+            return try known.result.get()
+        }
+        let tree = try GitopsTree(layout)
+        try await check([(source, settings)], in: tree)
+        guard let known = fresh[source.name] else {
+            throw Failure(.conflict, "\(source.name) changes while it is read")
+        }
+        if case .success = known.result { fresh[source.name] = nil }
+        return try known.result.get()
+    }
+
+    /// Reads units and asks the generator about all of them at once, with those they refer to.
+    private func check(_ changed: [(source: UnitSource, settings: String)], in tree: GitopsTree) async throws {
+        guard !changed.isEmpty else { return }
+        var read: [UnitName: UnitDeclaration] = [:]
+        for (source, settings) in changed {
+            do throws(Invalid) {
+                read[source.name] = try UnitDeclaration(source, layout)
+            } catch {
+                fresh[source.name] = (settings, .failure(Failure(error)))
+                checked[source.name] = settings
+            }
+        }
+        let asked = Set(read.keys)
+        var missing = Set(read.values.flatMap(\.references)).subtracting(read.keys.map(\.description))
+        while !missing.isEmpty {
+            var next: Set<String> = []
+            for source in tree.units where missing.contains(source.name.description) {
+                guard let unit = try? UnitDeclaration(source, layout) else { continue }
+                read[source.name] = unit
+                next.formUnion(unit.references)
+            }
+            missing = next.subtracting(read.keys.map(\.description))
+        }
+        let failures = try await platform.generator.check(
+            read.values.sorted { $0.name.description < $1.name.description }
+        )
+        for (source, settings) in changed where asked.contains(source.name) {
+            guard let unit = read[source.name] else { continue }
+            checked[source.name] = settings
+            fresh[source.name] = (settings, failures[source.name].map { .failure($0) } ?? .success(unit))
+        }
+    }
+}
+
+/// What units are given that they do not say.
+package struct NodeDefaults: Sendable {
+    package var timeout: Duration
+    package var verifyWindow: Duration
+    package var interval: Duration
+
+    package init(timeout: Duration, verifyWindow: Duration, interval: Duration) {
+        self.timeout = timeout
+        self.verifyWindow = verifyWindow
+        self.interval = interval
+    }
+}

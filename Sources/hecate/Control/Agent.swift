@@ -1,0 +1,181 @@
+internal import Delivery
+internal import Diagnostics
+internal import Files
+internal import Glibc
+internal import Journal
+internal import Quadlet
+internal import Repository
+internal import Systemd
+
+/// The node's own controller: the gitops folder, systemd and Podman wired together.
+actor Agent {
+    nonisolated let settings: AgentSettings
+    nonisolated let platform: NodePlatform
+    nonisolated let room: ControlRoom
+    private let reader: NodeReader
+    private let watch: FolderWatch
+    private var lastError: String?
+
+    init(_ settings: AgentSettings, platform: NodePlatform, store: Store, log: Log) throws {
+        self.settings = settings
+        self.platform = platform
+        var limits = Limits()
+        limits.parallelism = 32
+        room = ControlRoom(platforms: [platform], store: store, limits: limits, log: log)
+        reader = NodeReader(platform: platform, defaults: settings.defaults)
+        watch = try FolderWatch(quiet: settings.debounce)
+    }
+
+    static func make(_ settings: AgentSettings, store: Store, log: Log) async throws -> Agent {
+        let platform = try await NodePlatform.found(
+            layout: settings.layout,
+            revisions: { id in ((try? await store.revisions(of: id)) ?? []).map(\.payload) }
+        )
+        return try Agent(settings, platform: platform, store: store, log: log)
+    }
+
+    nonisolated var layout: NodeLayout { settings.layout }
+
+    /// Reads the folder and hands what it says to the reconciler.
+    /// - Throws: `Invalid` when it cannot be read in full.
+    func look() async throws {
+        let snapshot = try FolderSnapshot(layout.gitops)
+        let (fleet, folders) = try await reader.fleet(commit: "", snapshot: snapshot)
+        // Watched before they are compared, so that no change falls between.
+        try await watch.watch(folders + [layout.quadlet])
+        await room.reconciler.accept(fleet)
+    }
+
+    /// Reads the folder and says what is wrong with it, once.
+    private func lookAndTell() async {
+        do {
+            try await look()
+            if lastError != nil {
+                await room.note(.info, .sourceReady, NodePlatform.owner, "the gitops folder can be read again")
+            }
+            lastError = nil
+            try await room.store.save(
+                SourceRecord(name: NodePlatform.owner, url: layout.gitops, commit: "", lastSuccess: currentTime())
+            )
+        } catch is CancellationError {
+        } catch {
+            let message = "\(error)"
+            guard message != lastError else { return }
+            lastError = message
+            var record = SourceRecord(name: NodePlatform.owner, url: layout.gitops)
+            record.error = message
+            try? await room.store.save(record)
+            await room.note(.error, .invalid, NodePlatform.owner, message)
+        }
+    }
+
+    /// Follows the folder until the task is cancelled.
+    func follow(rings: AsyncStream<Void>) async throws {
+        try await room.reconciler.restore()
+        let (room, watch, platform) = (room, watch, platform)
+        let watcher = watcher
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await room.reconciler.run() }
+            group.addTask { await watcher.run() }
+            group.addTask { await room.serve(rings: rings) { await self.lookAndTell() } }
+            group.addTask {
+                await self.lookAndTell()
+                notify("READY=1\nSTATUS=keeping \(platform.layout.gitops)")
+                for await _ in watch.changes { await self.lookAndTell() }
+            }
+            group.addTask {
+                while !Task.isCancelled {
+                    try await Task.sleep(for: self.settings.defaults.interval)
+                    await self.lookAndTell()
+                }
+            }
+            if let interval = watchdogInterval() {
+                group.addTask {
+                    while !Task.isCancelled {
+                        // The reconciler's own turn: an agent that is stuck does not say that it is well.
+                        _ = await room.reconciler.apps.count
+                        notify("WATCHDOG=1")
+                        try await Task.sleep(for: interval / 3)
+                    }
+                }
+            }
+            while try await group.next() != nil {}
+        }
+    }
+
+    nonisolated var watcher: TargetWatcher {
+        let platform = platform
+        return TargetWatcher(room: room, platform: platform, endpoint: "systemd (\(layout.scope.rawValue))") {
+            let version = try await platform.systemd.managerVersion()
+            return "systemd \(version), Podman \(platform.podman)"
+        }
+    }
+
+    /// Reconciles everything once.
+    /// - Returns: The records of all units afterwards.
+    func once(only names: [String] = []) async throws -> [AppRecord] {
+        try await room.reconciler.restore()
+        let (room, watcher) = (room, watcher)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await room.reconciler.run() }
+            try await watcher.check()
+            try await self.look()
+            let wanted = await room.reconciler.apps.filter { id in
+                names.isEmpty || names.contains(id.name) || names.contains(id.description)
+            }
+            await room.reconciler.reconcile(wanted)
+            group.cancelAll()
+            return try await room.store.records()
+        }
+    }
+}
+
+/// What the agent is run with.
+struct AgentSettings: Sendable {
+    var layout: NodeLayout
+    var store: String
+    var defaults: NodeDefaults
+    /// How long nothing may change before a change is taken up.
+    var debounce: Duration
+
+    /// Finds out who runs it and where.
+    static func found() throws -> AgentSettings {
+        let user = getpwuid(getuid())
+        guard let home = environmentVariable("HOME") ?? user.map({ String(cString: $0.pointee.pw_dir) }) else {
+            throw Failure(.notFound, "nobody knows the home folder; set HOME", next: .needsChange)
+        }
+        let layout = NodeLayout(
+            scope: getuid() == 0 ? .system : .user,
+            home: home,
+            user: user.map { String(cString: $0.pointee.pw_name) } ?? "",
+            userID: getuid(),
+            host: hostName(),
+            gitops: environmentVariable("HECATE_GITOPS_DIR"),
+            runtime: environmentVariable("XDG_RUNTIME_DIR"),
+            configuration: environmentVariable("XDG_CONFIG_HOME")
+        )
+        func seconds(_ name: String, _ usual: Double) throws -> Duration {
+            guard let text = environmentVariable(name), !text.isEmpty else { return .seconds(usual) }
+            guard let number = Double(text), number >= 0 else {
+                throw Failure(.invalid, "\(name) is '\(text)'; expected a number of seconds", next: .needsChange)
+            }
+            return .seconds(number)
+        }
+        return AgentSettings(
+            layout: layout,
+            store: environmentVariable("HECATE_STORE") ?? "\(home)/.hecate/state",
+            defaults: NodeDefaults(
+                timeout: try seconds("HECATE_TIMEOUT", 300),
+                verifyWindow: try seconds("HECATE_VERIFY_WINDOW", 5),
+                interval: try seconds("HECATE_INTERVAL", 300)
+            ),
+            debounce: try seconds("HECATE_DEBOUNCE", 0.2)
+        )
+    }
+
+    static func hostName() -> String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        gethostname(&buffer, buffer.count - 1)
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

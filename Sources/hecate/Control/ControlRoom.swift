@@ -1,0 +1,66 @@
+internal import Delivery
+internal import Journal
+
+/// What everything that runs for long works with: the journal, the reconciler and the log.
+struct ControlRoom: Sendable {
+    let store: Store
+    let reconciler: Reconciler
+    let log: Log
+
+    init(platforms: [any Platform], store: Store, limits: Limits, log: Log) {
+        self.store = store
+        self.log = log
+        reconciler = Reconciler(
+            platforms: platforms,
+            journal: store,
+            limits: limits,
+            surroundings: Surroundings(
+                now: currentTime,
+                chance: { Double.random(in: 0..<1) },
+                announce: { log.write($0) }
+            )
+        )
+    }
+
+    /// Records an event that is no app's own, and logs it.
+    func note(
+        _ severity: Event.Severity,
+        _ reason: Reason,
+        _ subject: String,
+        _ message: String,
+        commit: String = "",
+        details: [String] = []
+    ) async {
+        let event = Event(
+            time: currentTime(),
+            severity: severity,
+            reason: reason,
+            subject: subject,
+            commit: commit,
+            message: message,
+            details: details
+        )
+        try? await store.record(event)
+        log.write(event)
+    }
+
+    /// Serves the requests of other processes until the task is cancelled.
+    ///
+    /// `look`: Reads the sources at once.
+    func serve(rings: AsyncStream<Void>, look: @escaping @Sendable () async -> Void) async {
+        let desk = RequestDesk(room: self, look: look)
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                await desk.serve()
+                for await _ in rings { await desk.serve() }
+            }
+            group.addTask {
+                // A ring can be lost; a request must not be.
+                while !Task.isCancelled {
+                    try? await Task.sleep(for: .seconds(5))
+                    await desk.serve()
+                }
+            }
+        }
+    }
+}
