@@ -10,7 +10,8 @@ let package = Package(
         .executableTarget(
             name: "hecate",
             dependencies: [
-                "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Files", "Journal", "JSON",
+                "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Files", "HTTP", "Journal",
+                "JSON",
                 "Quadlet", "Repository", "Subprocess", "Swarm", "Systemd", "Threads",
             ]
         ),
@@ -23,12 +24,15 @@ let package = Package(
 
         .target(
             name: "Quadlet",
-            dependencies: ["Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd"]
+            dependencies: ["Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd", "YAML"]
         ),
 
         // Where desired state comes from and where history goes.
         .target(name: "Compose", dependencies: ["Diagnostics", "YAML"]),
-        .target(name: "Repository", dependencies: ["Crypto", "Delivery", "Diagnostics", "Subprocess", "Threads"]),
+        .target(
+            name: "Repository",
+            dependencies: ["Crypto", "Delivery", "Diagnostics", "Files", "Subprocess", "Threads"]
+        ),
         .target(name: "Journal", dependencies: ["Delivery", "JSON", "SQLite", "Threads"]),
         .target(name: "Configuration", dependencies: ["Diagnostics", "YAML"]),
 

@@ -43,6 +43,7 @@ boot() {
         mount --make-rprivate /
         mount --bind "$RIG_ROOT" "$RIG_ROOT"
         ip link set lo up
+        echo node >"$RIG_ROOT/etc/hostname"
         hostname node
         mount -t proc proc "$RIG_ROOT/proc"
         mount -t tmpfs tmpfs "$RIG_ROOT/run"

@@ -112,6 +112,9 @@ package struct CommandLineTable: Sendable {
         return invocation
     }
 
+    /// Whether any verb begins with the word.
+    package func knows(_ word: String) -> Bool { verbs.contains { $0.words.first == word } }
+
     private func verb(for words: [String]) -> Verb? {
         verbs.filter { words.starts(with: $0.words) }.max { $0.words.count < $1.words.count }
     }

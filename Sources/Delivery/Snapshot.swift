@@ -12,6 +12,12 @@ package protocol Snapshot: Sendable {
     func identifier(of path: String) async throws -> String?
 }
 
+/// A snapshot whose folders can be looked through.
+package protocol BrowsableSnapshot: Snapshot {
+    /// Every file below a folder, by its path from the folder, sorted; none when there is no such folder.
+    func files(below folder: String) async throws -> [String]
+}
+
 /// The files that a reading looked at and what identified each: when none of them changed, neither did the result.
 package struct Inputs: Sendable, Hashable {
     package var settings: String
@@ -61,5 +67,5 @@ package protocol Source: Sendable {
     func head() async throws -> String
 
     /// The files of a commit that `head()` gave.
-    func snapshot(at commit: String) async throws -> any Snapshot
+    func snapshot(at commit: String) async throws -> any BrowsableSnapshot
 }

@@ -21,6 +21,8 @@ package struct FileStatus: Sendable, Hashable {
 
     package var kind: Kind
     package var size: Int
+    /// The permissions, such as `0o644`.
+    package var mode: UInt32
     /// Changes with the file: its number, size and times of change.
     ///
     /// Equal identities, equal content.
@@ -36,6 +38,7 @@ package struct FileStatus: Sendable, Hashable {
         default: kind = .other
         }
         size = Int(status.st_size)
+        mode = status.st_mode & 0o7777
         changedMicroseconds = UInt64(status.st_ctim.tv_sec) * 1_000_000 + UInt64(status.st_ctim.tv_nsec) / 1000
         let (modified, changed) = (status.st_mtim, status.st_ctim)
         identity =

@@ -1,15 +1,15 @@
 package import Delivery
 internal import Diagnostics
-internal import Glibc
+internal import Files
 
 /// The files of a folder on disk, for checking a fleet repository before it is committed.
-package struct FolderSnapshot: Snapshot {
+package struct FolderSnapshot: BrowsableSnapshot {
     package let revision = Revision(source: "folder", commit: "")
     private let root: String
 
     /// - Throws: `Invalid` when there is no such folder.
     package init(_ folder: String) throws {
-        guard let resolved = Self.real(folder) else {
+        guard let resolved = realPath(folder) else {
             throw Invalid(
                 at: Place(file: folder),
                 "there is no such folder",
@@ -20,11 +20,11 @@ package struct FolderSnapshot: Snapshot {
     }
 
     package func identifier(of path: String) async throws -> String? {
-        Self.real("\(root)/\(path)").map { _ in path }
+        realPath("\(root)/\(path)").map { _ in path }
     }
 
     package func read(_ path: String) async throws -> [UInt8] {
-        guard let resolved = Self.real("\(root)/\(path)") else {
+        guard let resolved = realPath("\(root)/\(path)") else {
             throw Invalid(at: nil, "there is no file '\(path)'", cure: "check the path")
         }
         guard resolved.hasPrefix(root + "/") else {
@@ -34,36 +34,23 @@ package struct FolderSnapshot: Snapshot {
                 cure: "point the link inside it"
             )
         }
-        let descriptor = open(resolved, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw Invalid(at: nil, "'\(path)' cannot be read: \(String(cString: strerror(errno)))")
+        guard fileStatus(resolved)?.kind == .file else { throw Invalid(at: nil, "'\(path)' is a folder, not a file") }
+        do throws(FileError) {
+            return try fileContent(resolved)
+        } catch {
+            throw Invalid(at: nil, "'\(path)' cannot be read: \(error)", cure: "keep large files elsewhere")
         }
-        defer { close(descriptor) }
-        var status = stat()
-        fstat(descriptor, &status)
-        guard status.st_mode & S_IFMT == S_IFREG else { throw Invalid(at: nil, "'\(path)' is a folder, not a file") }
-        guard status.st_size <= 16 * 1024 * 1024 else {
-            throw Invalid(
-                at: nil,
-                "'\(path)' has \(status.st_size) bytes, more than are read",
-                cure: "keep large files elsewhere"
-            )
-        }
-        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
-        var filled = 0
-        while filled < bytes.count {
-            let count = bytes.withUnsafeMutableBytes { buffer in
-                Glibc.read(descriptor, buffer.baseAddress.map { $0 + filled }, buffer.count - filled)
-            }
-            guard count > 0 else { break }
-            filled += count
-        }
-        return Array(bytes.prefix(filled))
     }
 
-    private static func real(_ path: String) -> String? {
-        guard let resolved = realpath(path, nil) else { return nil }
-        defer { free(resolved) }
-        return String(cString: resolved)
+    package func files(below folder: String) async throws -> [String] {
+        func walk(_ path: String, depth: Int) throws -> [String] {
+            guard depth < 32 else { return [] }
+            return try names(in: "\(root)/\(folder)/\(path)").flatMap { name in
+                let inner = path.isEmpty ? name : "\(path)/\(name)"
+                let kind = fileStatus("\(root)/\(folder)/\(inner)")?.kind
+                return kind == .folder ? try walk(inner, depth: depth + 1) : kind == .file ? [inner] : []
+            }
+        }
+        return try walk("", depth: 0)
     }
 }

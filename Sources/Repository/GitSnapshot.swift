@@ -4,7 +4,7 @@ internal import Diagnostics
 internal import Synchronization
 
 /// The files of one commit, read from the object store.
-package final class GitSnapshot: Snapshot {
+package final class GitSnapshot: BrowsableSnapshot {
     package let revision: Revision
     private let root: String
     private let objects: ObjectReader
@@ -49,6 +49,28 @@ package final class GitSnapshot: Snapshot {
             )
         }
         return object.content
+    }
+
+    package func files(below folder: String) async throws -> [String] {
+        var current = root
+        for part in (base.isEmpty ? folder : base + "/" + folder).split(separator: "/") {
+            guard let next = try await tree(current)[String(part)], next.mode == "40000" else { return [] }
+            current = next.object
+        }
+        return try await files(of: current, depth: 0).sorted()
+    }
+
+    private func files(of name: String, depth: Int) async throws -> [String] {
+        guard depth < 32 else { return [] }
+        var result: [String] = []
+        for (file, entry) in try await tree(name) {
+            if entry.mode == "40000" {
+                result += try await files(of: entry.object, depth: depth + 1).map { "\(file)/\($0)" }
+            } else if entry.mode != "160000" {
+                result.append(file)
+            }
+        }
+        return result
     }
 
     /// The entry a path leads to, through symlinks that stay inside the tree.

@@ -51,7 +51,7 @@ package actor GitSource: Source {
         }
     }
 
-    package func snapshot(at commit: String) async throws -> any Snapshot {
+    package func snapshot(at commit: String) async throws -> any BrowsableSnapshot {
         try await prepare()
         if try await objects.object("\(commit)^{commit}") == nil { try await fetch(commit) }
         guard let object = try await objects.object("\(commit)^{commit}") else {

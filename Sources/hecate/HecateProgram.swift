@@ -42,6 +42,7 @@ enum HecateProgram {
                 Terminal.print("hecate \(version)")
                 return .success
             }
+            if !table.knows(first), let code = try await DaemonVerbs.plugin(words) { return code }
             let invocation = try table.parse(words)
             if invocation.wantsHelp {
                 Terminal.print(table.help(invocation.verb))
@@ -66,6 +67,11 @@ enum HecateProgram {
 
     private static func execute(_ invocation: Invocation) async throws -> ExitCode {
         switch invocation.verb.name {
+        case "init node", "uninstall node": try await NodeSetupVerbs.execute(invocation)
+        case "install": try await PluginVerbs.install(invocation)
+        case "remove": try await PluginVerbs.remove(invocation)
+        case "start", "stop", "restart", "logs", "update": try await ServiceVerbs.execute(invocation)
+        case "health", "identity": try await DaemonVerbs.execute(invocation)
         case "agent": try await AgentVerb.execute(invocation)
         case "run": try await RunVerb.execute(invocation)
         case "plan": try await PlanVerb.execute(invocation)

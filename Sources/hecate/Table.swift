@@ -3,10 +3,15 @@ internal import Arguments
 extension HecateProgram {
     private static let format = Option("format", choices: ["text", "json", "yaml"], help: "how the answer is written")
 
+    private static let serviceNames = """
+        SERVICE is a unit's file, its service, or either without 'hecate-' and the last letter: 'trader', 'traderd' and
+        'hecate-traderd' are one. Without it the daemon is meant.
+        """
+
     /// Every verb with its options: parsing, `--help` and completion all come from here.
     static let table = CommandLineTable(
         program: "hecate",
-        summary: "Hecate keeps Docker Swarm stacks equal to a Git repository.",
+        summary: "Hecate keeps Docker Swarm stacks and systemd nodes with Podman equal to a Git repository.",
         verbs: [
             Verb(
                 "run",
@@ -45,6 +50,90 @@ extension HecateProgram {
                     ~/.config/containers/systemd, or into /etc/containers/systemd for root. Also called hecate-reconciler.
                     """,
                 example: "hecate agent --once"
+            ),
+            Verb(
+                "init node",
+                summary: "make this machine a node: folders, lingering, hardware, secrets, the agent's own service",
+                options: [
+                    Option(
+                        "from",
+                        value: "REPOSITORY",
+                        help: "where the units of every node come from; a folder or a Git URL"
+                    )
+                ],
+                discussion: "What is there already stays as it is; a second time there is nothing to do.",
+                example: "hecate init node --from https://git.example.org/gitops.git"
+            ),
+            Verb(
+                "uninstall node",
+                summary: "stop and remove everything that init and the agent made; data stays",
+                options: [Option("with-data", help: "remove ~/.hecate with all data as well")],
+                example: "hecate uninstall node"
+            ),
+            Verb(
+                "install",
+                summary: "install a plug-in on this node and start it",
+                arguments: ["NAME"],
+                discussion: """
+                    Plug-ins come from $HECATE_GITOPS_REPO (a folder or a Git repository laid out as hecate-gitops is) and
+                    are listed in its plugins/registry.json, or in $HECATE_REGISTRY. Environment files that are there
+                    already are kept.
+                    """,
+                example: "hecate install trader"
+            ),
+            Verb(
+                "remove",
+                summary: "remove a plug-in from this node; its data is kept",
+                arguments: ["NAME"],
+                example: "hecate remove trader"
+            ),
+            Verb(
+                "start",
+                summary: "start a service of this node, and let the agent keep it running again",
+                arguments: ["[SERVICE]"],
+                discussion: serviceNames,
+                example: "hecate start traderd"
+            ),
+            Verb(
+                "stop",
+                summary: "stop a service of this node, and have the agent leave it so",
+                arguments: ["[SERVICE]"],
+                options: [Option("reason", value: "TEXT", help: "why; shown to everybody")],
+                discussion: serviceNames,
+                example: "hecate stop traderd --reason 'backup until 14:00'"
+            ),
+            Verb(
+                "restart",
+                summary: "restart a service of this node",
+                arguments: ["[SERVICE]"],
+                discussion: serviceNames,
+                example: "hecate restart traderd"
+            ),
+            Verb(
+                "logs",
+                summary: "the log of a service of this node; what follows its name goes to journalctl",
+                arguments: ["[SERVICE]", "[ARGUMENT...]"],
+                discussion: serviceNames,
+                example: "hecate logs traderd -- -f"
+            ),
+            Verb(
+                "update",
+                summary:
+                    "pull newer images for the units that have AutoUpdate, and turn back what is not well with them",
+                discussion: "Registries are asked with ~/.hecate/secrets/ghcr-auth.json when that is there.",
+                example: "hecate update"
+            ),
+            Verb(
+                "health",
+                summary: "what a daemon of this node says of its health; exit 1 when it is not well",
+                arguments: ["[DAEMON]"],
+                example: "hecate health"
+            ),
+            Verb(
+                "identity",
+                summary: "who this node's daemon is",
+                arguments: ["[DAEMON]"],
+                example: "hecate identity"
             ),
             Verb(
                 "plan",

@@ -49,6 +49,9 @@ struct PlainServices: UnitGenerator {
         try owned().filter { $0.name == name }.map(\.path)
     }
 
+    /// What these links lead to lies in the agent's own folder and is there as long as they are.
+    func mendLinks(_ standIn: (UnitName) throws -> String) throws {}
+
     func linked() throws -> [UnitName] { Array(Set(try owned().map(\.name))) }
 
     /// Every link of ours in systemd's folder, with the unit it is there for, which its target's folder is named after.

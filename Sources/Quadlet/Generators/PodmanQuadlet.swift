@@ -107,6 +107,18 @@ struct PodmanQuadlet: UnitGenerator {
 
     func possibleLinks(of name: UnitName) -> [String] { ["\(layout.quadlet)/\(name)", "\(layout.quadlet)/\(name).d"] }
 
+    func mendLinks(_ standIn: (UnitName) throws -> String) throws {
+        for entry in try names(in: layout.quadlet) {
+            let path = "\(layout.quadlet)/\(entry)"
+            guard fileStatus(path) == nil, layout.owns(linkAt: path) else { continue }
+            if let name = UnitName(entry) {
+                try replaceLink(path, to: try standIn(name))
+            } else {
+                try removeFile(path)
+            }
+        }
+    }
+
     func linked() throws -> [UnitName] {
         try names(in: layout.quadlet).compactMap(UnitName.init).filter { name in
             layout.owns(linkAt: "\(layout.quadlet)/\(name)")

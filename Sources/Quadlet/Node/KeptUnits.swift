@@ -86,6 +86,21 @@ struct KeptUnits: Sendable {
         return declaration
     }
 
+    /// A file that generates a service of a unit's name, so that a unit whose own file is gone can be stopped in peace.
+    func placeholder(_ name: UnitName) throws -> String {
+        let folder = "\(layout.kept)/live/\(name)"
+        let body =
+            switch name.kind {
+            case .container, .image: "Image=localhost/removed"
+            case .volume, .network, .pod: ""
+            case .kube: "Yaml=/dev/null"
+            case .build: "ImageTag=localhost/removed\nSetWorkingDirectory=/"
+            }
+        try makeFolder(folder, mode: 0o700)
+        try put(Array("[\(name.kind.section)]\n\(body)\n".utf8), "\(folder)/\(name)")
+        return "\(folder)/\(name)"
+    }
+
     static func fingerprint(_ payload: [UInt8]) -> String? { (try? JSON(parsing: payload))?["fingerprint"]?.string }
 
     static func companions(_ payload: [UInt8]) -> [(path: String, digest: String)] {

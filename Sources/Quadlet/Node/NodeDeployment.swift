@@ -98,7 +98,7 @@ final class NodeDeployment: Deployment {
             if start == nil {
                 try await platform.note(service, .init(fingerprint: unit.fingerprint, unitHash: unit.unitHash))
             }
-        } else if case .failed = await platform.progress(of: service), start?.fingerprint == unit.fingerprint {
+        } else if await platform.progress(of: service)?.isFailure ?? false, start?.fingerprint == unit.fingerprint {
             // Its failure is judged first.
         } else if await platform.progress(of: service) == .underWay {
             // On its way.
@@ -150,10 +150,18 @@ final class NodeDeployment: Deployment {
     func health(since mark: String?) async throws -> Health {
         guard let unit, !name.isTemplate else { return .healthy(runsNothing: true) }
         do {
-            let progress = await platform.progress(of: unit.service)
-            if progress == .underWay { return .progressing("\(unit.service) is starting") }
-            let properties = try await platform.systemd.properties(of: unit.service)
-            if case .failed(let result) = progress {
+            var progress = await platform.progress(of: unit.service)
+            if progress == .underWay {
+                // The job's end is told by a signal; should one be lost, the unit itself says that no job is left.
+                guard try await platform.hasLostItsJob(unit.service) else {
+                    return .progressing("\(unit.service) is starting")
+                }
+                progress = await platform.progress(of: unit.service)
+            }
+            var properties = try await platform.systemd.properties(of: unit.service)
+            if case .failed(let result, let then) = progress {
+                // systemd may be restarting it by now; what counts is how it was when its start failed.
+                properties.merge(then) { _, old in old }
                 await platform.forgetProgress(of: unit.service)
                 return .failed(await failure(unit, properties, job: result))
             }

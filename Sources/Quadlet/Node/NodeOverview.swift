@@ -1,5 +1,7 @@
+package import Delivery
 internal import Diagnostics
 internal import Files
+package import JSON
 internal import Systemd
 
 /// One unit as the folder, the links and systemd show it.
@@ -15,8 +17,45 @@ package struct UnitOverview: Sendable {
 }
 
 extension NodePlatform {
+    /// A unit's service and its processes as systemd and Podman report them now.
+    package func describe(_ id: AppID) async throws -> JSON {
+        guard let name = UnitName(id.name) else { return .null }
+        let unit = try GitopsTree(layout).units.first { $0.name == name }.flatMap { try? UnitDeclaration($0, layout) }
+        let service = unit?.service ?? name.service
+        let properties = try await systemd.properties(of: service)
+        let state = "\(properties["ActiveState"] ?? "unknown") (\(properties["SubState"] ?? ""))"
+        let isUp = properties["ActiveState"] == "active"
+        let result = properties["Result"] ?? "success"
+        return .array([
+            [
+                "name": .string(service), "running": .int(isUp ? 1 : 0), "desired": .int(name.isTemplate ? 0 : 1),
+                "image": .string(unit?.unit.last(name.kind.section, "Image") ?? ""),
+                "tasks": .array([
+                    [
+                        "name": .string("pid \(properties["MainPID"] ?? "-")"), "state": .string(state),
+                        "node": .string(layout.host), "error": .string(result == "success" ? "" : result),
+                        "restarts": .int(properties["NRestarts"].flatMap(Int64.init) ?? 0),
+                    ]
+                ]),
+            ]
+        ])
+    }
+
     /// How units become services here, in words.
     package nonisolated var method: String { generator.description }
+
+    /// Removes every link of the agent's, for good.
+    /// - Returns: The links that were there.
+    package func removeLinks() async throws -> [String] {
+        var result: [String] = []
+        for name in try generator.linked() {
+            for path in try generator.possibleLinks(of: name) where layout.owns(linkAt: path) {
+                try removeFile(path)
+                result.append(path)
+            }
+        }
+        return result
+    }
 
     /// Every unit that is declared or linked, with its state.
     package func overview() async throws -> [UnitOverview] {

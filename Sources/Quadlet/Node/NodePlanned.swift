@@ -70,10 +70,10 @@ struct NodePlanned: Planned {
             try await platform.begin(job, unit.service)
             try await platform.note(unit.service, .init(fingerprint: unit.fingerprint, unitHash: unit.unitHash))
         } catch let error as SystemdError where error.isNoSuchUnit {
+            // The generator ends early over a file that is just being removed; it is asked again.
             throw Failure(
-                .invalid,
-                "systemd knows no \(unit.service) after reading the unit: \(error); see 'journalctl -t quadlet-generator'",
-                next: .needsChange
+                .conflict,
+                "systemd knows no \(unit.service) after reading the unit: \(error); see 'journalctl -t quadlet-generator'"
             )
         } catch let error as SystemdError {
             throw Failure(.refused, "\(unit.service): \(error)")

@@ -1,7 +1,7 @@
 package import Delivery
 internal import Diagnostics
 internal import Files
-internal import Subprocess
+package import Subprocess
 package import Systemd
 
 /// One node: systemd, Podman and the folder that says what they should run.
@@ -13,7 +13,7 @@ package actor NodePlatform: Platform {
     nonisolated let kept: KeptUnits
     /// The kept revisions of an app, newest first, as the journal has them.
     nonisolated let revisions: @Sendable (AppID) async -> [[UInt8]]
-    package nonisolated let podman: String
+    package nonisolated let podmanVersion: String
 
     private var started: StartedUnits
     /// The unit each known service belongs to.
@@ -28,7 +28,12 @@ package actor NodePlatform: Platform {
         case underWay
         /// It worked; so often had systemd restarted the service by then.
         case done(restarts: Int)
-        case failed(String)
+        /// How the job ended, and what systemd said of the service then.
+        case failed(String, [String: String])
+
+        var isFailure: Bool {
+            if case .failed = self { true } else { false }
+        }
     }
 
     private init(
@@ -40,7 +45,7 @@ package actor NodePlatform: Platform {
         name = "node"
         self.layout = layout
         self.generator = generator
-        self.podman = podman
+        podmanVersion = podman
         self.revisions = revisions
         let systemd = Systemd(layout.scope)
         self.systemd = systemd
@@ -125,6 +130,21 @@ package actor NodePlatform: Platform {
         try kept.collect(name, keeping: payloads)
     }
 
+    /// Sees to it that no link of ours leads nowhere while its unit is being stopped.
+    func mendLinks() async throws {
+        var payloads: [UnitName: [UInt8]] = [:]
+        for name in try generator.linked() where try generator.possibleLinks(of: name).contains(where: isDangling) {
+            payloads[name] = await revisions(id(name)).first
+        }
+        let kept = kept
+        try generator.mendLinks { name in
+            if let payload = payloads[name], let unit = try? kept.restore(payload) { return unit.path }
+            return try kept.placeholder(name)
+        }
+    }
+
+    private nonisolated func isDangling(_ path: String) -> Bool { linkTarget(path) != nil && fileStatus(path) == nil }
+
     // MARK: Observing
 
     package func isUntouched(
@@ -161,7 +181,7 @@ package actor NodePlatform: Platform {
     func service(of name: UnitName) -> String { units.first { $0.value == name }?.key ?? name.service }
 
     /// The last lines a service wrote.
-    func logs(of service: String, lines: Int = 10) async -> [String] {
+    package func logs(of service: String, lines: Int = 10) async -> [String] {
         let scope = layout.scope == .user ? ["--user-unit", service] : ["--unit", service]
         let answer = try? await run(
             Command(
@@ -205,18 +225,31 @@ package actor NodePlatform: Platform {
     }
 
     private func ended(_ service: String, _ result: String) async {
+        let properties = (try? await systemd.properties(of: service)) ?? [:]
         guard result == "done" || result == "skipped" else {
-            starts[service] = .failed(result)
+            let telling = ["Result", "ExecMainStatus", "ExecMainCode"]
+            starts[service] = .failed(result, properties.filter { telling.contains($0.key) && $0.value != "success" })
             return
         }
-        let restarts = (try? await systemd.properties(of: service)["NRestarts"]).flatMap { $0.flatMap(Int.init) } ?? 0
-        starts[service] = .done(restarts: restarts)
+        starts[service] = .done(restarts: properties["NRestarts"].flatMap(Int.init) ?? 0)
+    }
+
+    /// Whether a start counts as under way and systemd has no job for it any more; then how it ended is read off.
+    func hasLostItsJob(_ service: String) async throws -> Bool {
+        guard let unit = try await systemd.units(named: [service]).first, !unit.hasJob, unit.active != "activating"
+        else {
+            return false
+        }
+        // The signal may be on its way.
+        try await Task.sleep(for: .milliseconds(100))
+        if starts[service] == .underWay { await ended(service, unit.active == "active" ? "done" : "failed") }
+        return true
     }
 
     // MARK: Podman
 
     /// Asks Podman something.
-    func podman(_ arguments: [String], timeout: Duration = .seconds(30)) async throws -> Completion {
+    package func podman(_ arguments: [String], timeout: Duration = .seconds(30)) async throws -> Completion {
         let environment = [
             "PATH": Self.searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime,
             "DBUS_SESSION_BUS_ADDRESS": "unix:path=\(layout.runtime)/bus",

@@ -6,6 +6,8 @@ internal import Files
 package actor NodeReader {
     private let platform: NodePlatform
     private let defaults: NodeDefaults
+    /// Whether links may be mended on the way; a plan only looks.
+    private let isActing: Bool
     /// Paths of the files each unit names, by the unit's identity.
     private var companions: [UnitName: (identity: String, paths: [String])] = [:]
     /// The last settings each unit was checked with.
@@ -13,8 +15,9 @@ package actor NodeReader {
     /// What was read and checked a moment ago and not taken up yet.
     private var fresh: [UnitName: (settings: String, result: Result<UnitDeclaration, Failure>)] = [:]
 
-    package init(platform: NodePlatform, defaults: NodeDefaults) {
+    package init(platform: NodePlatform, defaults: NodeDefaults, isActing: Bool) {
         self.platform = platform
+        self.isActing = isActing
         self.defaults = defaults
     }
 
@@ -37,6 +40,7 @@ package actor NodeReader {
             apps.append(app(source, settings))
         }
         try await check(changed, in: tree)
+        if isActing { try await platform.mendLinks() }
         let fleet = Fleet(
             revision: Revision(source: NodePlatform.owner, commit: commit),
             owner: NodePlatform.owner,

@@ -22,7 +22,7 @@ actor Agent {
         var limits = Limits()
         limits.parallelism = 32
         room = ControlRoom(platforms: [platform], store: store, limits: limits, log: log)
-        reader = NodeReader(platform: platform, defaults: settings.defaults)
+        reader = NodeReader(platform: platform, defaults: settings.defaults, isActing: true)
         watch = try FolderWatch(quiet: settings.debounce)
     }
 
@@ -35,6 +35,18 @@ actor Agent {
     }
 
     nonisolated var layout: NodeLayout { settings.layout }
+
+    /// What the node's folder wants, for looking only.
+    static func reading(_ settings: AgentSettings, store: Store?) async throws -> (fleet: Fleet, platform: NodePlatform)
+    {
+        let platform = try await NodePlatform.found(
+            layout: settings.layout,
+            revisions: { id in ((try? await store?.revisions(of: id)) ?? []).map(\.payload) }
+        )
+        let reader = NodeReader(platform: platform, defaults: settings.defaults, isActing: false)
+        let snapshot = try FolderSnapshot(settings.layout.gitops)
+        return (try await reader.fleet(commit: "", snapshot: snapshot).fleet, platform)
+    }
 
     /// Reads the folder and hands what it says to the reconciler.
     /// - Throws: `Invalid` when it cannot be read in full.
@@ -89,6 +101,9 @@ actor Agent {
                     await self.lookAndTell()
                 }
             }
+            if let origin = environmentVariable("HECATE_GITOPS_SOURCE") {
+                group.addTask { try await self.followRepository(origin) }
+            }
             if let interval = watchdogInterval() {
                 group.addTask {
                     while !Task.isCancelled {
@@ -103,11 +118,53 @@ actor Agent {
         }
     }
 
+    /// Polls the repository behind the folder and brings what it says into it.
+    private func followRepository(_ origin: String) async throws {
+        let house = NodeHouse(settings: settings)
+        let source = try house.gitSource(origin)
+        var commit = ""
+        var failures = 0
+        while !Task.isCancelled {
+            do {
+                let head = try await source.head()
+                if head != commit {
+                    try await bring(try await source.snapshot(at: head), house)
+                    commit = head
+                    await room.note(
+                        .info,
+                        .newRevision,
+                        "repository",
+                        "the gitops folder is at \(head.prefix(12))",
+                        commit: head
+                    )
+                } else if failures > 0 {
+                    await room.note(.info, .sourceReady, "repository", "\(publicURL(origin)) answers again")
+                }
+                failures = 0
+            } catch is CancellationError {
+                return
+            } catch {
+                failures += 1
+                let message = (error as? Failure)?.message ?? "\(error)"
+                if failures == 1 { await room.note(.error, .unavailable, "repository", message) }
+            }
+            let delay = Backoff().delay(afterFailures: failures, jitter: Double.random(in: 0..<1))
+            try await Task.sleep(for: failures > 0 ? min(delay, .seconds(300)) : settings.pollInterval)
+        }
+    }
+
+    private func bring(_ snapshot: any BrowsableSnapshot, _ house: NodeHouse) async throws {
+        let registry = await house.knownRegistry(snapshot)
+        for note in try await GitopsSync(layout: layout).bring(snapshot, registry: registry) {
+            await room.note(.warning, .conflict, "repository", note, commit: snapshot.revision.commit)
+        }
+    }
+
     nonisolated var watcher: TargetWatcher {
         let platform = platform
         return TargetWatcher(room: room, platform: platform, endpoint: "systemd (\(layout.scope.rawValue))") {
             let version = try await platform.systemd.managerVersion()
-            return "systemd \(version), Podman \(platform.podman)"
+            return "systemd \(version), Podman \(platform.podmanVersion)"
         }
     }
 
@@ -119,6 +176,11 @@ actor Agent {
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await room.reconciler.run() }
             try await watcher.check()
+            if let origin = environmentVariable("HECATE_GITOPS_SOURCE") {
+                let house = NodeHouse(settings: self.settings)
+                let source = try house.gitSource(origin)
+                try await self.bring(try await source.snapshot(at: try await source.head()), house)
+            }
             try await self.look()
             let wanted = await room.reconciler.apps.filter { id in
                 names.isEmpty || names.contains(id.name) || names.contains(id.description)
@@ -137,6 +199,8 @@ struct AgentSettings: Sendable {
     var defaults: NodeDefaults
     /// How long nothing may change before a change is taken up.
     var debounce: Duration
+    /// How often the repository behind the folder is asked for its head.
+    var pollInterval: Duration
 
     /// Finds out who runs it and where.
     static func found() throws -> AgentSettings {
@@ -169,7 +233,8 @@ struct AgentSettings: Sendable {
                 verifyWindow: try seconds("HECATE_VERIFY_WINDOW", 5),
                 interval: try seconds("HECATE_INTERVAL", 300)
             ),
-            debounce: try seconds("HECATE_DEBOUNCE", 0.2)
+            debounce: try seconds("HECATE_DEBOUNCE", 0.2),
+            pollInterval: try seconds("HECATE_GITOPS_POLL_INTERVAL", 60)
         )
     }
 

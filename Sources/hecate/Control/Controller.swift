@@ -170,7 +170,7 @@ enum Parts {
         "\(source.name) \(sha256("\(source.url) \(source.path) \(source.stacksFile)").prefix(12))"
     }
 
-    private static func ownPath() -> String {
+    static func ownPath() -> String {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
         return count > 0

@@ -2,8 +2,10 @@ internal import Arguments
 internal import Configuration
 internal import Delivery
 internal import Diagnostics
+internal import Files
 internal import Glibc
 internal import Journal
+internal import Quadlet
 
 /// What every verb begins with: the configuration and the store.
 enum Settings {
@@ -32,9 +34,22 @@ enum Settings {
         return configuration
     }
 
-    /// The folder of the store: the command line's, or the configuration's.
+    /// The node this runs on, when it is one and nothing else is named: there is a gitops folder and no configuration.
+    static func node(_ invocation: Invocation) throws -> AgentSettings? {
+        let names = ["HECATE_CONFIG", "HECATE_GIT_URL", "HIVEMIND_GIT_URL"]
+        guard invocation["config"] == nil, names.allSatisfy({ environmentVariable($0) == nil }),
+            !["config.yml", "/etc/hecate/config.yml"].contains(where: isReadable)
+        else { return nil }
+        var settings = try AgentSettings.found()
+        guard fileStatus(settings.layout.gitops)?.kind == .folder else { return nil }
+        if let store = invocation["store"] { settings.store = store }
+        return settings
+    }
+
+    /// The folder of the store: the command line's, or the configuration's, or the node's.
     static func storeFolder(_ invocation: Invocation) throws -> String {
         if let store = invocation["store"] ?? environmentVariable("HECATE_STORE") { return store }
+        if let node = try node(invocation) { return node.store }
         return try configuration(invocation).store
     }
 
@@ -82,7 +97,10 @@ enum Settings {
 
     /// The app a person means by a name, with or without its target.
     static func app(_ name: String, among records: [AppRecord]) throws -> AppRecord {
-        let matches = records.filter { $0.id.name == name || $0.id.description == name }
+        var matches = records.filter { $0.id.name == name || $0.id.description == name }
+        // On a node 'web' means 'web.container' when there is no other.
+        if matches.isEmpty { matches = records.filter { $0.id.name == "\(name).container" } }
+        if matches.isEmpty { matches = records.filter { $0.id.name.hasPrefix("\(name).") } }
         if matches.count == 1 { return matches[0] }
         if matches.count > 1 {
             throw Failure(

@@ -24,7 +24,7 @@ enum NodeStatus {
         if format == "json" {
             let document: JSON = [
                 "agent": .string(isRunning ? "running" : "not running"), "gitops": .string(settings.layout.gitops),
-                "quadlet": .string(settings.layout.quadlet), "podman": .string(platform.podman),
+                "quadlet": .string(settings.layout.quadlet), "podman": .string(platform.podmanVersion),
                 "units": .array(documents),
             ]
             Terminal.print(document.text(pretty: true))

@@ -9,31 +9,32 @@ internal import Swarm
 
 /// `hecate plan`: what a pass would change, by the very code that a pass runs.
 enum PlanVerb {
+    /// What one source wants, read in full.
+    private struct Reading {
+        var fleet: Fleet
+        var owner: String
+    }
+
     static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
-        let configuration = try Settings.configuration(invocation)
-        let store = try? Settings.existingStore(invocation)
-        let platforms = try Parts.platforms(configuration, store: store)
-        for platform in platforms { _ = try await platform.probe() }
+        let (readings, platforms) = try await read(invocation)
         let palette = Palette(invocation["color"], isTerminal: Terminal.outputIsTerminal)
+        let wanted = Set(invocation.arguments)
+        func isWanted(_ id: AppID) -> Bool {
+            wanted.isEmpty || !wanted.isDisjoint(with: [id.name, id.description, stem(id.name)])
+        }
         var plans: [(AppID, Plan)] = []
         var failed = false
         var found: Set<String> = []
-        for (source, settings) in zip(try Parts.sources(configuration), configuration.sources) {
-            let snapshot = try await source.snapshot(at: try await source.head())
-            let reader = Parts.reader(configuration, settings, platforms)
-            let fleet = try await reader.fleet(at: snapshot).fleet
-            let wanted = invocation.arguments
-            func isWanted(_ id: AppID) -> Bool {
-                wanted.isEmpty || wanted.contains(id.name) || wanted.contains(id.description)
-            }
+        for reading in readings {
+            let fleet = reading.fleet
             for (id, failure) in fleet.unreadable where isWanted(id) {
                 failed = true
                 complain(id, failure)
             }
             for app in fleet.apps where isWanted(app.id) {
-                found.formUnion([app.id.name, app.id.description])
+                found.formUnion([app.id.name, app.id.description, stem(app.id.name)])
                 do {
-                    let deployment = try await app.prepare(snapshot)
+                    let deployment = try await app.prepare(fleet.snapshot)
                     for warning in deployment.warnings { Terminal.complain(warning) }
                     plans.append((app.id, try await deployment.plan(observedSince: .now).plan))
                 } catch let failure as Failure {
@@ -44,16 +45,9 @@ enum PlanVerb {
                     for diagnostic in invalid.diagnostics { Terminal.complain("\(diagnostic)") }
                 }
             }
-            for id in fleet.retired where isWanted(id) {
+            for id in try await leaving(reading, platforms) where isWanted(id) {
                 guard let platform = platforms.first(where: { $0.name == id.target }) else { continue }
                 plans.append((id, try await platform.removal(of: id).plan(observedSince: .now).plan))
-            }
-            let declared = Set(fleet.apps.map(\.id)).union(fleet.unreadable.keys).union(fleet.retired)
-            for platform in platforms where fleet.unreadable.isEmpty {
-                for (id, owner) in try await platform.owned()
-                where owner == Parts.owner(settings) && !declared.contains(id) && isWanted(id) {
-                    plans.append((id, try await platform.removal(of: id).plan(observedSince: .now).plan))
-                }
             }
         }
         for name in invocation.arguments
@@ -65,6 +59,45 @@ enum PlanVerb {
         Terminal.print(formatted(documents, as: invocation["format"]) ?? text(plans, palette, failed: failed))
         if failed { return .failure }
         return changes.isEmpty ? .success : .changes
+    }
+
+    /// Reads every source, with the targets they are for.
+    private static func read(_ invocation: Invocation) async throws -> ([Reading], [any Platform]) {
+        let store = try? Settings.existingStore(invocation)
+        if let node = try Settings.node(invocation) {
+            let (fleet, platform) = try await Agent.reading(node, store: store)
+            return ([Reading(fleet: fleet, owner: fleet.owner)], [platform])
+        }
+        let configuration = try Settings.configuration(invocation)
+        let platforms = try Parts.platforms(configuration, store: store)
+        for platform in platforms { _ = try await platform.probe() }
+        var readings: [Reading] = []
+        for (source, settings) in zip(try Parts.sources(configuration), configuration.sources) {
+            let snapshot = try await source.snapshot(at: try await source.head())
+            let reader = Parts.reader(configuration, settings, platforms)
+            let fleet = try await reader.fleet(at: snapshot).fleet
+            readings.append(Reading(fleet: fleet, owner: Parts.owner(settings)))
+        }
+        return (readings, platforms)
+    }
+
+    /// The apps that are to go: retired ones, and those that stand on a target and in no source any more.
+    private static func leaving(_ reading: Reading, _ platforms: [any Platform]) async throws -> [AppID] {
+        let fleet = reading.fleet
+        var result = fleet.retired
+        let declared = Set(fleet.apps.map(\.id)).union(fleet.unreadable.keys).union(fleet.retired)
+        guard fleet.unreadable.isEmpty else { return result }
+        for platform in platforms {
+            for (id, owner) in try await platform.owned() where owner == reading.owner && !declared.contains(id) {
+                result.append(id)
+            }
+        }
+        return result
+    }
+
+    /// A unit's name without its kind.
+    private static func stem(_ name: String) -> String {
+        name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name
     }
 
     private static func complain(_ id: AppID, _ failure: Failure) {

@@ -3,6 +3,7 @@ internal import Configuration
 internal import Delivery
 internal import JSON
 internal import Journal
+internal import Quadlet
 internal import Swarm
 
 /// `hecate read app`: everything about one app.
@@ -33,6 +34,10 @@ enum ReadVerb {
 
     /// The services and tasks as the target reports them now; null when it cannot be asked.
     private static func services(_ id: AppID, _ invocation: Invocation) async -> JSON {
+        if let node = try? Settings.node(invocation) {
+            let platform = try? await NodePlatform.found(layout: node.layout, revisions: { _ in [] })
+            return (try? await platform?.describe(id)) ?? .null
+        }
         guard let configuration = try? Settings.configuration(invocation),
             let platforms = try? Parts.platforms(configuration, store: nil),
             let platform = platforms.first(where: { $0.name == id.target })
@@ -47,7 +52,10 @@ enum ReadVerb {
         _ services: JSON
     ) -> String {
         let now = currentTime()
-        var lines = ["\(record.id)   source \(record.source) at \(record.commit.prefix(12))"]
+        var lines = [
+            "\(record.id)   source \(record.source)"
+                + (record.commit.isEmpty ? "" : " at \(record.commit.prefix(12))")
+        ]
         if let hold { lines.append("held by \(hold.author) for \(hold.since.age(at: now)): \(hold.reason)") }
         lines += ["", "CONDITIONS"]
         for condition in record.conditions {
@@ -71,7 +79,8 @@ enum ReadVerb {
         if services == .null { lines.append("  the target cannot be asked now") }
         lines += ["", "KEPT REVISIONS"]
         for revision in revisions {
-            let commit = revision.commit.isEmpty ? "before this controller" : String(revision.commit.prefix(12))
+            let commit =
+                revision.commit.isEmpty ? String(revision.fingerprint.prefix(12)) : String(revision.commit.prefix(12))
             lines.append("  \(commit)  deployed \(revision.deployedAt.age(at: now)) ago")
         }
         return lines.joined(separator: "\n")

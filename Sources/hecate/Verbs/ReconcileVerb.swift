@@ -30,6 +30,13 @@ enum ReconcileVerb {
             try await wait(number, store, names)
             return try await report(store, names, invocation)
         }
+        if let node = try Settings.node(invocation) {
+            let own = try Settings.ownStore(node.store)
+            let seat = try ControllerSeat(folder: node.store)
+            _ = try await Agent.make(node, store: own, log: Log(nil)).once(only: names)
+            withExtendedLifetime(seat) {}
+            return try await report(own, names, invocation)
+        }
         let configuration = try Settings.configuration(invocation)
         let own = try Settings.ownStore(configuration.store)
         let seat = try ControllerSeat(folder: configuration.store)

@@ -1,0 +1,71 @@
+package import Diagnostics
+internal import Files
+internal import JSON
+
+/// A plug-in: unit files that belong together and the data folders they use.
+package struct Plugin: Sendable, Hashable {
+    package var name: String
+    package var description: String
+    package var files: [String]
+    package var dataFolders: [String]
+
+    /// Its units, in the order of its files.
+    package var units: [String] { files.filter { UnitName(lastComponent($0)) != nil }.map(lastComponent) }
+
+    package init(name: String, description: String, files: [String], dataFolders: [String]) {
+        self.name = name
+        self.description = description
+        self.files = files
+        self.dataFolders = dataFolders
+    }
+}
+
+/// What can be installed: `registry.json`.
+package struct PluginRegistry: Sendable {
+    package var plugins: [Plugin] = []
+
+    /// Reads a registry as the old `hecate` CLI did: `{"trader": {"description", "files", "data_dirs"}}`.
+    /// - Throws: `Invalid` with everything that is wrong in it.
+    package init(_ bytes: [UInt8], file: String) throws(Invalid) {
+        var diagnostics = Diagnostics()
+        let place = Place(file: file)
+        let document: JSON
+        do {
+            document = try JSON(parsing: bytes)
+        } catch {
+            throw Invalid(at: place, "the registry is no JSON: \(error)", cure: "write {\"NAME\": {\"files\": [...]}}")
+        }
+        guard let members = document.object else {
+            throw Invalid(at: place, "the registry is no object", cure: "write {\"NAME\": {\"files\": [...]}}")
+        }
+        for (name, entry) in members.sorted(by: { $0.key < $1.key }) {
+            let files = entry["files"]?.array?.compactMap(\.string) ?? []
+            let folders = entry["data_dirs"]?.array?.compactMap(\.string) ?? []
+            for path in [name] + files + folders where path.isEmpty || path.hasPrefix("/") || path.contains("..") {
+                diagnostics.error(
+                    at: place,
+                    "'\(name)' names '\(path)'",
+                    cure: "use plain names, without '..' and '/' at the start"
+                )
+            }
+            if files.isEmpty {
+                diagnostics.error(at: place, "'\(name)' has no 'files'", cure: "list its .container and .env files")
+            }
+            plugins.append(
+                Plugin(name: name, description: entry["description"]?.string ?? "", files: files, dataFolders: folders)
+            )
+        }
+        try diagnostics.throwIfErrors()
+    }
+
+    package subscript(name: String) -> Plugin? { plugins.first { $0.name == name } }
+}
+
+/// The names people use for services, as the old CLI had them, without its mistakes: an exact name always wins.
+package enum ServiceNames {
+    /// The services a word may mean, the likeliest first.
+    package static func candidates(_ word: String) -> [String] {
+        let plain = word.hasSuffix(".service") ? String(word.dropLast(8)) : word
+        return [plain, "hecate-\(plain)", "hecate-\(plain)d", "hecate-\(plain)w"].map { "\($0).service" }
+    }
+}

@@ -1,0 +1,173 @@
+import JSON
+import Subprocess
+import TestSupport
+import Testing
+
+/// The agent on a real node. The tests share the two machines, so they run one after the other.
+@Suite(.serialized) struct NodeTests {
+    @Test(.timeLimit(.minutes(4)), arguments: [false, true])
+    func installChangeBreakRemove(isOld: Bool) async throws {
+        let node = try Node(isOld: isOld)
+        try await node.clean()
+        try await node.write(sleeperUnit(), to: "apps/t-one.container")
+        try await node.write(
+            sleeperUnit("EnvironmentFile=%h/.hecate/gitops/apps/t-two.env"),
+            to: "apps/t-two.container"
+        )
+        try await node.write("A=1\n", to: "apps/t-two.env")
+        try await node.running {
+            try await node.eventually("both are ready") {
+                guard try await node.isReady("t-one.container") else { return false }
+                return try await node.isReady("t-two.container")
+            }
+            var one = try await node.invocation("t-one")
+            var two = try await node.invocation("t-two")
+
+            // A unit is changed: it alone restarts.
+            try await node.write(sleeperUnit("Environment=B=2"), to: "apps/t-one.container")
+            try await node.eventually("the unit's new version runs") {
+                try await node.container("systemd-t-one", "{{.Config.Env}}").contains("B=2")
+            }
+            try await node.eventually("it is ready") { try await node.isReady("t-one.container") }
+            #expect(try await node.invocation("t-two") == two)
+            #expect(try await node.invocation("t-one") != one)
+
+            // Only an environment file is changed.
+            one = try await node.invocation("t-one")
+            try await node.write("A=3\n", to: "apps/t-two.env")
+            try await node.eventually("the environment's new content runs") {
+                try await node.container("systemd-t-two", "{{.Config.Env}}").contains("A=3")
+            }
+            try await node.eventually("it is ready") { try await node.isReady("t-two.container") }
+            #expect(try await node.invocation("t-one") == one)
+            two = try await node.invocation("t-two")
+
+            // A comment is no change.
+            try await node.write("# a comment\n" + sleeperUnit("Environment=B=2"), to: "apps/t-one.container")
+            try await Task.sleep(for: .seconds(2))
+            #expect(try await node.invocation("t-one") == one)
+
+            // A unit is broken: it keeps running as it was, and the reason is told.
+            try await node.write(sleeperUnit("Environmnt=B=4"), to: "apps/t-one.container")
+            try await node.eventually("the key is named") {
+                try await node.message("t-one.container").contains("'Environmnt'")
+            }
+            #expect(try await node.state("t-one") == "active")
+            #expect(try await node.container("systemd-t-one", "{{.Config.Env}}").contains("B=2"))
+            #expect(try await node.isReady("t-two.container"))
+
+            // It is mended, and then removed.
+            try await node.write(sleeperUnit("Environment=B=5"), to: "apps/t-one.container")
+            try await node.eventually("the mended version runs") {
+                try await node.container("systemd-t-one", "{{.Config.Env}}").contains("B=5")
+            }
+            try await node.remove("apps/t-one.container")
+            try await node.eventually("it is gone") {
+                guard try await node.state("t-one") == "inactive" else { return false }
+                return try await node.app("t-one.container") == .null
+            }
+            #expect(try await node.invocation("t-two") == two)
+            let leftovers = "find ~/.config -name '*t-one*'; ls ~/.hecate/gitops/.hecate/kept | grep t-one || true"
+            #expect(try await node.shell(leftovers).isEmpty)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(3)), arguments: [false, true])
+    func aBadImageIsTurnedBack(isOld: Bool) async throws {
+        let node = try Node(isOld: isOld)
+        try await node.clean()
+        try await node.write(sleeperUnit("Pull=never"), to: "apps/t-web.container")
+        try await node.running {
+            try await node.eventually("it is ready") { try await node.isReady("t-web.container") }
+            try await node.write(
+                sleeperUnit("Pull=never", image: "localhost/missing:1"),
+                to: "apps/t-web.container"
+            )
+            try await node.eventually("it is turned back") {
+                try await node.message("t-web.container").contains("was turned back")
+            }
+            try await node.eventually("the old image runs again") {
+                try await node.container("systemd-t-web", "{{.ImageName}} {{.State.Running}}")
+                    == "localhost/web:1.0.0 true"
+            }
+            // The next version takes over.
+            try await node.write(sleeperUnit(image: "localhost/web:2.0.0"), to: "apps/t-web.container")
+            try await node.eventually("the next image runs") {
+                guard try await node.isReady("t-web.container") else { return false }
+                return try await node.container("systemd-t-web", "{{.ImageName}}") == "localhost/web:2.0.0"
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(3)), arguments: [false, true])
+    func aHealthCheckThatNeverPassesIsTurnedBack(isOld: Bool) async throws {
+        let node = try Node(isOld: isOld)
+        try await node.clean()
+        func unit(_ command: String) -> String {
+            sleeperUnit("HealthCmd=\(command)\nHealthInterval=1s\nHealthRetries=1\nNotify=healthy")
+                .replacing("TimeoutStartSec=20s", with: "TimeoutStartSec=5s")
+        }
+        try await node.write(unit("true"), to: "apps/t-web.container")
+        #expect(try await node.once().code == 0)
+        try await node.write(unit("false"), to: "apps/t-web.container")
+        let result = try await node.once()
+        #expect(result.code == 1)
+        #expect(result.errorText.contains("was turned back: t-web.service failed"), "\(result.errorText)")
+        #expect(try await node.state("t-web") == "active")
+    }
+
+    @Test(.timeLimit(.minutes(3)), arguments: [false, true])
+    func afterAPowerCutEverythingComesBackAsItWas(isOld: Bool) async throws {
+        let node = try Node(isOld: isOld)
+        try await node.clean()
+        try await node.write(sleeperUnit("Environment=A=1"), to: "system/t-one.container")
+        try await node.write(sleeperUnit("Environment=A=1"), to: "apps/t-two.container")
+        #expect(try await node.once().code == 0)
+        try await node.machine("off")
+        // What changes while it is dark is taken up as well.
+        try await node.machine("boot")
+        try await node.write(sleeperUnit("Environment=A=2"), to: "apps/t-two.container")
+        let result = try await node.once()
+        #expect(result.code == 0, "\(result.errorText)")
+        #expect(try await node.container("systemd-t-one", "{{.Config.Env}}").contains("A=1"))
+        #expect(try await node.container("systemd-t-two", "{{.Config.Env}}").contains("A=2"))
+        let again = try await node.once()
+        #expect(again.code == 0 && again.errorText.isEmpty, "a second pass does nothing: \(again.errorText)")
+    }
+
+    @Test(.timeLimit(.minutes(3))) func driftIsRepaired() async throws {
+        let node = try Node()
+        try await node.clean()
+        try await node.write(sleeperUnit(), to: "apps/t-web.container")
+        try await node.running {
+            try await node.eventually("it is ready") { try await node.isReady("t-web.container") }
+            _ = try await node.shell("systemctl --user stop t-web")
+            try await node.eventually("it is started again") { try await node.state("t-web") == "active" }
+            _ = try await node.shell("rm ~/.config/containers/systemd/t-web.container")
+            try await node.eventually("the link is there again") {
+                try await node.link("t-web.container").hasSuffix("/.hecate/gitops/apps/t-web.container")
+            }
+            // A file that is not ours is never touched.
+            _ = try await node.shell("printf '[Container]\\nImage=x\\n' >~/.config/containers/systemd/t-own.container")
+            try await node.write(sleeperUnit(), to: "apps/t-own.container")
+            try await node.eventually("the file in the way is named") {
+                try await node.message("t-own.container").contains("is a file that is not the agent's")
+            }
+            #expect(try await node.shell("cat ~/.config/containers/systemd/t-own.container").hasPrefix("[Container]"))
+        }
+    }
+
+    @Test(.timeLimit(.minutes(3))) func onceFailsWhenSomethingDidNotStart() async throws {
+        let node = try Node()
+        try await node.clean()
+        try await node.write(sleeperUnit(), to: "apps/t-good.container")
+        try await node.write(
+            sleeperUnit().replacing("while true", with: "exit 3; while true"),
+            to: "apps/t-bad.container"
+        )
+        let result = try await node.once()
+        #expect(result.code == 1)
+        #expect(result.errorText.contains("t-bad.container: t-bad.service failed"), "\(result.errorText)")
+        #expect(try await node.isReady("t-good.container"))
+    }
+}
