@@ -46,7 +46,7 @@ node-trixie | node-bullseye)
         [ "$(id -u)" = 0 ] || { echo "Rigs/parts.sh: needs root to make a machine's disk" >&2; exit 1; }
         packages=systemd,systemd-sysv,dbus,dbus-user-session,podman,crun,iproute2,procps,git,busybox-static,uidmap
         packages+=,slirp4netns,fuse-overlayfs
-        [ "$release" = bullseye ] || packages+=,netavark,passt
+        [ "$release" = bullseye ] || packages+=,netavark,passt,catatonit
         rm -rf "$disk"
         debootstrap --variant=minbase --include="$packages" "$release" "$disk" >"$cache/$1.log" 2>&1 || {
             tail -n 5 "$cache/$1.log" >&2

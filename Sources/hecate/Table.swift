@@ -176,8 +176,10 @@ extension HecateProgram {
             ),
             Verb(
                 "list apps",
-                summary: "every app with its readiness, revision and age",
-                options: [format],
+                summary: "every app with its readiness, revision and age; on a node with its state, health and image",
+                options: [
+                    format, Option("available", help: "on a node, the plug-ins that could be installed as well"),
+                ],
                 example: "hecate list apps"
             ),
             Verb(

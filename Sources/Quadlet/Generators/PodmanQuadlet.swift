@@ -33,8 +33,7 @@ struct PodmanQuadlet: UnitGenerator {
     }
 
     private func ask(_ units: [UnitDeclaration]) async throws -> (failures: [UnitName: Failure], isFatal: Bool) {
-        let stage = "\(layout.runtime)/hecate/stage"
-        try removeTree(stage)
+        let stage = "\(layout.runtime)/hecate/stage-\(UInt64.random(in: 0..<UInt64.max))"
         try makeFolder(stage, mode: 0o700)
         for unit in units {
             for (path, target) in links(of: unit) { try replaceLink("\(stage)/\(lastComponent(path))", to: target) }

@@ -74,12 +74,13 @@ extension NodePlatform {
         for name in try generator.linked() where !declared.contains(name.description) {
             result.append(UnitOverview(name: name.description, service: name.service, state: "", path: "", link: nil))
         }
-        let states = Dictionary(try await systemd.units(named: result.map(\.service)).map { ($0.name, $0.active) }) {
+        let states = Dictionary(try await systemd.units(named: result.map(\.service).filter { !$0.contains("@.") }).map { ($0.name, $0.active) }) {
             a,
             _ in a
         }
         for index in result.indices {
-            result[index].state = states[result[index].service] ?? "unknown"
+            let isTemplate = result[index].service.contains("@.")
+            result[index].state = states[result[index].service] ?? (isTemplate ? "template" : "unknown")
             guard let name = UnitName(result[index].name) else { continue }
             result[index].link = try generator.possibleLinks(of: name).lazy.compactMap { linkTarget($0) }.first
         }

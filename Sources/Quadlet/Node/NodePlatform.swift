@@ -166,6 +166,7 @@ package actor NodePlatform: Platform {
 
     /// How a service was at the moment or later.
     func state(of service: String, since moment: ContinuousClock.Instant) async throws -> Systemd.Unit? {
+        guard !service.contains("@.") else { return nil }
         if let known = try await look.value(since: moment)[service] { return known }
         return try await systemd.units(named: [service]).first
     }
@@ -176,7 +177,8 @@ package actor NodePlatform: Platform {
         return Dictionary(try await systemd.units(named: names).map { ($0.name, $0) }) { first, _ in first }
     }
 
-    private var services: [String] { units.keys.sorted() }
+    /// What systemd can be asked about; a template has no state.
+    private var services: [String] { units.keys.filter { !$0.contains("@.") }.sorted() }
 
     func service(of name: UnitName) -> String { units.first { $0.value == name }?.key ?? name.service }
 

@@ -25,7 +25,7 @@ package actor NodeReader {
 
     /// What the folder says now, and every folder that has to be watched to see it change.
     /// - Throws: `Invalid` when the folder cannot be read in full.
-    package func fleet(commit: String, snapshot: any Snapshot) async throws -> (fleet: Fleet, folders: [String]) {
+    package func fleet() async throws -> (fleet: Fleet, folders: [String]) {
         let tree = try GitopsTree(layout)
         var folders = Set(tree.folders)
         var apps: [App] = []
@@ -42,9 +42,9 @@ package actor NodeReader {
         try await check(changed, in: tree)
         if isActing { try await platform.mendLinks() }
         let fleet = Fleet(
-            revision: Revision(source: NodePlatform.owner, commit: commit),
+            revision: NodeSnapshot().revision,
             owner: NodePlatform.owner,
-            snapshot: snapshot,
+            snapshot: NodeSnapshot(),
             apps: apps
         )
         return (fleet, folders.sorted())
@@ -117,6 +117,14 @@ package actor NodeReader {
             fresh[source.name] = (settings, failures[source.name].map { .failure($0) } ?? .success(unit))
         }
     }
+}
+
+/// The folder as it is now: it has no commits, and units are read from it directly.
+private struct NodeSnapshot: Snapshot {
+    let revision = Revision(source: NodePlatform.owner, commit: "")
+
+    func read(_ path: String) async throws -> [UInt8] { try fileContent(path) }
+    func identifier(of path: String) async throws -> String? { fileStatus(path)?.identity }
 }
 
 /// What units are given that they do not say.

@@ -44,15 +44,13 @@ actor Agent {
             revisions: { id in ((try? await store?.revisions(of: id)) ?? []).map(\.payload) }
         )
         let reader = NodeReader(platform: platform, defaults: settings.defaults, isActing: false)
-        let snapshot = try FolderSnapshot(settings.layout.gitops)
-        return (try await reader.fleet(commit: "", snapshot: snapshot).fleet, platform)
+        return (try await reader.fleet().fleet, platform)
     }
 
     /// Reads the folder and hands what it says to the reconciler.
     /// - Throws: `Invalid` when it cannot be read in full.
     func look() async throws {
-        let snapshot = try FolderSnapshot(layout.gitops)
-        let (fleet, folders) = try await reader.fleet(commit: "", snapshot: snapshot)
+        let (fleet, folders) = try await reader.fleet()
         // Watched before they are compared, so that no change falls between.
         try await watch.watch(folders + [layout.quadlet])
         await room.reconciler.accept(fleet)

@@ -2,6 +2,7 @@ internal import Arguments
 internal import Delivery
 internal import JSON
 internal import Journal
+internal import Quadlet
 
 /// `hecate list`: apps, sources, targets, events.
 enum ListVerb {
@@ -16,7 +17,12 @@ enum ListVerb {
                 try await store.events(after: 0, subject: nil, limit: EventsVerb.limit(invocation)),
                 format
             )
-        default: try await apps(store, format)
+        default:
+            if let node = try Settings.node(invocation) {
+                try await units(NodeHouse(settings: node), store, format, withAvailable: invocation.has("available"))
+            } else {
+                try await apps(store, format)
+            }
         }
         return .success
     }
@@ -37,6 +43,52 @@ enum ListVerb {
             ]
         }
         Terminal.print(Terminal.table(["APP", "TARGET", "STATE", "REVISION", "AGE", "MESSAGE"], rows))
+    }
+
+    /// A node's units with what runs of them, and the plug-ins that could be installed.
+    private static func units(
+        _ house: NodeHouse,
+        _ store: Store,
+        _ format: String?,
+        withAvailable: Bool
+    ) async throws {
+        let holds = Dictionary(try await store.holds().map { ($0.app, $0) }) { _, last in last }
+        let records = Dictionary(try await store.records().map { ($0.id.name, $0) }) { first, _ in first }
+        let platform = try await NodePlatform.found(layout: house.layout, revisions: { _ in [] })
+        let containers = Dictionary(try await platform.containers().map { ($0.service, $0) }) { first, _ in first }
+        var documents: [JSON] = []
+        var rows: [[String]] = []
+        let now = currentTime()
+        for unit in try await platform.overview() {
+            let id = AppID(target: platform.name, name: unit.name)
+            let record = records[unit.name] ?? AppRecord(id: id, source: NodePlatform.owner)
+            let container = containers[unit.service]
+            var item = document(record, hold: holds[id])
+            item["installed"] = .bool(!unit.path.isEmpty)
+            item["service"] = .string(unit.service)
+            item["state"] = .string(unit.state)
+            item["health"] = .string(container?.health ?? "")
+            item["image"] = .string(container?.image ?? "")
+            item["digest"] = .string(container?.digest ?? "")
+            documents.append(item)
+            let ready = holds[id] != nil ? "suspended" : record.isReady ? "ready" : "not ready"
+            rows.append([
+                unit.name, unit.state, ready, container?.health ?? "", container?.image ?? "",
+                String((container?.digest ?? "").dropFirst(7).prefix(12)), record.deployedAt?.age(at: now) ?? "-",
+                record.ready?.message ?? "",
+            ])
+        }
+        if withAvailable {
+            for plugin in try await house.catalogue().registry.plugins where !house.isInstalled(plugin) {
+                documents.append([
+                    "name": .string(plugin.name), "installed": false, "available": true,
+                    "description": .string(plugin.description),
+                ])
+                rows.append([plugin.name, "available", "", "", "", "", "", plugin.description])
+            }
+        }
+        if let text = formatted(.array(documents), as: format) { return Terminal.print(text) }
+        Terminal.print(Terminal.table(["APP", "STATE", "READY", "HEALTH", "IMAGE", "DIGEST", "AGE", "MESSAGE"], rows))
     }
 
     private static func sources(_ store: Store, _ format: String?) async throws {

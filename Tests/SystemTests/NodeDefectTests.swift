@@ -1,0 +1,189 @@
+import JSON
+import Subprocess
+import TestSupport
+import Testing
+
+extension NodeTests {
+    /// What the shell reconciler did wrong, each shown not to happen any more.
+    @Suite(.serialized) struct Defects {
+        private func node() async throws -> Node {
+            let node = try Node()
+            try await node.clean()
+            return node
+        }
+
+        /// A pass that finds everything right says nothing and changes nothing.
+        private func doesNothing(_ node: Node) async throws {
+            let again = try await node.once()
+            #expect(again.code == 0 && again.errorText.isEmpty, "\(again.errorText)")
+        }
+
+        @Test(.timeLimit(.minutes(2))) func aFailedStartIsTriedAgainWithoutAnyChange() async throws {
+            let node = try await node()
+            try await node.write(sleeperUnit("Volume=%h/elsewhere:/data"), to: "apps/t-one.container")
+            try await node.running {
+                try await node.eventually("its failure is told") {
+                    try await node.message("t-one.container").contains("t-one.service failed")
+                }
+                _ = try await node.shell("mkdir -p ~/elsewhere")
+                try await node.eventually("it is started") { try await node.isReady("t-one.container") }
+            }
+        }
+
+        @Test(.timeLimit(.minutes(2))) func twoFilesOfOneNameAreRefusedByName() async throws {
+            let node = try await node()
+            try await node.write(sleeperUnit(), to: "system/t-one.container")
+            #expect(try await node.once().code == 0)
+            try await node.write(sleeperUnit(), to: "apps/t-one.container")
+            let result = try await node.once()
+            #expect(result.code == 1)
+            #expect(
+                result.errorText.contains("apps/t-one.container")
+                    && result.errorText.contains("system/t-one.container"),
+                "\(result.errorText)"
+            )
+            #expect(try await node.state("t-one") == "active", "the version that worked goes on")
+            let invocation = try await node.invocation("t-one")
+            _ = try await node.once()
+            #expect(try await node.invocation("t-one") == invocation)
+        }
+
+        @Test(.timeLimit(.minutes(2))) func aSymlinkedGitopsFolderIsNoTrouble() async throws {
+            let node = try await node()
+            _ = try await node.shell("mv ~/.hecate ~/elsewhere && ln -s ~/elsewhere ~/.hecate")
+            try await node.write(sleeperUnit(), to: "apps/t-one.container")
+            #expect(try await node.once().code == 0)
+            try await doesNothing(node)
+            try await node.remove("apps/t-one.container")
+            #expect(try await node.once().code == 0)
+            #expect(try await node.state("t-one") == "inactive")
+            #expect(try await node.link("t-one.container").isEmpty)
+            _ = try await node.shell("rm ~/.hecate")
+        }
+
+        @Test(.timeLimit(.minutes(2))) func aFolderThatDisappearsTakesItsUnitsAlong() async throws {
+            let node = try await node()
+            try await node.write(sleeperUnit(), to: "apps/t-one.container")
+            try await node.write(sleeperUnit(), to: "apps/t-two.container")
+            try await node.write(sleeperUnit(), to: "system/t-three.container")
+            #expect(try await node.once().code == 0)
+            try await node.remove("apps")
+            try await node.write(sleeperUnit("Environment=B=2"), to: "system/t-two.container")
+            let result = try await node.once()
+            #expect(result.code == 0, "\(result.errorText)")
+            #expect(try await node.state("t-one") == "inactive")
+            #expect(try await node.state("t-three") == "active")
+            #expect(try await node.link("t-two.container").hasSuffix("/system/t-two.container"))
+            #expect(try await node.container("systemd-t-two", "{{.Config.Env}}").contains("B=2"))
+            try await doesNothing(node)
+        }
+
+        @Test(.timeLimit(.minutes(2))) func anEmptyFolderIsNothingToDo() async throws {
+            let node = try await node()
+            try await doesNothing(node)
+            let status = try await node.hecate("agent", "--status")
+            #expect(!status.outputText.contains("[]") && !status.outputText.contains(".service"))
+            try await node.remove("")
+            let result = try await node.once()
+            #expect(result.code == 1)
+            #expect(result.errorText.contains("there is no gitops folder"), "\(result.errorText)")
+        }
+
+        @Test(.timeLimit(.minutes(2))) func statusSaysEveryStateOnce() async throws {
+            let node = try await node()
+            try await node.write(sleeperUnit(), to: "apps/t-one.container")
+            let before = try await node.hecate("agent", "--status")
+            #expect(before.code == 1)
+            #expect(before.outputText.ranges(of: "inactive").count == 1, "\(before.outputText)")
+            #expect(try await node.once().code == 0)
+            let after = try JSON(parsing: try await node.hecate("agent", "--status", "--format", "json").output)
+            #expect(after["units"]?.array?.first?["state"]?.string == "active")
+            let old = try await node.user("hecate-reconciler", "--status")
+            #expect(old.outputText.contains("=== Hecate Reconciler Status ==="), "the old name answers as well")
+        }
+
+        @Test(.timeLimit(.minutes(2))) func aMissingFolderIsNoBusyLoop() async throws {
+            let node = try await node()
+            try await node.remove("apps")
+            try await node.running {
+                try await Task.sleep(for: .seconds(4))
+                let cpu = try await node.shell("systemctl --user show -p CPUUsageNSec --value t-agent")
+                let lines = node.log.split(separator: "\n").count
+                #expect(lines <= 2, "\(node.log)")
+                #expect((Int(cpu) ?? 0) < 1_000_000_000, "\(cpu) ns of CPU for nothing")
+            }
+        }
+
+        @Test(.timeLimit(.minutes(3))) func everyKindNestedFoldersAndDropInsAreKept() async throws {
+            let node = try await node()
+            try await node.write("[Volume]\n", to: "apps/t-data.volume")
+            try await node.write("[Network]\nInternal=true\n", to: "apps/t-net.network")
+            try await node.write("[Pod]\nNetwork=none\n", to: "apps/t-pod.pod")
+            try await node.write(
+                sleeperUnit("Volume=t-data.volume:/data").replacing("Network=none", with: "Pod=t-pod.pod"),
+                to: "apps/plugin/inner/t-member.container"
+            )
+            try await node.write(
+                "[Container]\nEnvironment=FROM=dropin\n",
+                to: "apps/plugin/t-plain.container.d/10-x.conf"
+            )
+            try await node.write(sleeperUnit(), to: "apps/plugin/t-plain.container")
+            try await node.write(sleeperUnit("Environment=WHO=%i"), to: "apps/t-many@.container")
+            _ = try await node.shell("cd ~/.hecate/gitops/apps && ln -s t-many@.container t-many@a.container")
+            try await node.write(
+                """
+                apiVersion: v1
+                kind: Pod
+                metadata: {name: t-kube}
+                spec:
+                  containers: [{name: c, image: 'localhost/web:1.0.0', command: [sleep, '1000']}]
+                """,
+                to: "apps/t-kube.yml"
+            )
+            try await node.write("[Kube]\nYaml=t-kube.yml\nNetwork=none\n", to: "apps/t-kube.kube")
+            let result = try await node.once()
+            #expect(result.code == 0, "\(result.errorText)")
+            for service in ["t-data-volume", "t-net-network", "t-pod-pod", "t-member", "t-plain", "t-many@a"] {
+                #expect(try await node.state(service) == "active", "\(service)")
+            }
+            #expect(try await node.container("systemd-t-plain", "{{.Config.Env}}").contains("FROM=dropin"))
+            #expect(try await node.container("systemd-t-many_a", "{{.Config.Env}}").contains("WHO=a"))
+            try await doesNothing(node)
+
+            // A drop-in is a change of its unit and of nothing else.
+            let member = try await node.invocation("t-member")
+            try await node.write(
+                "[Container]\nEnvironment=FROM=second\n",
+                to: "apps/plugin/t-plain.container.d/10-x.conf"
+            )
+            #expect(try await node.once().code == 0)
+            #expect(try await node.container("systemd-t-plain", "{{.Config.Env}}").contains("FROM=second"))
+            #expect(try await node.invocation("t-member") == member)
+
+            // A link that leads nowhere concerns its unit alone.
+            _ = try await node.shell("ln -s /nowhere ~/.hecate/gitops/apps/t-gone.container")
+            let dangling = try await node.once()
+            #expect(dangling.code == 1)
+            #expect(dangling.errorText.contains("the link leads to '/nowhere'"), "\(dangling.errorText)")
+            #expect(try await node.state("t-plain") == "active")
+        }
+
+        @Test(.timeLimit(.minutes(2))) func aMissingEnvironmentFileIsNamedAndTheUnitGoesOn() async throws {
+            let node = try await node()
+            try await node.write("A=1\n", to: "apps/t-one.env")
+            try await node.write(
+                sleeperUnit("EnvironmentFile=%h/.hecate/gitops/apps/t-one.env"),
+                to: "apps/t-one.container"
+            )
+            #expect(try await node.once().code == 0)
+            try await node.remove("apps/t-one.env")
+            let result = try await node.once()
+            #expect(result.code == 1)
+            #expect(result.errorText.contains("apps/t-one.env', which is not there"), "\(result.errorText)")
+            #expect(try await node.state("t-one") == "active")
+            // Even a restart by hand works, with the copy that was kept.
+            _ = try await node.shell("systemctl --user restart t-one")
+            #expect(try await node.container("systemd-t-one", "{{.Config.Env}}").contains("A=1"))
+        }
+    }
+}
