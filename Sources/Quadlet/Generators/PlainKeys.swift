@@ -16,6 +16,8 @@ enum PlainKeys {
         case option([String])
         /// `flag=true` or `flag=false`.
         case choice(String)
+        /// The last assignment, a size, in bytes: Podman before 4 counts a kilobyte as 1000 here.
+        case size(String)
     }
 
     static let table: [String: [String: Form]] = [
@@ -41,7 +43,7 @@ enum PlainKeys {
             "SecurityLabelDisable": .option(["--security-opt", "label=disable"]),
             "SecurityLabelFileType": .security("label=filetype:"), "SecurityLabelLevel": .security("label=level:"),
             "SecurityLabelNested": .option(["--security-opt", "label=nested"]),
-            "SecurityLabelType": .security("label=type:"), "ShmSize": .value("--shm-size"),
+            "SecurityLabelType": .security("label=type:"), "ShmSize": .size("--shm-size"),
             "StopSignal": .value("--stop-signal"), "StopTimeout": .value("--stop-timeout"),
             "SubGIDMap": .value("--subgidname"), "SubUIDMap": .value("--subuidname"), "Sysctl": .words("--sysctl"),
             "Timezone": .value("--tz"), "Tmpfs": .repeated("--tmpfs"), "UIDMap": .repeated("--uidmap"),

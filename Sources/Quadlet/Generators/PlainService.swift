@@ -121,6 +121,8 @@ struct PlainService {
                 if let value = file.last(section, key) { result += ["--security-opt", "\(option)\(value)"] }
             case .option(let words):
                 if file.isTrue(section, key) == true { result += words }
+            case .size(let flag):
+                if let value = file.last(section, key) { result += [flag, bytes(value)] }
             case .choice(let flag):
                 if let value = file.isTrue(section, key) { result.append("\(flag)=\(value)") }
             }
@@ -130,6 +132,18 @@ struct PlainService {
 
     private func podman(_ words: [String]) -> [String] {
         ["/usr/bin/podman"] + file.values(section, "GlobalArgs").flatMap(Quadlet.words) + words
+    }
+
+    /// A size such as `64m` in bytes, with units of 1024; as it is when it is none.
+    private func bytes(_ text: String) -> String {
+        let digits = text.prefix { $0.isNumber }
+        let factors = [
+            "": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "m": 1 << 20, "mb": 1 << 20, "g": 1 << 30, "gb": 1 << 30,
+        ]
+        guard let number = Int(digits), let factor = factors[text.dropFirst(digits.count).lowercased()] else {
+            return text
+        }
+        return "\(number * factor)"
     }
 
     private func container(_ builder: inout ServiceBuilder) {

@@ -74,7 +74,11 @@ extension NodePlatform {
         for name in try generator.linked() where !declared.contains(name.description) {
             result.append(UnitOverview(name: name.description, service: name.service, state: "", path: "", link: nil))
         }
-        let states = Dictionary(try await systemd.units(named: result.map(\.service).filter { !$0.contains("@.") }).map { ($0.name, $0.active) }) {
+        let states = Dictionary(
+            try await systemd.units(named: result.map(\.service).filter { !$0.contains("@.") }).map {
+                ($0.name, $0.active)
+            }
+        ) {
             a,
             _ in a
         }

@@ -35,7 +35,7 @@ struct NodePlanned: Planned {
             Change(
                 link.from == nil ? .create : .update,
                 "link",
-                lastComponent(link.path),
+                shortened(link.path),
                 fields: [FieldChange("target", from: link.from, to: link.to)]
             )
         }
@@ -47,11 +47,19 @@ struct NodePlanned: Planned {
         }
         if let stops { changes.append(Change(.remove, "service", stops)) }
         // Stale links of a unit that stays belong to its change; those of one that goes are its removal.
-        changes += staleLinks.map { Change(deployment.unit == nil ? .remove : .update, "link", lastComponent($0)) }
+        changes += staleLinks.map { Change(deployment.unit == nil ? .remove : .update, "link", shortened($0)) }
         return Plan(changes)
     }
 
     private var platform: NodePlatform { deployment.platform }
+
+    /// A link's path from the folder it is made in.
+    private func shortened(_ path: String) -> String {
+        for folder in [platform.layout.quadlet, platform.layout.units] where path.hasPrefix(folder + "/") {
+            return String(path.dropFirst(folder.count + 1))
+        }
+        return path
+    }
 
     func apply() async throws {
         guard let unit = deployment.unit else { return }
