@@ -68,6 +68,7 @@ let package = Package(
             name: "SwarmTests",
             dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "JSON", "Swarm", "TestSupport"]
         ),
+        .testTarget(name: "QuadletTests", dependencies: ["Diagnostics", "Quadlet", "Systemd", "TestSupport"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Diagnostics"]),
         .testTarget(name: "ArgumentsTests", dependencies: ["Arguments"]),
         .testTarget(name: "SubprocessTests", dependencies: ["HTTP", "JSON", "Subprocess"]),

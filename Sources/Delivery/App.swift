@@ -55,6 +55,8 @@ package struct App: Sendable {
     /// Everything of the declaration that the app's own files do not show, as one text; a change of it is a change of
     /// the app.
     package var settings: String
+    /// The fingerprint these settings are known to give, from an earlier reading; nil when the files have to be read.
+    package var knownFingerprint: String?
     /// Reads the app's files and gives the deployment they describe.
     package var prepare: @Sendable (any Snapshot) async throws -> any Deployment
 

@@ -15,6 +15,8 @@ package actor Reconciler {
     var awaiting: [String: Set<AppID>] = [:]
     var approved: [String: Set<AppID>] = [:]
     var holds: [AppID: Hold] = [:]
+    /// The apps that wait for each.
+    private var dependants: [AppID: Set<AppID>] = [:]
     private var queue = WorkQueue<AppID>()
     private var wakeUp: AsyncStream<Void>.Continuation?
     /// When the next alarm that is already set will ring.
@@ -110,6 +112,11 @@ package actor Reconciler {
             track.removal = nil
             track.unreadable = nil
             track.record.source = source
+            if let known = app.knownFingerprint, track.fingerprint == nil {
+                track.fingerprint = known
+                track.inputs = Inputs(settings: app.settings, files: [:])
+                track.evaluatedCommit = fleet.revision.commit
+            }
             tracks[app.id] = track
         }
         for (id, failure) in fleet.unreadable {
@@ -118,6 +125,10 @@ package actor Reconciler {
             track.revision = fleet.revision
             track.removal = nil
             tracks[id] = track
+        }
+        dependants = [:]
+        for (id, track) in tracks {
+            for other in track.app?.dependsOn ?? [] { dependants[other, default: []].insert(id) }
         }
         await decideRemovals(of: fleet)
         for (id, track) in tracks where track.record.source == source {
@@ -179,22 +190,31 @@ package actor Reconciler {
 
     // MARK: Sweeps
 
-    /// Between two sweeps at least this much time passes, so that apps of like intervals are looked at together and
-    /// share one observation.
-    private var nextSweep: ContinuousClock.Instant? {
-        tracks.values.compactMap { track in track.app.flatMap { app in track.lastPass.map { $0 + app.interval } } }
-            .min()
+    /// Never later than the next app's interval ends; looked at closely only when it comes, because there may be many.
+    private var nextSweep: ContinuousClock.Instant?
+
+    private func noteInterval(of id: AppID, since moment: ContinuousClock.Instant) {
+        guard let app = tracks[id]?.app else { return }
+        let due = moment + app.interval
+        nextSweep = nextSweep.map { min($0, due) } ?? due
     }
 
+    /// Looks at every app whose interval is over, together with those whose nearly is: they share one observation.
     private func sweepIfDue() {
         let now = ContinuousClock.now
         guard let next = nextSweep, next <= now else { return }
+        nextSweep = nil
+        let isDue = tracks.values.contains { track in
+            track.app.flatMap { app in track.lastPass.map { $0 + app.interval <= now } } ?? false
+        }
         for (id, track) in tracks {
             guard let app = track.app, let last = track.lastPass else { continue }
-            // Whoever is nearly due comes along.
-            if last + app.interval * 0.8 <= now {
+            if isDue, last + app.interval * 0.8 <= now {
                 tracks[id]?.lastPass = now
                 queue.add(id, at: now, asked: now, priority: .periodic)
+                noteInterval(of: id, since: now)
+            } else {
+                noteInterval(of: id, since: last)
             }
         }
     }
@@ -207,6 +227,7 @@ package actor Reconciler {
         let now = ContinuousClock.now
         queue.finish(id)
         tracks[id]?.lastPass = now
+        noteInterval(of: id, since: now)
         switch outcome {
         case .rest:
             tracks[id]?.failures = 0
@@ -229,7 +250,12 @@ package actor Reconciler {
     }
 
     private func settle(_ id: AppID, asked: ContinuousClock.Instant) {
-        for index in waiters.indices where waiters[index].asked <= asked { waiters[index].ids.remove(id) }
+        var isOver = false
+        for index in waiters.indices where waiters[index].asked <= asked {
+            waiters[index].ids.remove(id)
+            isOver = isOver || waiters[index].ids.isEmpty
+        }
+        guard isOver else { return }
         for waiter in waiters where waiter.ids.isEmpty { waiter.continuation.resume() }
         waiters.removeAll { $0.ids.isEmpty }
     }
@@ -237,9 +263,7 @@ package actor Reconciler {
     /// Looks again at the apps that wait for this one, and at those it replaces.
     func becameReady(_ id: AppID) {
         let now = ContinuousClock.now
-        for (other, track) in tracks where track.app?.dependsOn.contains(id) == true {
-            queue.add(other, at: now, asked: now)
-        }
+        for other in dependants[id] ?? [] { queue.add(other, at: now, asked: now) }
         for replaced in tracks[id]?.app?.replaces ?? [] {
             let isDeclared = fleets.values.contains { fleet in fleet.apps.contains { $0.id == replaced } }
             guard !isDeclared, tracks[replaced]?.removal == nil else { continue }

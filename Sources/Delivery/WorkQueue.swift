@@ -22,6 +22,25 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
 
     private var waiting: [Key: Entry] = [:]
     private var active: Set<Key> = []
+    /// Every wish by its time.
+    ///
+    /// A key that was asked for again stands here twice; only what `waiting` says counts.
+    private var timeline = Heap<Scheduled> { $0.due < $1.due }
+    /// The wishes whose time has come, the next one first.
+    private var ready = Heap<Ready> { left, right in
+        if left.entry.priority != right.entry.priority { return left.entry.priority > right.entry.priority }
+        return (left.entry.due, left.key) < (right.entry.due, right.key)
+    }
+
+    private struct Scheduled: Sendable {
+        var due: ContinuousClock.Instant
+        var key: Key
+    }
+
+    private struct Ready: Sendable {
+        var key: Key
+        var entry: Entry
+    }
 
     package init() {}
 
@@ -36,40 +55,92 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
         asked: ContinuousClock.Instant,
         priority: Priority = .event
     ) {
-        guard let old = waiting[key] else {
-            waiting[key] = Entry(due: due, asked: asked, priority: priority)
-            return
+        var entry = Entry(due: due, asked: asked, priority: priority)
+        if let old = waiting[key] {
+            entry = Entry(
+                due: min(old.due, due),
+                asked: max(old.asked, asked),
+                priority: max(old.priority, priority)
+            )
         }
-        waiting[key] = Entry(
-            due: min(old.due, due),
-            asked: max(old.asked, asked),
-            priority: max(old.priority, priority)
-        )
+        waiting[key] = entry
+        timeline.push(Scheduled(due: entry.due, key: key))
     }
 
     /// Takes the next key that is due and not being worked on.
     package mutating func take(at now: ContinuousClock.Instant) -> (key: Key, entry: Entry)? {
-        let next =
-            waiting
-            .filter { $0.value.due <= now && !active.contains($0.key) }
-            .min { left, right in
-                if left.value.priority != right.value.priority { return left.value.priority > right.value.priority }
-                return (left.value.due, left.key) < (right.value.due, right.key)
-            }
-        guard let next else { return nil }
-        waiting[next.key] = nil
-        active.insert(next.key)
-        return (next.key, next.value)
+        while let first = timeline.first, first.due <= now {
+            timeline.pop()
+            guard let entry = waiting[first.key], !active.contains(first.key) else { continue }
+            ready.push(Ready(key: first.key, entry: entry))
+        }
+        while let next = ready.pop() {
+            guard waiting[next.key] == next.entry, !active.contains(next.key) else { continue }
+            waiting[next.key] = nil
+            active.insert(next.key)
+            return (next.key, next.entry)
+        }
+        return nil
     }
 
     /// Says that the work on a key is done.
-    package mutating func finish(_ key: Key) { active.remove(key) }
+    package mutating func finish(_ key: Key) {
+        active.remove(key)
+        // What was asked for meanwhile takes its place again.
+        if let entry = waiting[key] { timeline.push(Scheduled(due: entry.due, key: key)) }
+    }
 
     package mutating func remove(_ key: Key) { waiting[key] = nil }
 
     /// When the next key that is not being worked on is due.
     package var nextDue: ContinuousClock.Instant? {
-        waiting.filter { !active.contains($0.key) }.map(\.value.due).min()
+        mutating get {
+            while let first = ready.first, waiting[first.key] != first.entry || active.contains(first.key) {
+                ready.pop()
+            }
+            while let first = timeline.first, waiting[first.key]?.due != first.due || active.contains(first.key) {
+                timeline.pop()
+            }
+            return [ready.first?.entry.due, timeline.first?.due].compactMap { $0 }.min()
+        }
+    }
+}
+
+/// A binary heap: what comes first by the given order is found at once.
+private struct Heap<Element: Sendable>: Sendable {
+    private var elements: [Element] = []
+    private let precedes: @Sendable (Element, Element) -> Bool
+
+    init(_ precedes: @escaping @Sendable (Element, Element) -> Bool) { self.precedes = precedes }
+
+    var first: Element? { elements.first }
+
+    mutating func push(_ element: Element) {
+        elements.append(element)
+        var child = elements.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard precedes(elements[child], elements[parent]) else { return }
+            elements.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    @discardableResult
+    mutating func pop() -> Element? {
+        guard let last = elements.popLast() else { return nil }
+        guard let first = elements.first else { return last }
+        elements[0] = last
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < elements.count {
+                if precedes(elements[child], elements[least]) { least = child }
+            }
+            guard least != parent else { return first }
+            elements.swapAt(parent, least)
+            parent = least
+        }
     }
 }
 

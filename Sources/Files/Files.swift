@@ -55,6 +55,9 @@ package func fileStatus(_ path: String, followsLinks: Bool = true) -> FileStatus
     return FileStatus(status)
 }
 
+/// Whether a path leads to something.
+package func pathExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
 /// A file's content.
 ///
 /// `limit`: A larger file is refused.
@@ -145,10 +148,12 @@ package func names(in folder: String) throws(FileError) -> [String] {
 
 /// Where a link points, as it is written; nil when the path is no link.
 package func linkTarget(_ path: String) -> String? {
-    var buffer = [CChar](repeating: 0, count: 4096)
-    let count = readlink(path, &buffer, buffer.count)
-    guard count >= 0 else { return nil }
-    return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
+        let characters = buffer.bindMemory(to: CChar.self)
+        guard let start = characters.baseAddress else { return nil }
+        let count = readlink(path, start, characters.count)
+        return count >= 0 ? String(decoding: buffer.prefix(count), as: UTF8.self) : nil
+    }
 }
 
 /// Makes a link, or points an existing one elsewhere, in one step.
@@ -196,11 +201,16 @@ package func normalizedPath(_ path: String) -> String {
 }
 
 /// The part of a path after the last slash.
-package func lastComponent(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
+package func lastComponent(_ path: String) -> String {
+    var bytes = path.utf8[...]
+    while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
+    guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return String(Substring(bytes)) }
+    return String(Substring(bytes[bytes.index(after: slash)...]))
+}
 
 /// The part of a path before the last slash.
 package func folder(of path: String) -> String {
-    guard let slash = path.lastIndex(of: "/") else { return "." }
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
 }
 

@@ -3,7 +3,9 @@ import Subprocess
 import TestSupport
 import Testing
 
-/// The agent on a real node. The tests share the two machines, so they run one after the other.
+/// The agent on a real node.
+///
+/// The tests share the two machines, so they run one after the other.
 @Suite(.serialized) struct NodeTests {
     @Test(.timeLimit(.minutes(4)), arguments: [false, true])
     func installChangeBreakRemove(isOld: Bool) async throws {

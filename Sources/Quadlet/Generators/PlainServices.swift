@@ -50,7 +50,7 @@ struct PlainServices: UnitGenerator {
     }
 
     /// What these links lead to lies in the agent's own folder and is there as long as they are.
-    func mendLinks(_ standIn: (UnitName) throws -> String) throws {}
+    func danglingLinks() throws -> [String] { [] }
 
     func linked() throws -> [UnitName] { Array(Set(try owned().map(\.name))) }
 

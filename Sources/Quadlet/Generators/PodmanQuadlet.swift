@@ -106,15 +106,10 @@ struct PodmanQuadlet: UnitGenerator {
 
     func possibleLinks(of name: UnitName) -> [String] { ["\(layout.quadlet)/\(name)", "\(layout.quadlet)/\(name).d"] }
 
-    func mendLinks(_ standIn: (UnitName) throws -> String) throws {
-        for entry in try names(in: layout.quadlet) {
+    func danglingLinks() throws -> [String] {
+        try names(in: layout.quadlet).compactMap { entry in
             let path = "\(layout.quadlet)/\(entry)"
-            guard fileStatus(path) == nil, layout.owns(linkAt: path) else { continue }
-            if let name = UnitName(entry) {
-                try replaceLink(path, to: try standIn(name))
-            } else {
-                try removeFile(path)
-            }
+            return !pathExists(path) && layout.owns(linkAt: path) ? path : nil
         }
     }
 

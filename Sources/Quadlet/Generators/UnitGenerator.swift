@@ -15,10 +15,8 @@ protocol UnitGenerator: Sendable {
     /// Every link that could have been made for a unit.
     func possibleLinks(of name: UnitName) throws -> [String]
 
-    /// Points links of ours that lead nowhere to where they do no harm, before systemd reads them again: one such link
-    /// ends Podman's generator for every unit.
-    /// `standIn`: Gives a file to take the place of a unit that is gone.
-    func mendLinks(_ standIn: (UnitName) throws -> String) throws
+    /// Links of ours that lead nowhere: one such link ends Podman's generator for every unit.
+    func danglingLinks() throws -> [String]
 
     /// The units that links of ours are there for.
     func linked() throws -> [UnitName]

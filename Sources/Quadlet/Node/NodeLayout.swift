@@ -60,6 +60,11 @@ package struct NodeLayout: Sendable {
     /// Whether a link is the agent's: it points below the gitops folder, by whatever name that folder is reached.
     package func owns(linkAt path: String) -> Bool {
         guard let target = linkTarget(path) else { return false }
+        if target.hasPrefix(gitops), target.utf8.dropFirst(gitops.utf8.count).first == UInt8(ascii: "/"),
+            !target.contains("/../")
+        {
+            return true
+        }
         let whole = normalizedPath(target.hasPrefix("/") ? target : "\(folder(of: path))/\(target)")
         let roots = [gitops, realPath(gitops)].compactMap { $0 }
         return roots.contains { whole.hasPrefix($0 + "/") }

@@ -60,14 +60,7 @@ package actor NodePlatform: Platform {
         layout: NodeLayout,
         revisions: @escaping @Sendable (AppID) async -> [[UInt8]]
     ) async throws -> NodePlatform {
-        let environment = ["PATH": searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime]
-        let answer: Completion
-        do {
-            answer = try await run(Command("podman", ["--version"], environment: environment, timeout: .seconds(30)))
-        } catch {
-            throw Failure(.notFound, "podman cannot be run: \(error); install it", next: .needsChange)
-        }
-        let version = answer.outputText.split { $0 == " " || $0 == "\n" }.last.map(String.init) ?? ""
+        let version = try await podmanVersion(layout)
         let numbers = version.split(separator: ".").map { Int($0) ?? 0 }
         let hasQuadlet = numbers.count >= 2 && (numbers[0], numbers[1]) >= (4, 4)
         var generator: any UnitGenerator = PlainServices(layout: layout, version: numbers)
@@ -82,6 +75,29 @@ package actor NodePlatform: Platform {
             generator = PodmanQuadlet(layout: layout, program: program)
         }
         return NodePlatform(layout: layout, generator: generator, podman: version, revisions: revisions)
+    }
+
+    /// Asks Podman for its version, once for each Podman: it takes longer to answer than a whole pass.
+    private static func podmanVersion(_ layout: NodeLayout) async throws -> String {
+        let programs = searchPath.split(separator: ":").map { "\($0)/podman" }
+        guard let program = programs.first(where: pathExists), let identity = fileStatus(program)?.identity else {
+            throw Failure(.notFound, "podman is not there; install it", next: .needsChange)
+        }
+        let note = "\(layout.runtime)/hecate/podman"
+        let known = (try? fileContent(note)).map { String(decoding: $0, as: UTF8.self).split(separator: " ") } ?? []
+        if known.count == 2, known[0] == identity { return String(known[1]) }
+        let environment = ["PATH": searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime]
+        let answer: Completion
+        do {
+            answer = try await run(Command(program, ["--version"], environment: environment, timeout: .seconds(30)))
+        } catch {
+            throw Failure(.unavailable, "podman cannot be run: \(error)")
+        }
+        let version = answer.outputText.split { $0 == " " || $0 == "\n" }.last.map(String.init) ?? ""
+        if (try? makeFolder(folder(of: note), mode: 0o700)) != nil {
+            try? replaceFile(note, with: Array("\(identity) \(version)".utf8), mode: 0o600)
+        }
+        return version
     }
 
     static let searchPath = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
@@ -130,20 +146,18 @@ package actor NodePlatform: Platform {
         try kept.collect(name, keeping: payloads)
     }
 
-    /// Sees to it that no link of ours leads nowhere while its unit is being stopped.
+    /// Sees to it that no link of ours leads nowhere while its unit is being stopped: it is pointed to the copy that was
+    /// kept, or to a file that does no harm.
     func mendLinks() async throws {
-        var payloads: [UnitName: [UInt8]] = [:]
-        for name in try generator.linked() where try generator.possibleLinks(of: name).contains(where: isDangling) {
-            payloads[name] = await revisions(id(name)).first
-        }
-        let kept = kept
-        try generator.mendLinks { name in
-            if let payload = payloads[name], let unit = try? kept.restore(payload) { return unit.path }
-            return try kept.placeholder(name)
+        for path in try generator.danglingLinks() {
+            guard let name = UnitName(lastComponent(path)) else {
+                try removeFile(path)
+                continue
+            }
+            let unit = await revisions(id(name)).first.flatMap { try? kept.restore($0) }
+            try replaceLink(path, to: try unit?.path ?? kept.placeholder(name))
         }
     }
-
-    private nonisolated func isDangling(_ path: String) -> Bool { linkTarget(path) != nil && fileStatus(path) == nil }
 
     // MARK: Observing
 
@@ -160,6 +174,21 @@ package actor NodePlatform: Platform {
 
     func settle(_ id: AppID, _ fingerprint: String, service: String?, links: [String: String]) {
         settled[id] = (fingerprint, service, links)
+    }
+
+    /// Takes over from an earlier process that a unit was found right, if what was started then is what its files say.
+    func recall(_ id: AppID, _ entry: UnitIndex.Entry) {
+        guard settled[id] == nil, !entry.stays || started[entry.service]?.fingerprint == entry.fingerprint,
+            let name = UnitName(id.name)
+        else { return }
+        units[entry.service] = name
+        settle(id, entry.fingerprint, service: entry.stays ? entry.service : nil, links: entry.links)
+    }
+
+    /// Identifies what turns units into services here.
+    nonisolated var generatorIdentity: String {
+        let program = (generator as? PodmanQuadlet).flatMap { fileStatus($0.program)?.identity } ?? "plain"
+        return "1 \(podmanVersion) \(program) \(layout.gitops) \(layout.quadlet)"
     }
 
     func unsettle(_ id: AppID) { settled[id] = nil }

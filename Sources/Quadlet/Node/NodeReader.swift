@@ -8,8 +8,7 @@ package actor NodeReader {
     private let defaults: NodeDefaults
     /// Whether links may be mended on the way; a plan only looks.
     private let isActing: Bool
-    /// Paths of the files each unit names, by the unit's identity.
-    private var companions: [UnitName: (identity: String, paths: [String])] = [:]
+    private var index: UnitIndex
     /// The last settings each unit was checked with.
     private var checked: [UnitName: String] = [:]
     /// What was read and checked a moment ago and not taken up yet.
@@ -19,6 +18,7 @@ package actor NodeReader {
         self.platform = platform
         self.isActing = isActing
         self.defaults = defaults
+        index = UnitIndex(runtime: platform.layout.runtime, generator: platform.generatorIdentity)
     }
 
     private var layout: NodeLayout { platform.layout }
@@ -33,13 +33,20 @@ package actor NodeReader {
         var changed: [(source: UnitSource, settings: String)] = []
         for source in tree.units {
             let paths = companionPaths(source)
-            folders.formUnion(paths.map(folder(of:)))
-            let settings = ([source.identity] + paths.map { "\($0) \(fileStatus($0)?.identity ?? "none")" })
-                .joined(separator: "\n")
+            for path in paths { folders.insert(folder(of: path)) }
+            let identities = [source.identity] + paths.map { "\($0) \(fileStatus($0)?.identity ?? "none")" }
+            let settings = UnitIndex.digest(identities.joined(separator: "\n"))
+            var app = app(source, settings)
+            if let entry = index[source.name.description], entry.settings == settings {
+                app.knownFingerprint = entry.fingerprint
+                if checked[source.name] != settings { await platform.recall(app.id, entry) }
+                checked[source.name] = settings
+            }
             if checked[source.name] != settings { changed.append((source, settings)) }
-            apps.append(app(source, settings))
+            apps.append(app)
         }
         try await check(changed, in: tree)
+        try index.save(only: Set(tree.units.map(\.name.description)))
         if isActing { try await platform.mendLinks() }
         let fleet = Fleet(
             revision: NodeSnapshot().revision,
@@ -51,10 +58,9 @@ package actor NodeReader {
     }
 
     private func companionPaths(_ source: UnitSource) -> [String] {
-        if let known = companions[source.name], known.identity == source.identity { return known.paths }
-        let paths = UnitDeclaration.companionPaths(source, layout)
-        companions[source.name] = (source.identity, paths)
-        return paths
+        let identity = UnitIndex.digest(source.identity)
+        if let known = index[source.name.description], known.identity == identity { return known.companions }
+        return UnitDeclaration.companionPaths(source, layout)
     }
 
     private func app(_ source: UnitSource, _ settings: String) -> App {
@@ -85,6 +91,18 @@ package actor NodeReader {
         return try known.result.get()
     }
 
+    private func entry(_ source: UnitSource, _ settings: String, _ unit: UnitDeclaration) throws -> UnitIndex.Entry {
+        UnitIndex.Entry(
+            identity: UnitIndex.digest(source.identity),
+            companions: unit.companions.map(\.path),
+            settings: settings,
+            fingerprint: unit.fingerprint,
+            service: unit.service,
+            stays: !unit.name.isTemplate && !unit.runsToItsEnd,
+            links: try platform.generator.links(of: unit)
+        )
+    }
+
     /// Reads units and asks the generator about all of them at once, with those they refer to.
     private func check(_ changed: [(source: UnitSource, settings: String)], in tree: GitopsTree) async throws {
         guard !changed.isEmpty else { return }
@@ -93,6 +111,7 @@ package actor NodeReader {
             do throws(Invalid) {
                 read[source.name] = try UnitDeclaration(source, layout)
             } catch {
+                index[source.name.description] = nil
                 fresh[source.name] = (settings, .failure(Failure(error)))
                 checked[source.name] = settings
             }
@@ -114,7 +133,13 @@ package actor NodeReader {
         for (source, settings) in changed where asked.contains(source.name) {
             guard let unit = read[source.name] else { continue }
             checked[source.name] = settings
-            fresh[source.name] = (settings, failures[source.name].map { .failure($0) } ?? .success(unit))
+            if let failure = failures[source.name] {
+                fresh[source.name] = (settings, .failure(failure))
+                index[source.name.description] = nil
+            } else {
+                fresh[source.name] = (settings, .success(unit))
+                index[source.name.description] = try entry(source, settings, unit)
+            }
         }
     }
 }

@@ -17,8 +17,9 @@ struct StartedUnits {
     init(runtime: String) {
         path = "\(runtime)/hecate/started"
         guard let bytes = try? fileContent(path, limit: 64 * 1024 * 1024) else { return }
-        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-            let fields = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        for line in bytes.split(separator: UInt8(ascii: "\n")) {
+            let fields = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+                .map { String(decoding: $0, as: UTF8.self) }
             guard fields.count == 3 else { continue }
             lines += 1
             starts[fields[0]] = fields[1].isEmpty ? nil : Start(fingerprint: fields[1], unitHash: fields[2])

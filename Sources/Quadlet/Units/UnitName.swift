@@ -23,8 +23,9 @@ package struct UnitName: Sendable, Hashable, CustomStringConvertible {
 
     /// Nil when the name is not that of a Quadlet file.
     package init?(_ name: String) {
-        guard let dot = name.lastIndex(of: "."), let kind = UnitKind(rawValue: String(name[name.index(after: dot)...])),
-            dot != name.startIndex, !name.hasPrefix(".")
+        let bytes = name.utf8
+        guard let dot = bytes.lastIndex(of: UInt8(ascii: ".")), bytes.first != UInt8(ascii: "."),
+            let kind = UnitKind(rawValue: String(name[bytes.index(after: dot)...]))
         else { return nil }
         description = name
         self.kind = kind

@@ -20,7 +20,8 @@ actor Agent {
         self.settings = settings
         self.platform = platform
         var limits = Limits()
-        limits.parallelism = 32
+        // A pass waits for systemd and holds nothing meanwhile; many at once share one reading of the units.
+        limits.parallelism = 1024
         room = ControlRoom(platforms: [platform], store: store, limits: limits, log: log)
         reader = NodeReader(platform: platform, defaults: settings.defaults, isActing: true)
         watch = try FolderWatch(quiet: settings.debounce)

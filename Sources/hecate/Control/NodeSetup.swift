@@ -6,7 +6,9 @@ internal import Repository
 internal import Subprocess
 internal import Systemd
 
-/// Makes a machine a node, and takes that back. Every step looks first and says what it did.
+/// Makes a machine a node, and takes that back.
+///
+/// Every step looks first and says what it did.
 struct NodeSetup: Sendable {
     let house: NodeHouse
     /// What was done, in the order it was.

@@ -1,6 +1,17 @@
 internal import Delivery
 internal import Journal
 
+extension Store {
+    /// Waits until the controller has done what a request asks for; quick at first, because most are done at once.
+    func waitForAnswer(to number: Int) async throws {
+        var delay = Duration.milliseconds(2)
+        while try !isAnswered(number) {
+            try await Task.sleep(for: delay)
+            delay = min(delay * 1.2, .milliseconds(100))
+        }
+    }
+}
+
 /// Answers what other processes ask of the running controller through the store.
 struct RequestDesk: Sendable {
     let room: ControlRoom

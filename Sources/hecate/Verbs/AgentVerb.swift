@@ -45,7 +45,7 @@ enum AgentVerb {
         if ControllerSeat.ring(folder: settings.store) {
             let number = try await store.ask("reconcile", subject: "", author: Settings.author, at: currentTime())
             _ = ControllerSeat.ring(folder: settings.store)
-            while try await !store.isAnswered(number) { try await Task.sleep(for: .milliseconds(50)) }
+            try await store.waitForAnswer(to: number)
             records = try await store.records()
         } else {
             let seat = try ControllerSeat(folder: settings.store)

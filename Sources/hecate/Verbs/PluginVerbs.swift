@@ -95,7 +95,7 @@ enum PluginVerbs {
             let subject = units.joined(separator: ",")
             let number = try await store.ask("reconcile", subject: subject, author: author, at: currentTime())
             _ = ControllerSeat.ring(folder: house.settings.store)
-            while try await !store.isAnswered(number) { try await Task.sleep(for: .milliseconds(50)) }
+            try await store.waitForAnswer(to: number)
         } else {
             let seat = try ControllerSeat(folder: house.settings.store)
             _ = try await Agent.make(house.settings, store: store, log: Log(nil)).once(only: units)
