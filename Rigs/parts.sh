@@ -47,6 +47,7 @@ node-trixie | node-bullseye)
         packages=systemd,systemd-sysv,dbus,dbus-user-session,podman,crun,iproute2,procps,git,busybox-static,uidmap
         packages+=,slirp4netns,fuse-overlayfs
         [ "$release" = bullseye ] || packages+=,netavark,passt,catatonit
+        mkdir -p "$cache"
         rm -rf "$disk"
         debootstrap --variant=minbase --include="$packages" "$release" "$disk" >"$cache/$1.log" 2>&1 || {
             tail -n 5 "$cache/$1.log" >&2
