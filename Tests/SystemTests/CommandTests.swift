@@ -56,6 +56,28 @@ import Testing
         )
     }
 
+    @Test func aRepositoryOfUnitsIsCheckedWithoutPodman() async throws {
+        let scratch = try Scratch()
+        let units = "\(scratch.path)/quadlet"
+        try writeFile("[Container]\nImage=web:1.2.0\n", to: "\(units)/system/web.container")
+        let hecate = "\(checkout)/.build/debug/hecate"
+        #expect(try await execute([hecate, "check", scratch.path]).code == 0)
+        try writeFile(
+            "[Container]\nImage=web:latest\nEnvironmnt=A=1\nEnvironmentFile=%h/.hecate/gitops/apps/none.env\n",
+            to: "\(units)/apps/inner/web.container"
+        )
+        let result = try await execute([hecate, "check", scratch.path])
+        #expect(result.code == 1)
+        for expected in [
+            "apps/inner/web.container: 'web.container' stands twice",
+            "web.container:3:1: unknown key 'Environmnt' in [Container]",
+            "did you mean 'Environment'?", "names 'apps/none.env', which the repository does not have",
+            "web.container:2:1: warning: the image 'web:latest' moves under its tag",
+        ] {
+            #expect(result.outputText.contains(expected), "\(expected): \(result.outputText)")
+        }
+    }
+
     @Test func aMissingStacksFileIsNamed() async throws {
         #expect(try await check([:]).outputText.contains("stacks.yml: there is no file 'stacks.yml'; check the path"))
     }

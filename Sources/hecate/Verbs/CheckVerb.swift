@@ -1,7 +1,9 @@
 internal import Arguments
 internal import Delivery
 internal import Diagnostics
+internal import Files
 internal import JSON
+internal import Quadlet
 internal import Repository
 internal import Swarm
 
@@ -12,6 +14,21 @@ enum CheckVerb {
         let file = invocation["stacks-file"] ?? "stacks.yml"
         let targets = invocation["targets"]?.split(separator: ",").map(String.init) ?? ["default"]
         var found = Diagnostics()
+        let hasStacks = pathExists("\(folder)/\(file)") || invocation["stacks-file"] != nil
+        let hasUnits = RepositoryCheck.applies(to: folder)
+        if hasUnits { found.append(contentsOf: try RepositoryCheck.diagnostics(of: folder).all) }
+        if hasStacks || !hasUnits { try await checkStacks(folder, file, targets, &found) }
+        Terminal.print(report(found.all, invocation["format"]))
+        if found.hasErrors { return .failure }
+        return invocation.has("strict") && !found.all.isEmpty ? .changes : .success
+    }
+
+    private static func checkStacks(
+        _ folder: String,
+        _ file: String,
+        _ targets: [String],
+        _ found: inout Diagnostics
+    ) async throws {
         do {
             let snapshot = try FolderSnapshot(folder)
             let reader = FleetReader.offline(stacksFile: file, targets: targets)
@@ -27,9 +44,6 @@ enum CheckVerb {
         } catch let invalid as Invalid {
             found.append(contentsOf: invalid.diagnostics)
         }
-        Terminal.print(report(found.all, invocation["format"]))
-        if found.hasErrors { return .failure }
-        return invocation.has("strict") && !found.all.isEmpty ? .changes : .success
     }
 
     private static func located(_ diagnostic: Diagnostic, _ place: Place) -> Diagnostic {

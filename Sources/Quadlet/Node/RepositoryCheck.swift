@@ -1,0 +1,128 @@
+package import Diagnostics
+internal import Files
+
+/// Checks a repository of Quadlet files where there is neither Podman nor systemd, for its own CI.
+package struct RepositoryCheck {
+    private let root: String
+    private let folder: String
+    private var diagnostics = Diagnostics()
+    private var seen: [String: String] = [:]
+
+    /// Whether a folder is laid out as hecate-gitops or as a node's own gitops folder is.
+    package static func applies(to root: String) -> Bool {
+        ["quadlet/system", "quadlet/apps", "system", "apps"].contains { fileStatus("\(root)/\($0)")?.kind == .folder }
+    }
+
+    /// Everything that is wrong in a repository's units, with its place.
+    package static func diagnostics(of root: String) throws -> Diagnostics {
+        var check = RepositoryCheck(root)
+        for part in ["system", "apps"] { try check.scan("\(check.folder)/\(part)", depth: 0) }
+        return check.diagnostics
+    }
+
+    private init(_ root: String) {
+        self.root = root
+        folder = fileStatus("\(root)/quadlet")?.kind == .folder ? "\(root)/quadlet" : root
+    }
+
+    private mutating func scan(_ path: String, depth: Int) throws {
+        guard depth < 8 else { return }
+        for entry in try names(in: path) where !entry.hasPrefix(".") {
+            let inner = "\(path)/\(entry)"
+            if let name = UnitName(entry) {
+                if let other = seen.updateValue(inner, forKey: entry) {
+                    diagnostics.error(
+                        at: Place(file: inner),
+                        "'\(entry)' stands twice; the other is \(other)",
+                        cure: "remove or rename one of them"
+                    )
+                }
+                check(name, inner)
+            } else if fileStatus(inner)?.kind == .folder {
+                if entry.hasSuffix(".d") {
+                    try dropIns(inner, of: String(entry.dropLast(2)))
+                } else {
+                    try scan(inner, depth: depth + 1)
+                }
+            }
+        }
+    }
+
+    private mutating func dropIns(_ path: String, of unit: String) throws {
+        guard let name = UnitName(unit) else { return }
+        for file in try names(in: path) where file.hasSuffix(".conf") {
+            if let part = read("\(path)/\(file)") { keys(of: part, name) }
+        }
+    }
+
+    private mutating func read(_ path: String) -> UnitFile? {
+        do {
+            return try UnitFile(try fileContent(path, limit: 1024 * 1024), file: path)
+        } catch let invalid as Invalid {
+            diagnostics.append(contentsOf: invalid.diagnostics)
+        } catch {
+            diagnostics.error(at: Place(file: path), "the file cannot be read: \(error)", cure: "mend or remove it")
+        }
+        return nil
+    }
+
+    private mutating func check(_ name: UnitName, _ path: String) {
+        guard let unit = read(path) else { return }
+        guard unit.sections.contains(name.kind.section) else {
+            diagnostics.error(
+                at: Place(file: path),
+                "a .\(name.kind.rawValue) file has a section [\(name.kind.section)], and this one has none",
+                cure: "add [\(name.kind.section)]"
+            )
+            return
+        }
+        keys(of: unit, name)
+        for entry in unit.all("Container", "EnvironmentFile") { environmentFile(entry) }
+        for entry in unit.all("Container", "Image") { image(entry) }
+    }
+
+    private mutating func keys(of unit: UnitFile, _ name: UnitName) {
+        guard let table = QuadletKeys.table[name.kind.section] else { return }
+        for entry in unit.entries where entry.section == name.kind.section && !table.contains(entry.key) {
+            diagnostics.error(
+                at: entry.place,
+                "unknown key '\(entry.key)' in [\(entry.section)]",
+                cure: suggestion(for: entry.key, among: table.sorted()) ?? "see podman-systemd.unit(5)"
+            )
+        }
+    }
+
+    /// A file of the gitops folder has to be in the repository; what lies elsewhere is the node's own.
+    private mutating func environmentFile(_ entry: UnitFile.Entry) {
+        if entry.value.hasPrefix("-") {
+            diagnostics.error(
+                at: entry.place,
+                "Quadlet knows no optional environment file",
+                cure: "remove the '-' and make sure that the file is there"
+            )
+            return
+        }
+        let prefix = "%h/.hecate/gitops/"
+        guard entry.value.hasPrefix(prefix) else { return }
+        let path = entry.value.dropFirst(prefix.count)
+        guard !pathExists("\(folder)/\(path)") else { return }
+        diagnostics.error(
+            at: entry.place,
+            "EnvironmentFile names '\(path)', which the repository does not have",
+            cure: "add \(folder)/\(path), or remove the line"
+        )
+    }
+
+    private mutating func image(_ entry: UnitFile.Entry) {
+        let image = entry.value
+        guard UnitName(image) == nil, !image.contains("@") else { return }
+        let last = lastComponent(image)
+        let tag = last.split(separator: ":", maxSplits: 1).dropFirst().first.map(String.init)
+        guard tag == nil || ["latest", "main", "master", "edge", "nightly"].contains(tag ?? "") else { return }
+        diagnostics.warning(
+            at: entry.place,
+            "the image '\(image)' moves under its tag",
+            cure: "name a version or a digest, so that a commit says what runs"
+        )
+    }
+}
