@@ -11,8 +11,7 @@ let package = Package(
             name: "hecate",
             dependencies: [
                 "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Files", "HTTP", "Journal",
-                "JSON",
-                "Quadlet", "Repository", "Subprocess", "Swarm", "Systemd", "Threads",
+                "JSON", "Kubernetes", "Quadlet", "Repository", "Subprocess", "Swarm", "Systemd", "Threads",
             ]
         ),
 
@@ -26,6 +25,9 @@ let package = Package(
             name: "Quadlet",
             dependencies: ["Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd", "YAML"]
         ),
+
+        // What a node takes over.
+        .target(name: "Kubernetes", dependencies: ["Crypto", "Diagnostics", "JSON"]),
 
         // Where desired state comes from and where history goes.
         .target(name: "Compose", dependencies: ["Diagnostics", "YAML"]),
@@ -69,6 +71,7 @@ let package = Package(
             dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "JSON", "Swarm", "TestSupport"]
         ),
         .testTarget(name: "QuadletTests", dependencies: ["Diagnostics", "Quadlet", "Systemd", "TestSupport"]),
+        .testTarget(name: "KubernetesTests", dependencies: ["Diagnostics", "JSON", "Kubernetes", "TestSupport"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Diagnostics"]),
         .testTarget(name: "ArgumentsTests", dependencies: ["Arguments"]),
         .testTarget(name: "SubprocessTests", dependencies: ["HTTP", "JSON", "Subprocess"]),

@@ -42,11 +42,11 @@ docker)
     ;;
 node-trixie | node-bullseye)
     release=${1#node-} disk=$cache/$1
-    if [ ! -e "$disk/.ready" ]; then
+    if [ ! -e "$disk/.ready-2" ]; then
         [ "$(id -u)" = 0 ] || { echo "Rigs/parts.sh: needs root to make a machine's disk" >&2; exit 1; }
         packages=systemd,systemd-sysv,dbus,dbus-user-session,podman,crun,iproute2,procps,git,busybox-static,uidmap
         packages+=,slirp4netns,fuse-overlayfs
-        [ "$release" = bullseye ] || packages+=,netavark,passt,catatonit
+        [ "$release" = bullseye ] || packages+=,netavark,aardvark-dns,nftables,passt,catatonit
         mkdir -p "$cache"
         rm -rf "$disk"
         debootstrap --variant=minbase --include="$packages" "$release" "$disk" >"$cache/$1.log" 2>&1 || {
@@ -62,7 +62,7 @@ node-trixie | node-bullseye)
         mkdir -p "$disk/etc/systemd/system/multi-user.target.wants"
         ln -sf /lib/systemd/system/network-online.target "$disk/etc/systemd/system/multi-user.target.wants/"
         rm -f "$disk/var/cache/apt/archives"/*.deb "$disk/etc/systemd/system/multi-user.target.wants"/*.timer
-        touch "$disk/.ready"
+        touch "$disk/.ready-2"
     fi
     echo "$disk"
     ;;

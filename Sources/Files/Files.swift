@@ -118,6 +118,16 @@ package func replaceFile(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o6
     guard rename(temporary, path) == 0 else { throw FileError(path) }
 }
 
+/// Gives a file or folder another name on the same file system, in one step.
+package func renameFile(_ path: String, to other: String) throws(FileError) {
+    guard rename(path, other) == 0 else { throw FileError(path) }
+}
+
+/// Sets the permissions of a file or folder, such as `0o600`.
+package func setMode(_ path: String, _ mode: UInt32) throws(FileError) {
+    guard chmod(path, mode) == 0 else { throw FileError(path) }
+}
+
 /// Makes a folder and those above it.
 package func makeFolder(_ path: String, mode: UInt32 = 0o755) throws(FileError) {
     if mkdir(path, mode) == 0 { return }

@@ -68,6 +68,7 @@ enum HecateProgram {
     private static func execute(_ invocation: Invocation) async throws -> ExitCode {
         switch invocation.verb.name {
         case "init node", "uninstall node": try await NodeSetupVerbs.execute(invocation)
+        case "migrate k3s", "decommission k3s": try await ClusterVerbs.execute(invocation)
         case "install": try await PluginVerbs.install(invocation)
         case "remove": try await PluginVerbs.remove(invocation)
         case "start", "stop", "restart", "logs", "update": try await ServiceVerbs.execute(invocation)

@@ -8,6 +8,12 @@ extension HecateProgram {
         'hecate-traderd' are one. Without it the daemon is meant.
         """
 
+    private static let kubectl = Option(
+        "kubectl",
+        value: "PROGRAM",
+        help: "how the cluster is asked; kubectl, else k3s kubectl"
+    )
+
     /// Every verb with its options: parsing, `--help` and completion all come from here.
     static let table = CommandLineTable(
         program: "hecate",
@@ -134,6 +140,46 @@ extension HecateProgram {
                 summary: "who this node's daemon is",
                 arguments: ["[DAEMON]"],
                 example: "hecate identity"
+            ),
+            Verb(
+                "migrate k3s",
+                summary: "show what a k3s cluster runs and what would become of it here; with --apply, move it",
+                arguments: ["[APP...]"],
+                options: [
+                    Option(
+                        "inventory",
+                        value: "FILE,...",
+                        help: "read what kubectl get -A -o json wrote, instead of asking the cluster"
+                    ),
+                    kubectl, Option("to", value: "FOLDER", help: "write the units and their files there"),
+                    Option("apply", help: "move the apps, one at a time; what is not well here goes back"),
+                    Option("back", help: "stop the apps here and start them in the cluster again"), format,
+                ],
+                discussion: """
+                    Makes Quadlet files of Deployments, StatefulSets and DaemonSets with their ConfigMaps, Secrets and
+                    claims, and lists what cannot be carried over. An app is moved by stopping it in the cluster, copying
+                    its data (an archive stays in ~/.hecate/backups/k3s), and starting it here; the cluster's own data is
+                    never changed. What is interrupted goes on where it was.
+                    """,
+                example: "hecate migrate k3s --apply web"
+            ),
+            Verb(
+                "decommission k3s",
+                summary: "take k3s off this machine, once nothing runs in it",
+                options: [
+                    kubectl,
+                    Option(
+                        "data-dir",
+                        value: "FOLDER",
+                        help: "where k3s keeps its data; /var/lib/rancher/k3s when not given"
+                    ),
+                    Option("dry-run", help: "check, and say what would be done"),
+                ],
+                discussion: """
+                    Refuses while pods run or replicas are wanted, while an app that was moved is not well here, and on a
+                    server that other machines still belong to. Backs everything up to ~/.hecate/backups/k3s first.
+                    """,
+                example: "hecate decommission k3s --dry-run"
             ),
             Verb(
                 "plan",

@@ -14,11 +14,12 @@ import Testing
         "Swarm": ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "YAML"],
         "Systemd": ["CSystemd", "Threads"],
         "Files": ["Threads"],
+        "Kubernetes": ["Crypto", "Diagnostics", "JSON"],
         "Quadlet": ["Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd", "YAML"],
         "hecate": [
             "Arguments", "CSpawn", "Configuration", "Crypto", "Delivery", "Diagnostics", "Files", "HTTP", "JSON",
             "Journal",
-            "Quadlet",
+            "Kubernetes", "Quadlet",
             "Repository", "Subprocess", "Swarm", "Systemd", "Threads",
         ],
     ]

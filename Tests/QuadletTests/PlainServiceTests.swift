@@ -32,7 +32,8 @@ import Testing
             unit: UnitFile(Array(text.utf8), file: name),
             layout: layout
         )
-        return try PlainService(unit: unit, layout: layout, version: version, known: nil).text()
+        return try PlainService(unit: unit, layout: layout, version: version, known: [:], refusesStrangers: false)
+            .text()
     }
 
     @Test func aContainerBecomesAnAttachedRun() throws {

@@ -137,6 +137,25 @@ import Testing
         #expect(again.code == 0 && again.errorText.isEmpty, "a second pass does nothing: \(again.errorText)")
     }
 
+    @Test(.timeLimit(.minutes(3))) func aUnitAndWhatItRequiresChangeTogether() async throws {
+        let node = try Node()
+        try await node.clean()
+        func declare(_ version: Int) async throws {
+            try await node.write("[Volume]\nLabel=version=\(version)\n", to: "apps/t-data.volume")
+            let unit = sleeperUnit("Volume=t-data.volume:/data\nLabel=version=\(version)")
+            try await node.write(unit, to: "apps/t-user.container")
+        }
+        try await declare(1)
+        #expect(try await node.once().code == 0)
+        for version in 2...4 {
+            try await declare(version)
+            let result = try await node.once()
+            #expect(result.code == 0, "\(result.outputText)\(result.errorText)")
+            #expect(!result.errorText.contains("HealthCheckFailed"), "\(result.errorText)")
+        }
+        #expect(try await node.container("systemd-t-user", "{{.Config.Labels.version}}") == "4")
+    }
+
     @Test(.timeLimit(.minutes(3))) func driftIsRepaired() async throws {
         let node = try Node()
         try await node.clean()

@@ -7,8 +7,10 @@ struct PlainService {
     let unit: UnitDeclaration
     let layout: NodeLayout
     let version: [Int]
-    /// The units that references may lead to; nil when they were checked before.
-    let known: [String: UnitDeclaration]?
+    /// The units that references may lead to.
+    let known: [String: UnitDeclaration]
+    /// Whether a reference to another unit is an error.
+    let refusesStrangers: Bool
 
     private var section: String { unit.name.kind.section }
     private var file: UnitFile { unit.unit }
@@ -70,14 +72,14 @@ struct PlainService {
         for entry in file.entries where entry.section == section {
             for word in entry.value.split(whereSeparator: { ":,=".contains($0) }) {
                 guard let name = UnitName(String(word)), name != unit.name else { continue }
-                if let known, known[name.description] == nil {
+                if refusesStrangers, known[name.description] == nil {
                     diagnostics.error(
                         at: entry.place,
                         "'\(name)' is not among the units",
                         cure: "add the file, or mend the name"
                     )
                 }
-                let service = known?[name.description]?.service ?? name.service
+                let service = known[name.description]?.service ?? name.service
                 if !builder.required.contains(service) { builder.required.append(service) }
             }
         }
@@ -91,11 +93,11 @@ struct PlainService {
         let rest = value.dropFirst(head.count)
         let own: String
         switch name.kind {
-        case .volume: own = known?[name.description]?.unit.last("Volume", "VolumeName") ?? "systemd-\(name.stem)"
-        case .network: own = known?[name.description]?.unit.last("Network", "NetworkName") ?? "systemd-\(name.stem)"
-        case .pod: own = known?[name.description]?.unit.last("Pod", "PodName") ?? "systemd-\(name.stem)"
-        case .image: own = known?[name.description]?.unit.last("Image", "Image") ?? value
-        case .build: own = known?[name.description]?.unit.last("Build", "ImageTag") ?? value
+        case .volume: own = known[name.description]?.unit.last("Volume", "VolumeName") ?? "systemd-\(name.stem)"
+        case .network: own = known[name.description]?.unit.last("Network", "NetworkName") ?? "systemd-\(name.stem)"
+        case .pod: own = known[name.description]?.unit.last("Pod", "PodName") ?? "systemd-\(name.stem)"
+        case .image: own = known[name.description]?.unit.last("Image", "Image") ?? value
+        case .build: own = known[name.description]?.unit.last("Build", "ImageTag") ?? value
         case .container, .kube: own = value
         }
         return own + rest
@@ -299,7 +301,6 @@ struct ServiceBuilder {
     /// A word as systemd reads it back; specifiers stay specifiers.
     static func quoted(_ word: String) -> String {
         let escaped = word.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
-            .replacing("$", with: "$$")
         let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_./:=,@%+".contains($0) } && !word.isEmpty
         return isPlain ? word : "\"\(escaped)\""
     }

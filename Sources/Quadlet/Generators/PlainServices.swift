@@ -19,7 +19,8 @@ struct PlainServices: UnitGenerator {
         var failures: [UnitName: Failure] = [:]
         for unit in units {
             do throws(Invalid) {
-                _ = try PlainService(unit: unit, layout: layout, version: version, known: known).text()
+                _ = try PlainService(unit: unit, layout: layout, version: version, known: known, refusesStrangers: true)
+                    .text()
             } catch {
                 failures[unit.name] = Failure(error)
             }
@@ -28,7 +29,9 @@ struct PlainServices: UnitGenerator {
     }
 
     func links(of unit: UnitDeclaration) throws -> [String: String] {
-        let text = try PlainService(unit: unit, layout: layout, version: version, known: nil).text()
+        let known = try mentioned(by: unit)
+        let text = try PlainService(unit: unit, layout: layout, version: version, known: known, refusesStrangers: false)
+            .text()
         let file = "\(folder)/\(unit.name)/\(unit.service)"
         if (try? fileContent(file)) != Array(text.utf8) {
             try makeFolder("\(folder)/\(unit.name)", mode: 0o700)
@@ -43,6 +46,17 @@ struct PlainServices: UnitGenerator {
         }
         for alias in unit.unit.values("Install", "Alias").flatMap(words) { links["\(layout.units)/\(alias)"] = file }
         return links
+    }
+
+    /// The units that a unit refers to: their files may give what they make a name of its own.
+    private func mentioned(by unit: UnitDeclaration) throws -> [String: UnitDeclaration] {
+        let words = Set(unit.unit.entries.flatMap { $0.value.split { ":,= ".contains($0) } }.map(String.init))
+        let names = words.compactMap { UnitName($0) }
+        guard !names.isEmpty else { return [:] }
+        let units = try GitopsTree(layout).units.filter { names.contains($0.name) && $0.name != unit.name }
+        return Dictionary(
+            units.compactMap { source in (try? UnitDeclaration(source, layout)).map { ("\(source.name)", $0) } }
+        ) { first, _ in first }
     }
 
     func possibleLinks(of name: UnitName) throws -> [String] {

@@ -246,7 +246,12 @@ package actor NodePlatform: Platform {
         do {
             let job = try await systemd.enqueue(verb, service)
             Task {
-                let result = await systemd.result(of: job)
+                var result = await systemd.result(of: job)
+                // The restart of what this one requires takes its start away.
+                for _ in 0..<3 where result == "canceled" {
+                    guard let again = try? await systemd.enqueue(.start, service) else { break }
+                    result = await systemd.result(of: again)
+                }
                 await self.ended(service, result)
             }
         } catch {

@@ -52,9 +52,7 @@ struct NodeSetup: Sendable {
 
     private mutating func restrict(_ path: String, to mode: UInt32) throws {
         guard let now = fileStatus(path)?.mode, now != mode else { return }
-        guard chmod(path, mode) == 0 else {
-            throw Failure(.unavailable, "'\(path)' cannot be restricted: \(String(cString: strerror(errno)))")
-        }
+        try setMode(path, mode)
         done.append("restricted \(path) to \(String(mode, radix: 8))")
     }
 
@@ -102,7 +100,10 @@ struct NodeSetup: Sendable {
             try replaceFile(path, with: [], mode: 0o600)
             done.append("made \(path), empty")
         }
-        for name in try names(in: "\(house.root)/secrets") { try restrict("\(house.root)/secrets/\(name)", to: 0o600) }
+        for name in try names(in: "\(house.root)/secrets") {
+            let path = "\(house.root)/secrets/\(name)"
+            try restrict(path, to: fileStatus(path)?.kind == .folder ? 0o700 : 0o600)
+        }
     }
 
     /// Takes the units that every node has from a repository; those that are here already stay as they are.
