@@ -96,7 +96,10 @@ images() {
     local image=$root/home/hecate/image
     mkdir -p "$image/bin" "$image/www" "$image/tmp"
     cp "$(command -v busybox)" "$image/bin/busybox"
-    for name in sh httpd sleep cat wget top echo ls true false env date test touch; do ln -sf busybox "$image/bin/$name"; done
+    for name in sh httpd sleep cat wget top echo ls true false env date test touch nslookup; do ln -sf busybox "$image/bin/$name"; done
+    # Podman 3 asks a registry for the image that holds a pod together; this one goes by its name.
+    printf '#!/bin/sh\ntrap exit TERM\nwhile true; do sleep 0.5; done\n' >"$image/pause"
+    chmod 755 "$image/pause"
     for version in 1.0.0 1.1.0 2.0.0; do
         echo "$version" >"$image/www/index.html"
         tar -C "$image" -c . >"$root/home/hecate/web-$version.tar"
@@ -109,6 +112,7 @@ images() {
         as_user "${words[@]}" >/dev/null 2>>"$folder/log"
         [ -z "${RIG_ROOTFUL:-}" ] || as_root "${words[@]}" >/dev/null 2>>"$folder/log"
     done
+    as_user podman import -q -c 'ENTRYPOINT ["/pause"]' /home/hecate/web-1.0.0.tar k8s.gcr.io/pause:3.2 >/dev/null 2>>"$folder/log"
 }
 
 case $verb in

@@ -34,6 +34,14 @@ final class Node: Sendable {
         return trimmedLine(result.outputText)
     }
 
+    /// Runs a script as the node's root.
+    @discardableResult
+    func asRoot(_ script: String) async throws -> String {
+        let result = try await execute([rig, "root", folder, "sh", "-c", script], timeout: .seconds(120))
+        guard result.code == 0 else { throw Unmet("\(script): \(result.errorText)\(result.outputText)") }
+        return trimmedLine(result.outputText)
+    }
+
     func machine(_ verb: String) async throws { try await TestSupport.shell([rig, verb, folder]) }
 
     /// Takes everything away that a test before this one left.

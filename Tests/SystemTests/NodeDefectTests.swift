@@ -6,8 +6,8 @@ import Testing
 extension NodeTests {
     /// What the shell reconciler did wrong, each shown not to happen any more.
     @Suite(.serialized) struct Defects {
-        private func node() async throws -> Node {
-            let node = try Node()
+        private func node(isOld: Bool = false) async throws -> Node {
+            let node = try Node(isOld: isOld)
             try await node.clean()
             return node
         }
@@ -114,8 +114,9 @@ extension NodeTests {
             }
         }
 
-        @Test(.timeLimit(.minutes(3))) func everyKindNestedFoldersAndDropInsAreKept() async throws {
-            let node = try await node()
+        @Test(.timeLimit(.minutes(4)), arguments: [false, true])
+        func everyKindNestedFoldersAndDropInsAreKept(isOld: Bool) async throws {
+            let node = try await node(isOld: isOld)
             try await node.write("[Volume]\n", to: "apps/t-data.volume")
             try await node.write("[Network]\nInternal=true\n", to: "apps/t-net.network")
             try await node.write("[Pod]\nNetwork=none\n", to: "apps/t-pod.pod")
@@ -136,11 +137,13 @@ extension NodeTests {
                 kind: Pod
                 metadata: {name: t-kube}
                 spec:
+                  hostNetwork: \(isOld)
                   containers: [{name: c, image: 'localhost/web:1.0.0', command: [sleep, '1000']}]
                 """,
                 to: "apps/t-kube.yml"
             )
-            try await node.write("[Kube]\nYaml=t-kube.yml\nNetwork=none\n", to: "apps/t-kube.kube")
+            let network = isOld ? "" : "Network=none\n"
+            try await node.write("[Kube]\nYaml=t-kube.yml\n\(network)", to: "apps/t-kube.kube")
             let result = try await node.once()
             #expect(result.code == 0, "\(result.errorText)")
             for service in ["t-data-volume", "t-net-network", "t-pod-pod", "t-member", "t-plain", "t-many@a"] {

@@ -152,6 +152,10 @@ extension NodeTests {
                 inside.outputText == "data\nhello\na \"quoted\" $HOME %h ${X} \\ 'x'\ns3cr3t\n",
                 "\(inside.outputText)\(inside.errorText)"
             )
+            if !isOld {
+                let name = try await node.user("podman", "exec", "web", "nslookup", "api.default.svc.cluster.local")
+                #expect(name.outputText.contains("Address: 10.89."), "\(name.outputText)\(name.errorText)")
+            }
             let modes = try await node.shell(
                 "stat -c %a ~/.hecate/secrets ~/.hecate/secrets/k3s/web/web.env | tr '\\n' ' '"
             )

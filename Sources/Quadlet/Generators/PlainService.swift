@@ -1,4 +1,6 @@
 internal import Diagnostics
+internal import Files
+internal import YAML
 
 /// One unit as a plain service: what Quadlet would generate, in the words an older Podman understands.
 ///
@@ -230,13 +232,16 @@ struct PlainService {
     private func pod(_ builder: inout ServiceBuilder) {
         let name = file.last("Pod", "PodName") ?? "systemd-\(unit.name.stem)"
         builder.service += [
-            ("Environment", "PODMAN_SYSTEMD_UNIT=%n"), ("Type", "forking"), ("Restart", "on-failure"),
-            ("SyslogIdentifier", "%N"), ("PIDFile", "%t/%N.pid"),
-            ("ExecStartPre", "-/bin/rm -f %t/%N.pid %t/%N.pod-id"),
+            ("Environment", "PODMAN_SYSTEMD_UNIT=%n"), ("Type", "simple"), ("Restart", "on-failure"),
+            ("SyslogIdentifier", "%N"), ("ExecStartPre", "-/bin/rm -f %t/%N.pod-id"),
         ]
-        let create = ["pod", "create", "--infra-conmon-pidfile=%t/%N.pid", "--pod-id-file=%t/%N.pod-id", "--replace"]
+        let create = ["pod", "create", "--pod-id-file=%t/%N.pod-id", "--replace"]
         builder.command("ExecStartPre", podman(create + ["--name", name] + flags("Pod")))
-        builder.command("ExecStart", podman(["pod", "start", "--pod-id-file=%t/%N.pod-id"]))
+        builder.command("ExecStartPre", podman(["pod", "start", "--pod-id-file=%t/%N.pod-id"]))
+        // Its processes lie outside the service, where systemd takes no PID from; so the service waits for their end.
+        let holder = "`/usr/bin/podman pod inspect -f {{.InfraContainerID}} \(name)`"
+        let wait = "test \"`/usr/bin/podman wait \(holder.replacing("`", with: "\\`"))`\" = 0"
+        builder.service.append(("ExecStart", "/bin/sh -c \(ServiceBuilder.quoted(wait))"))
         builder.command("ExecStop", podman(["pod", "stop", "--ignore", "--pod-id-file=%t/%N.pod-id", "-t", "10"]))
         builder.command("ExecStopPost", podman(["pod", "rm", "--ignore", "-f", "--pod-id-file=%t/%N.pod-id"]))
     }
@@ -253,9 +258,31 @@ struct PlainService {
 
     private func kube(_ builder: inout ServiceBuilder) {
         let yaml = unit.companions.first { $0.key == "Yaml" }?.path ?? file.last("Kube", "Yaml") ?? ""
+        let pods = Self.podNames(in: (try? fileContent(yaml)) ?? [], file: yaml)
         builder.service += [("Type", "oneshot"), ("RemainAfterExit", "yes"), ("SyslogIdentifier", "%N")]
+        // What an attempt that failed left behind is in the way: this Podman cannot replace a pod.
+        for pod in pods {
+            builder.service.append(("ExecStartPre", "-\(ServiceBuilder.line(podman(["pod", "rm", "-f", pod])))"))
+        }
         builder.command("ExecStart", podman(["play", "kube"] + flags("Kube") + [yaml]))
-        builder.command("ExecStop", podman(["pod", "rm", "-f"] + [unit.name.stem]))
+        if !pods.isEmpty { builder.command("ExecStop", podman(["pod", "rm", "-f"] + pods)) }
+    }
+
+    /// The names Podman gives the pods of a Kubernetes file.
+    ///
+    /// Source: podman-play-kube(1) of Podman 3.0.
+    private static func podNames(in bytes: [UInt8], file: String) -> [String] {
+        let text = String(decoding: bytes, as: UTF8.self)
+        return "\n\(text)".split(separator: "\n---").compactMap { document in
+            guard let node = try? parse(Array(document.utf8), file: file).mapping,
+                let name = node["metadata"]?.mapping?["name"]?.scalar?.text
+            else { return nil }
+            switch node["kind"]?.scalar?.text {
+            case "Pod": return name
+            case "Deployment": return "\(name)-pod-0"
+            default: return nil
+            }
+        }
     }
 
     private var unitFolder: String {

@@ -213,7 +213,10 @@ package actor NodePlatform: Platform {
 
     /// The last lines a service wrote.
     package func logs(of service: String, lines: Int = 10) async -> [String] {
-        let scope = layout.scope == .user ? ["--user-unit", service] : ["--unit", service]
+        let unit = layout.scope == .user ? "USER_UNIT" : "UNIT"
+        // An older Podman moves itself out of its service, and only the identifier tells whose words these are.
+        let name = service.hasSuffix(".service") ? String(service.dropLast(".service".count)) : service
+        let scope = ["_SYSTEMD_\(unit)=\(service)", "+", "\(unit)=\(service)", "+", "SYSLOG_IDENTIFIER=\(name)"]
         let answer = try? await run(
             Command(
                 "journalctl",

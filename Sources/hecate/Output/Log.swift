@@ -1,20 +1,24 @@
+internal import Systemd
 internal import Delivery
 internal import JSON
 
 /// Writes events as they happen, one to a line.
 struct Log: Sendable {
-    /// Text for people, or JSON for collectors.
-    enum Form: Sendable { case text, json }
+    /// Text for people, JSON for collectors, or entries of the machine's journal with fields to filter by.
+    enum Form: Sendable { case text, json, journal }
 
     let form: Form
     let palette: Palette
 
-    /// - Parameter choice: `text` or `json`; otherwise text on a terminal and JSON elsewhere.
+    /// - Parameter choice: `text` or `json`; otherwise text on a terminal, the journal where standard error leads into it,
+    ///   and JSON elsewhere.
     init(_ choice: String?) {
         switch choice {
         case "json": form = .json
         case "text": form = .text
-        default: form = Terminal.errorIsTerminal ? .text : .json
+        default:
+            let isJournal = SystemJournal.isStandardError(environmentVariable("JOURNAL_STREAM"))
+            form = isJournal ? .journal : Terminal.errorIsTerminal ? .text : .json
         }
         palette = Palette(nil, isTerminal: Terminal.errorIsTerminal)
     }
@@ -23,7 +27,23 @@ struct Log: Sendable {
         switch form {
         case .json: Terminal.complain(document(event).text())
         case .text: Terminal.complain(line(event))
+        case .journal: enter(event)
         }
+    }
+
+    /// `journalctl HECATE_SUBJECT=node/web.container HECATE_REASON=RolledBack` finds what it is about.
+    private func enter(_ event: Event) {
+        let priority: SystemJournal.Priority =
+            switch event.severity {
+            case .info: .info
+            case .warning: .warning
+            case .error: .error
+            }
+        let text = ["\(event.subject) \(event.reason.rawValue): \(event.message)"] + event.details.map { "  \($0)" }
+        var fields = ["HECATE_SUBJECT": event.subject, "HECATE_REASON": event.reason.rawValue]
+        if !event.commit.isEmpty { fields["HECATE_COMMIT"] = event.commit }
+        if !event.correlation.isEmpty { fields["HECATE_CORRELATION"] = event.correlation }
+        SystemJournal.write(text.joined(separator: "\n"), priority, fields)
     }
 
     func line(_ event: Event) -> String {
