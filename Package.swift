@@ -45,6 +45,7 @@ let package = Package(
         .target(name: "YAML", dependencies: ["CYAML", "Diagnostics"]),
         .target(name: "JSON", dependencies: ["CJansson"]),
         .target(name: "HTTP", dependencies: ["CCurl", "Threads"]),
+        .target(name: "HTTPServer", dependencies: ["CMicrohttpd"]),
         .target(name: "SQLite", dependencies: ["CSQLite"]),
         .target(name: "Crypto", dependencies: ["CCrypto"]),
         .target(name: "Subprocess", dependencies: ["CSpawn", "Threads"]),
@@ -75,6 +76,7 @@ let package = Package(
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Diagnostics"]),
         .testTarget(name: "ArgumentsTests", dependencies: ["Arguments"]),
         .testTarget(name: "SubprocessTests", dependencies: ["HTTP", "JSON", "Subprocess"]),
+        .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "Subprocess", "TestSupport"]),
         .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
         .testTarget(
             name: "SystemTests",
@@ -84,6 +86,7 @@ let package = Package(
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),

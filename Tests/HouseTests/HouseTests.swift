@@ -13,7 +13,7 @@ import Testing
         "Journal": ["Delivery", "JSON", "SQLite", "Threads"],
         "Swarm": ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "YAML"],
         "Systemd": ["CSystemd", "Threads"],
-        "Files": ["Threads"],
+        "Files": ["Threads"], "HTTPServer": ["CMicrohttpd"],
         "Kubernetes": ["Crypto", "Diagnostics", "JSON"],
         "Quadlet": ["Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd", "YAML"],
         "hecate": [
