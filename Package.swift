@@ -10,9 +10,17 @@ let package = Package(
         .executableTarget(
             name: "hecate",
             dependencies: [
-                "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Files", "HTTP", "Journal",
-                "JSON", "Kubernetes", "Quadlet", "Repository", "Subprocess", "Swarm", "Systemd", "Threads",
+                "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Files", "HTTP",
+                "HTTPServer",
+                "Journal", "JSON", "Kubernetes", "Quadlet", "Repository", "Server", "Subprocess", "Swarm", "Systemd",
+                "Threads",
             ]
+        ),
+
+        // The windows: what people, browsers and other programs see and ask.
+        .target(
+            name: "Server",
+            dependencies: ["Crypto", "Delivery", "Diagnostics", "HTTPServer", "JSON", "Journal"]
         ),
 
         // The platforms.
@@ -35,7 +43,7 @@ let package = Package(
             name: "Repository",
             dependencies: ["Crypto", "Delivery", "Diagnostics", "Files", "Subprocess", "Threads"]
         ),
-        .target(name: "Journal", dependencies: ["Delivery", "JSON", "SQLite", "Threads"]),
+        .target(name: "Journal", dependencies: ["Crypto", "Delivery", "JSON", "SQLite", "Threads"]),
         .target(name: "Configuration", dependencies: ["Diagnostics", "YAML"]),
 
         // The domain.
@@ -76,6 +84,12 @@ let package = Package(
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Diagnostics"]),
         .testTarget(name: "ArgumentsTests", dependencies: ["Arguments"]),
         .testTarget(name: "SubprocessTests", dependencies: ["HTTP", "JSON", "Subprocess"]),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Crypto", "Delivery", "HTTPServer", "JSON", "Journal", "Server", "Subprocess", "TestSupport",
+            ]
+        ),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "Subprocess", "TestSupport"]),
         .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
         .testTarget(

@@ -17,6 +17,7 @@ package struct Configuration: Sendable {
     package var bindRoot = "/var/lib/hecate/files"
     /// The stacks written into the configuration itself, as the bytes of a stacks file, and where they stand.
     package var inlineStacks: (bytes: [UInt8], file: String)?
+    package var server = ServerConfiguration()
     package var warnings: [Diagnostic] = []
 
     package init() {}
@@ -39,6 +40,8 @@ package struct SourceConfiguration: Sendable {
     package var username: String?
     package var password: String?
     package var sshKey: String?
+    /// What pushes to the repository are signed with.
+    package var webhookSecret: String?
     package var knownHosts: String?
     package var pollInterval: Duration = .seconds(60)
     package var timeout: Duration = .seconds(60)

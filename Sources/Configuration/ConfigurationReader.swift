@@ -32,7 +32,7 @@ extension Configuration {
 }
 
 /// Reads one configuration.
-private struct ConfigurationReader {
+struct ConfigurationReader {
     let file: String
     let environment: ConfigurationEnvironment
     let sink = Fields.Sink()
@@ -71,6 +71,8 @@ private struct ConfigurationReader {
         }
         configuration.store = top.string("store") ?? configuration.store
         configuration.bindRoot = top.string("bind_root") ?? configuration.bindRoot
+        if let server = top.fields("server") { configuration.server = self.server(server) }
+        override(&configuration.server)
         if let limits = top.fields("limits") { self.limits(limits, &configuration) }
         if let variables = top.fields("variables") {
             for entry in variables.entries { configuration.variables[entry.key] = variables.string(entry.key) }
@@ -133,6 +135,7 @@ private struct ConfigurationReader {
         source.stacksFile = fields.string("stacks_file") ?? source.stacksFile
         source.username = fields.string("username")
         source.password = secret(fields, "password")
+        source.webhookSecret = secret(fields, "webhook_secret")
         source.sshKey = fields.string("ssh_key")
         source.knownHosts = fields.string("known_hosts")
         if let key = source.sshKey, environment.read(key) == nil {
@@ -166,7 +169,7 @@ private struct ConfigurationReader {
     }
 
     /// A secret in plain text, in a file or in an environment variable.
-    private func secret(_ fields: Fields, _ key: String) -> String? {
+    func secret(_ fields: Fields, _ key: String) -> String? {
         let plain = fields.string(key)
         if plain != nil {
             fields.warning(
@@ -230,6 +233,7 @@ private struct ConfigurationReader {
         }
         if let username = environment.value("GIT_USERNAME") { source.username = username }
         if let password = environment.value("GIT_PASSWORD") { source.password = password }
+        if let secret = environment.value("WEBHOOK_SECRET") { source.webhookSecret = secret }
         if let key = environment.value("GIT_SSH_KEY") { source.sshKey = key }
         if let text = environment.value("GIT_POLL_INTERVAL") {
             if let interval = Double(text).map({ Duration.milliseconds(Int64($0 * 1000)) }) ?? parseDuration(text),

@@ -18,14 +18,18 @@ package struct Surroundings: Sendable {
     package var chance: @Sendable () -> Double
     /// Told of every event after it is recorded.
     package var announce: @Sendable (Event) -> Void
+    /// Told how long each pass took and whether it ended without a failure.
+    package var measure: @Sendable (AppID, Duration, Bool) -> Void
 
     package init(
         now: @escaping @Sendable () -> Timestamp,
         chance: @escaping @Sendable () -> Double,
-        announce: @escaping @Sendable (Event) -> Void
+        announce: @escaping @Sendable (Event) -> Void,
+        measure: @escaping @Sendable (AppID, Duration, Bool) -> Void = { _, _, _ in }
     ) {
         self.now = now
         self.chance = chance
         self.announce = announce
+        self.measure = measure
     }
 }

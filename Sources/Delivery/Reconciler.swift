@@ -185,6 +185,24 @@ package actor Reconciler {
         await accept(fleet)
     }
 
+    /// How many passes are due or under way.
+    package var queueDepth: Int { queue.depth }
+
+    /// What a pass over an app would change now, by the very code that a pass runs.
+    /// - Throws: `Failure` when the app is not declared or its declaration cannot be read.
+    package func plan(of id: AppID) async throws -> Plan {
+        guard let track = tracks[id] else { throw Failure(.notFound, "there is no app '\(id)'") }
+        if let failure = track.unreadable { throw failure }
+        if track.removal != nil {
+            guard let platform = platforms[id.target] else { return Plan() }
+            return try await platform.removal(of: id).plan(observedSince: .now).plan
+        }
+        guard let app = track.app, let fleet = fleets[track.record.source] else {
+            throw Failure(.notFound, "no source that can be read declares '\(id)'")
+        }
+        return try await app.prepare(fleet.snapshot).plan(observedSince: .now).plan
+    }
+
     /// Every app that a source declares or the journal remembers.
     package var apps: [AppID] { tracks.keys.sorted() }
 
@@ -223,8 +241,14 @@ package actor Reconciler {
 
     private func work(_ id: AppID, _ entry: WorkQueue<AppID>.Entry) async {
         let correlation = hexadecimal(surroundings.chance()) + hexadecimal(surroundings.chance())
+        let start = ContinuousClock.now
         let outcome = await Pass(reconciler: self, id: id, asked: entry.asked, correlation: correlation).run()
         let now = ContinuousClock.now
+        if case .retry = outcome {
+            surroundings.measure(id, now - start, false)
+        } else {
+            surroundings.measure(id, now - start, true)
+        }
         queue.finish(id)
         tracks[id]?.lastPass = now
         noteInterval(of: id, since: now)

@@ -331,5 +331,9 @@ private let connectionChanged: MHD_NotifyConnectionCallback = { context, connect
     guard let context, let connection else { return }
     let listener = Unmanaged<Listener>.fromOpaque(context).takeUnretainedValue()
     let descriptor = hecate_connection_descriptor(connection)
-    if code == MHD_ConnectionNotificationCode.CONNECTION_NOTIFY_STARTED { listener.arrives(descriptor) } else { listener.leaves(descriptor) }
+    if code == MHD_ConnectionNotificationCode.CONNECTION_NOTIFY_STARTED {
+        listener.arrives(descriptor)
+    } else {
+        listener.leaves(descriptor)
+    }
 }

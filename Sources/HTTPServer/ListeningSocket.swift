@@ -35,6 +35,10 @@ package enum Address: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    package var isUnix: Bool {
+        if case .unix = self { true } else { false }
+    }
+
     /// Whether only this machine reaches it.
     package var isLocal: Bool {
         switch self {

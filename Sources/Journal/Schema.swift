@@ -48,5 +48,14 @@ let migrations: [[String]] = [
             time REAL NOT NULL, done REAL
         ) STRICT
         """,
-    ]
+    ],
+    [
+        """
+        CREATE TABLE audit (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, actor TEXT NOT NULL, role TEXT NOT NULL,
+            client TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, outcome TEXT NOT NULL,
+            detail TEXT NOT NULL, chain TEXT NOT NULL
+        ) STRICT
+        """
+    ],
 ]

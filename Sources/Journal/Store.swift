@@ -25,6 +25,17 @@ package actor Store: Journal {
         }
     }
 
+    /// Changes with whatever is written, by this program or another.
+    package func generation() throws -> String {
+        let others = try database.execute("PRAGMA data_version").first?.first?.integer ?? 0
+        let own = try database.execute("SELECT total_changes()").first?.first?.integer ?? 0
+        return "\(others).\(own)"
+    }
+
+    /// What the store is built on, for the parts of it that stand in files of their own.
+    func query(_ sql: String, _ arguments: [Value] = []) throws -> [[Value]] { try database.execute(sql, arguments) }
+    func together<Result>(_ body: () throws -> Result) throws -> Result { try database.transaction(body) }
+
     // MARK: Apps
 
     package func records() throws -> [AppRecord] {

@@ -22,7 +22,8 @@ import Testing
         let script = parts.map { part in
             "printf '%s' '\(part.text.replacing("'", with: "'\\''"))'; sleep \(part.pause.components.seconds)"
         }.joined(separator: "; ")
-        let program = "{ \(script); } | timeout 15 bash -c 'exec 3<>/dev/tcp/127.0.0.1/\(port); cat <&3 & cat >&3; wait'"
+        let program =
+            "{ \(script); } | timeout 15 bash -c 'exec 3<>/dev/tcp/127.0.0.1/\(port); cat <&3 & cat >&3; wait'"
         return try await execute(["bash", "-c", program], timeout: .seconds(30)).outputText
     }
 

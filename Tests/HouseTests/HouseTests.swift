@@ -10,17 +10,19 @@ import Testing
         "Arguments": ["Diagnostics"], "Delivery": ["Diagnostics"], "Compose": ["Diagnostics", "YAML"],
         "Configuration": ["Diagnostics", "YAML"],
         "Repository": ["Crypto", "Delivery", "Diagnostics", "Files", "Subprocess", "Threads"],
-        "Journal": ["Delivery", "JSON", "SQLite", "Threads"],
+        "Journal": ["Crypto", "Delivery", "JSON", "SQLite", "Threads"],
         "Swarm": ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "YAML"],
+        "Server": ["Crypto", "Delivery", "Diagnostics", "HTTPServer", "JSON", "Journal"],
         "Systemd": ["CSystemd", "Threads"],
         "Files": ["Threads"], "HTTPServer": ["CMicrohttpd"],
         "Kubernetes": ["Crypto", "Diagnostics", "JSON"],
         "Quadlet": ["Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd", "YAML"],
         "hecate": [
-            "Arguments", "CSpawn", "Configuration", "Crypto", "Delivery", "Diagnostics", "Files", "HTTP", "JSON",
+            "Arguments", "CSpawn", "Configuration", "Crypto", "Delivery", "Diagnostics", "Files", "HTTP", "HTTPServer",
+            "JSON",
             "Journal",
             "Kubernetes", "Quadlet",
-            "Repository", "Subprocess", "Swarm", "Systemd", "Threads",
+            "Repository", "Server", "Subprocess", "Swarm", "Systemd", "Threads",
         ],
     ]
     private static let toolchain: Set<String> = ["Glibc", "Synchronization"]

@@ -211,6 +211,8 @@ package actor NodePlatform: Platform {
 
     func service(of name: UnitName) -> String { units.first { $0.value == name }?.key ?? name.service }
 
+    package func service(of id: AppID) -> String { UnitName(id.name).map { service(of: $0) } ?? id.name }
+
     /// The last lines a service wrote.
     package func logs(of service: String, lines: Int = 10) async -> [String] {
         let unit = layout.scope == .user ? "USER_UNIT" : "UNIT"

@@ -82,6 +82,8 @@ package actor NodeReader {
             if case .success = known.result { fresh[source.name] = nil }
             return try known.result.get()
         }
+        // What was checked with these very settings needs no second check, and no look at all the other units.
+        if index[source.name.description]?.settings == settings { return try UnitDeclaration(source, layout) }
         let tree = try GitopsTree(layout)
         try await check([(source, settings)], in: tree)
         guard let known = fresh[source.name] else {

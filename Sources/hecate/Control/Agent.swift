@@ -1,3 +1,5 @@
+internal import Server
+internal import Configuration
 internal import Delivery
 internal import Diagnostics
 internal import Files
@@ -58,7 +60,7 @@ actor Agent {
     }
 
     /// Reads the folder and says what is wrong with it, once.
-    private func lookAndTell() async {
+    func lookAndTell() async {
         do {
             try await look()
             if lastError != nil {
@@ -82,12 +84,17 @@ actor Agent {
 
     /// Follows the folder until the task is cancelled.
     func follow(rings: AsyncStream<Void>) async throws {
+        let server =
+            try settings.server.isOn
+            ? ServerRoom(settings.server, webhooks: [], house: AgentHouse(agent: self), room: room) : nil
+        if let server { await room.tell(server) }
         try await room.reconciler.restore()
         let (room, watch, platform) = (room, watch, platform)
         let watcher = watcher
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await room.reconciler.run() }
             group.addTask { await watcher.run() }
+            if let server { group.addTask { await server.serve() } }
             group.addTask { await room.serve(rings: rings) { await self.lookAndTell() } }
             group.addTask {
                 await self.lookAndTell()
@@ -200,6 +207,7 @@ struct AgentSettings: Sendable {
     var debounce: Duration
     /// How often the repository behind the folder is asked for its head.
     var pollInterval: Duration
+    var server = ServerConfiguration()
 
     /// Finds out who runs it and where.
     static func found() throws -> AgentSettings {
@@ -224,7 +232,7 @@ struct AgentSettings: Sendable {
             }
             return .seconds(number)
         }
-        return AgentSettings(
+        var settings = AgentSettings(
             layout: layout,
             store: environmentVariable("HECATE_STORE") ?? "\(home)/.hecate/state",
             defaults: NodeDefaults(
@@ -235,6 +243,12 @@ struct AgentSettings: Sendable {
             debounce: try seconds("HECATE_DEBOUNCE", 0.2),
             pollInterval: try seconds("HECATE_GITOPS_POLL_INTERVAL", 60)
         )
+        let environment = ConfigurationEnvironment(variables: environmentVariables(), read: { readFile($0) })
+        let file = "\(folder(of: layout.gitops))/config/server.yml"
+        settings.server =
+            try readFile(file).map { try ServerConfiguration($0, file: file, environment: environment) }
+            ?? ServerConfiguration(environment: environment)
+        return settings
     }
 
     static func hostName() -> String {

@@ -1,3 +1,4 @@
+internal import Server
 internal import Delivery
 internal import Journal
 
@@ -6,10 +7,15 @@ struct ControlRoom: Sendable {
     let store: Store
     let reconciler: Reconciler
     let log: Log
+    let metrics: Metrics
+    /// Turns when something was recorded.
+    let bell: Bell
 
     init(platforms: [any Platform], store: Store, limits: Limits, log: Log) {
         self.store = store
         self.log = log
+        let (metrics, bell) = (Metrics(started: currentTime()), Bell())
+        (self.metrics, self.bell) = (metrics, bell)
         reconciler = Reconciler(
             platforms: platforms,
             journal: store,
@@ -17,7 +23,12 @@ struct ControlRoom: Sendable {
             surroundings: Surroundings(
                 now: currentTime,
                 chance: { Double.random(in: 0..<1) },
-                announce: { log.write($0) }
+                announce: {
+                    log.write($0)
+                    metrics.note($0)
+                    bell.ring()
+                },
+                measure: { metrics.note($0, $1, $2) }
             )
         )
     }
@@ -42,6 +53,12 @@ struct ControlRoom: Sendable {
         )
         try? await store.record(event)
         log.write(event)
+        bell.ring()
+    }
+
+    /// Says where the server is reached.
+    func tell(_ server: ServerRoom) async {
+        await note(.info, .started, "server", "listening on \(server.addresses.joined(separator: ", "))")
     }
 
     /// Serves the requests of other processes until the task is cancelled.

@@ -5,6 +5,7 @@ internal import Diagnostics
 internal import Glibc
 internal import Journal
 internal import Repository
+internal import Server
 internal import Swarm
 
 /// Everything wired together: sources, targets, journal and reconciler.
@@ -33,10 +34,13 @@ struct Controller: Sendable {
         for warning in configuration.warnings {
             await room.note(.warning, .warning, "configuration", warning.description)
         }
+        let followers = followers()
+        let server = try serverRoom(followers)
+        if let server { await room.tell(server) }
         try await reconciler.restore()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await reconciler.run() }
-            let followers = followers()
+            if let server { group.addTask { await server.serve() } }
             for follower in followers { group.addTask { try await follower.run() } }
             for platform in platforms {
                 group.addTask { await watcher(platform).run() }
@@ -68,6 +72,19 @@ struct Controller: Sendable {
             group.cancelAll()
             return try await store.records()
         }
+    }
+
+    private func serverRoom(_ followers: [SourceFollower]) throws -> ServerRoom? {
+        guard configuration.server.isOn else { return nil }
+        let byName = Dictionary(zip(configuration.sources.map(\.name), followers)) { first, _ in first }
+        let house = SwarmHouse(controller: self) { name in await byName[name]?.hurry() }
+        let webhooks = configuration.sources.compactMap { source -> WebhookSecret? in
+            guard let secret = source.webhookSecret, !secret.isEmpty else { return nil }
+            var branch: String?
+            if case .branch(let name) = source.reference { branch = name }
+            return WebhookSecret(source: source.name, url: source.url, branch: branch, secret: secret)
+        }
+        return try ServerRoom(configuration.server, webhooks: webhooks, house: house, room: room)
     }
 
     func followers() -> [SourceFollower] {

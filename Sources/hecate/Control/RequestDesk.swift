@@ -1,3 +1,4 @@
+internal import Server
 internal import Delivery
 internal import Journal
 

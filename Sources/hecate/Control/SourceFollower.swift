@@ -1,3 +1,4 @@
+internal import Server
 internal import Configuration
 internal import Delivery
 internal import Diagnostics
@@ -61,7 +62,14 @@ actor SourceFollower {
     /// Asks for the head once, and takes in a new one.
     func look() async throws {
         do {
-            let head = try await source.head()
+            let head: String
+            do {
+                head = try await source.head()
+                controller.room.metrics.count("hecate_source_fetches", settings.name, "success")
+            } catch {
+                controller.room.metrics.count("hecate_source_fetches", settings.name, "failure")
+                throw error
+            }
             if head != commit { try await takeOrReject(head) }
             failures = 0
             lastError = rejected

@@ -1,3 +1,4 @@
+internal import Server
 internal import Arguments
 internal import CSpawn
 internal import Delivery

@@ -1,9 +1,11 @@
-internal import Delivery
-internal import JSON
+package import Delivery
+package import JSON
+package import Journal
 
 // The machine-readable forms of what the verbs print. Their members are a promise: they are added to, not renamed.
 
-func document(_ record: AppRecord, hold: Hold?) -> JSON {
+/// The machine-readable form.
+package func document(_ record: AppRecord, hold: Hold?) -> JSON {
     var result: [String: JSON] = [
         "name": .string(record.id.name), "target": .string(record.id.target), "source": .string(record.source),
         "ready": .bool(record.isReady), "commit": .string(record.commit), "details": JSON(record.details),
@@ -33,7 +35,8 @@ func document(_ record: AppRecord, hold: Hold?) -> JSON {
     return .object(result)
 }
 
-func document(_ event: Event) -> JSON {
+/// The machine-readable form.
+package func document(_ event: Event) -> JSON {
     .object([
         "number": .int(Int64(event.number)), "time": .string(event.time.text),
         "severity": .string(event.severity.rawValue), "reason": .string(event.reason.rawValue),
@@ -42,7 +45,8 @@ func document(_ event: Event) -> JSON {
     ])
 }
 
-func document(_ id: AppID, _ plan: Plan) -> JSON {
+/// The machine-readable form.
+package func document(_ id: AppID, _ plan: Plan) -> JSON {
     [
         "name": .string(id.name), "target": .string(id.target),
         "changes": .array(
@@ -65,7 +69,7 @@ func document(_ id: AppID, _ plan: Plan) -> JSON {
 }
 
 /// A document in the form that was asked for, or nil for text.
-func formatted(_ document: JSON, as format: String?) -> String? {
+package func formatted(_ document: JSON, as format: String?) -> String? {
     switch format {
     case "json": document.text(pretty: true)
     case "yaml": yaml(document, indent: 0)
@@ -97,4 +101,40 @@ private func nested(_ value: JSON, indent: Int) -> String {
     case .array(let items) where !items.isEmpty: "\n" + yaml(value, indent: indent)
     default: " " + value.text()
     }
+}
+
+/// The machine-readable form.
+package func document(_ revision: DeployedRevision) -> JSON {
+    [
+        "commit": .string(revision.commit), "fingerprint": .string(revision.fingerprint),
+        "deployedAt": .string(revision.deployedAt.text),
+    ]
+}
+
+/// The machine-readable form.
+package func document(_ source: SourceRecord) -> JSON {
+    [
+        "name": .string(source.name), "url": .string(source.url), "commit": .string(source.commit),
+        "lastSuccess": source.lastSuccess.map { .string($0.text) } ?? .null,
+        "error": source.error.map { .string($0) } ?? .null,
+    ]
+}
+
+/// The machine-readable form.
+package func document(_ target: TargetRecord) -> JSON {
+    [
+        "name": .string(target.name), "endpoint": .string(target.endpoint), "version": .string(target.version),
+        "lastSuccess": target.lastSuccess.map { .string($0.text) } ?? .null,
+        "error": target.error.map { .string($0) } ?? .null,
+    ]
+}
+
+/// The machine-readable form.
+package func document(_ entry: AuditEntry) -> JSON {
+    [
+        "number": .int(Int64(entry.number)), "time": .string(entry.time.text), "actor": .string(entry.actor),
+        "role": .string(entry.role), "client": .string(entry.client), "action": .string(entry.action),
+        "subject": .string(entry.subject), "outcome": .string(entry.outcome), "detail": .string(entry.detail),
+        "chain": .string(entry.chain),
+    ]
 }

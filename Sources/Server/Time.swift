@@ -1,8 +1,8 @@
-internal import Delivery
+package import Delivery
 internal import Glibc
 
 /// The time now.
-func currentTime() -> Timestamp {
+package func currentTime() -> Timestamp {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     return Timestamp(Double(time.tv_sec) + Double(time.tv_nsec) / 1e9)
@@ -10,7 +10,7 @@ func currentTime() -> Timestamp {
 
 extension Timestamp {
     /// As RFC 3339 writes it, in UTC with milliseconds.
-    var text: String {
+    package var text: String {
         var seconds = time_t(seconds.rounded(.down))
         var parts = tm()
         gmtime_r(&seconds, &parts)
@@ -22,7 +22,7 @@ extension Timestamp {
     }
 
     /// How long ago it was, in the largest unit that says enough.
-    func age(at now: Timestamp) -> String {
+    package func age(at now: Timestamp) -> String {
         let seconds = Int(max(0, now - self))
         switch seconds {
         case ..<120: return "\(seconds)s"

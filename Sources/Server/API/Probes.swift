@@ -1,0 +1,116 @@
+internal import Delivery
+internal import HTTPServer
+internal import JSON
+internal import Journal
+
+extension Site {
+    /// Health and metrics.
+    func probeRoutes() -> [Route] {
+        [
+            Route(
+                "GET",
+                "/healthz",
+                role: nil,
+                "whether the program is alive",
+                .made { _ in
+                    Response(200, type: "text/plain; charset=utf-8", "ok\n")
+                }
+            ),
+            Route(
+                "GET",
+                "/health",
+                role: nil,
+                "whether the program is alive, in the form older clients know",
+                .made { [self] _ in
+                    let document: JSON = ["status": "ok", "version": .string(settings.version)]
+                    return Response(200, type: "application/json", document.encoded() + [0x0A])
+                }
+            ),
+            Route(
+                "GET",
+                "/readyz",
+                role: nil,
+                "whether Git, every target and the store answer, with reasons",
+                .made { [self] _ in
+                    try await readiness()
+                }
+            ),
+            Route(
+                "GET",
+                "/metrics",
+                role: .viewer,
+                "figures for Prometheus",
+                .made { [self] call in
+                    let isOpen = (call.request.headers["accept"] ?? "").contains("application/openmetrics-text")
+                    let type =
+                        isOpen
+                        ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                        : "text/plain; version=0.0.4; charset=utf-8"
+                    return Response(200, type: type, metrics.text(try await gauges(), isOpen: isOpen))
+                }
+            ),
+        ]
+    }
+
+    private func readiness() async throws -> Response {
+        var checks: [JSON] = []
+        var isReady = true
+        func check(_ kind: String, _ name: String, _ error: String?) {
+            isReady = isReady && error == nil
+            checks.append(
+                JSON.compact([
+                    "kind": .string(kind), "name": .string(name), "ready": .bool(error == nil),
+                    "reason": error.map { .string($0) },
+                ])
+            )
+        }
+        do {
+            for source in try await store.sources() { check("source", source.name, source.error) }
+            for target in try await store.targets() { check("target", target.name, target.error) }
+            check("store", "journal", nil)
+        } catch {
+            check("store", "journal", "\(error)")
+        }
+        let document: JSON = ["ready": .bool(isReady), "checks": .array(checks)]
+        return Response(isReady ? 200 : 503, type: "application/json", document.encoded() + [0x0A])
+    }
+
+    private func gauges() async throws -> [Metrics.Gauge] {
+        let records = try await store.records()
+        let holds = Set(try await store.holds().map(\.app))
+        var states: [String: [String: Int]] = [:]
+        for record in records {
+            let state = holds.contains(record.id) ? "suspended" : record.isReady ? "ready" : "not_ready"
+            states[record.id.target, default: ["ready": 0, "not_ready": 0, "suspended": 0]][state, default: 0] += 1
+        }
+        let sources = try await store.sources()
+        let targets = try await store.targets()
+        func times(_ label: String, _ all: [(String, Timestamp?)]) -> [(labels: [(String, String)], value: Double)] {
+            all.map { ([(label, $0.0)], $0.1?.seconds ?? 0) }
+        }
+        return [
+            Metrics.Gauge("hecate_build_info", "The version that runs.", [([("version", settings.version)], 1)]),
+            Metrics.Gauge(
+                "hecate_apps",
+                "Apps by state.",
+                states.sorted { $0.key < $1.key }.flatMap { target, counts in
+                    counts.sorted { $0.key < $1.key }.map {
+                        ([("target", target), ("state", $0.key)], Double($0.value))
+                    }
+                }
+            ),
+            Metrics.Gauge("hecate_queue_depth", "Passes due or under way.", [([], Double(await house.queueDepth()))]),
+            Metrics.Gauge("hecate_event_streams", "Open event streams.", [([], Double(await feed.count))]),
+            Metrics.Gauge(
+                "hecate_source_last_success_timestamp_seconds",
+                "When a source last answered; 0 for never.",
+                times("source", sources.map { ($0.name, $0.lastSuccess) })
+            ),
+            Metrics.Gauge(
+                "hecate_target_last_success_timestamp_seconds",
+                "When a target last answered; 0 for never.",
+                times("target", targets.map { ($0.name, $0.lastSuccess) })
+            ),
+        ]
+    }
+}

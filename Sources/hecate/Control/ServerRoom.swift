@@ -1,0 +1,81 @@
+internal import Configuration
+internal import Delivery
+internal import Diagnostics
+internal import Glibc
+internal import HTTPServer
+internal import Server
+internal import Synchronization
+
+/// Calls whoever listens; rings that come together are heard once.
+final class Bell: Sendable {
+    private let listener = Mutex<AsyncStream<Void>.Continuation?>(nil)
+
+    func ring() { listener.withLock { _ = $0?.yield() } }
+
+    var rings: AsyncStream<Void> {
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        listener.withLock { $0 = continuation }
+        return stream
+    }
+}
+
+/// The server of a controller or an agent: opened before anything else, drained at the end.
+struct ServerRoom: Sendable {
+    private let site: Site
+    private let listeners: [Listener]
+    private let rings: AsyncStream<Void>
+
+    /// - Throws: `Failure` when an address cannot be listened on.
+    init(_ configuration: ServerConfiguration, webhooks: [WebhookSecret], house: any House, room: ControlRoom) throws {
+        var settings = Site.Settings(version: HecateProgram.version)
+        settings.access.tokens = configuration.tokens.map { token in
+            let role = Role(rawValue: token.role) ?? .viewer
+            return Token(token.secret, Visitor(name: token.name, role: role, projects: token.projects.map { Set($0) }))
+        }
+        settings.access.anonymous = configuration.anonymous.flatMap(Role.init)
+        settings.access.keys = configuration.keySet.map { Access.keys(in: $0) } ?? []
+        settings.access.issuer = configuration.issuer
+        settings.access.audience = configuration.audience
+        settings.webhooks = webhooks
+        settings.rate = (configuration.rate, max(200, configuration.rate * 4))
+        settings.isSecure = configuration.tls != nil
+        let site = Site(house: house, store: room.store, settings: settings, metrics: room.metrics)
+        self.site = site
+        rings = room.bell.rings
+        let names = configuration.listen + (configuration.socket.map { ["unix:\($0)"] } ?? [])
+        listeners = try names.map { name in
+            guard let address = Address(name) else {
+                throw Failure(
+                    .invalid,
+                    "'\(name)' is no address to listen on; write it as 127.0.0.1:8080, or name a socket",
+                    next: .needsChange
+                )
+            }
+            let tls = configuration.tls.map { Listener.TLS(certificate: $0.certificate, key: $0.key) }
+            do throws(ServerError) {
+                return try Listener(address, tls: address.isUnix ? nil : tls) { await site.respond(to: $0) }
+            } catch {
+                throw Failure(.unavailable, "\(error)", next: .needsChange)
+            }
+        }
+    }
+
+    /// Where it is reached, for people.
+    var addresses: [String] {
+        listeners.map { listener in
+            if case .tcp(let host, 0) = listener.address { return "\(host):\(listener.port)" }
+            return "\(listener.address)"
+        }
+    }
+
+    /// Serves until the task is cancelled, and then lets what is under way finish.
+    func serve() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await site.feed.run() }
+            group.addTask { for await _ in rings { await site.feed.poke() } }
+            for listener in listeners { group.addTask { await listener.watch() } }
+        }
+        // The tasks have ended, so this one is cancelled; draining takes a moment of its own.
+        await Task { for listener in listeners { await listener.drain(within: .seconds(10)) } }.value
+    }
+}
