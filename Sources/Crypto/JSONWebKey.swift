@@ -10,7 +10,7 @@ package struct JSONWebKey: Sendable {
     package let id: String?
     private let kind: Kind
 
-    /// - Parameter text: The 32 bytes of the key in the URL-safe alphabet of Base64.
+    /// A key given as its 32 bytes in the URL-safe alphabet of Base64; anything else is none.
     package init?(id: String?, ed25519 text: String) {
         guard let bytes = decodeBase64URL(text), bytes.count == 32 else { return nil }
         self.id = id

@@ -176,7 +176,7 @@ package final class Listener: Sendable {
             made = MHD_create_response_from_buffer_with_free_callback_cls(
                 bytes.count,
                 bytes.pointer,
-                { Unmanaged<SharedBytes>.fromOpaque($0!).release() },
+                { if let bytes = $0 { Unmanaged<SharedBytes>.fromOpaque(bytes).release() } },
                 context
             )
         case .stream(let stream):
@@ -196,13 +196,15 @@ package final class Listener: Sendable {
                 UInt64.max,
                 1024,
                 { context, _, buffer, capacity in
-                    Unmanaged<StreamContext>.fromOpaque(context!).takeUnretainedValue().stream.read(
-                        into: buffer!,
-                        capacity
-                    )
+                    guard let context, let buffer else { return -1 }
+                    let stream = Unmanaged<StreamContext>.fromOpaque(context).takeUnretainedValue().stream
+                    return stream.read(into: buffer, capacity)
                 },
                 context,
-                { context in Unmanaged<StreamContext>.fromOpaque(context!).takeRetainedValue().close() }
+                { context in
+                    guard let context else { return }
+                    Unmanaged<StreamContext>.fromOpaque(context).takeRetainedValue().close()
+                }
             )
         }
         guard let made else { return MHD_Result.NO }
