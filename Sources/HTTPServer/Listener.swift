@@ -36,7 +36,10 @@ package final class Listener: Sendable {
     private struct State: Sendable {
         /// Since when each socket is waited on for a request.
         var arriving: [Int32: ContinuousClock.Instant] = [:]
+        /// Requests whose answer has not gone out in full.
         var answering = 0
+        /// Requests whose handler is at work; their connections are suspended.
+        var handling = 0
         var streams: [ObjectIdentifier: ByteStream] = [:]
         var isStopping = false
     }
@@ -87,7 +90,10 @@ package final class Listener: Sendable {
         daemon.withLock { $0 = UInt(bitPattern: started) }
     }
 
-    deinit { halt() }
+    deinit {
+        state.withLock { $0.isStopping = true }
+        halt()
+    }
 
     private static func port(of descriptor: Int32) -> UInt16 {
         var address = sockaddr_in6()
@@ -133,7 +139,7 @@ package final class Listener: Sendable {
             try? await Task.sleep(for: .milliseconds(10))
         }
         // A handler that goes on for longer holds its connection suspended, and a daemon cannot be stopped under it.
-        if state.withLock({ $0.answering == 0 }) { halt() }
+        if state.withLock({ $0.handling == 0 }) { halt() }
         if case .unix(let path, _) = address { unlink(path) }
     }
 
@@ -149,21 +155,35 @@ package final class Listener: Sendable {
 
     fileprivate func arrives(_ descriptor: Int32) { state.withLock { $0.arriving[descriptor] = .now } }
 
+    /// A request is over: its answer is sent, or its client is gone.
+    fileprivate func complete(_ exchange: Exchange) {
+        if exchange.hasBegun { state.withLock { $0.answering -= 1 } }
+    }
+
     fileprivate func leaves(_ descriptor: Int32) { state.withLock { $0.arriving[descriptor] = nil } }
 
     fileprivate func begin(_ exchange: Exchange, on connection: OpaquePointer) -> MHD_Result {
         let address = UInt(bitPattern: connection)
-        state.withLock { state in
+        let isTaken = state.withLock { state in
             state.arriving[hecate_connection_descriptor(connection)] = nil
+            // Nothing is begun any more: what is suspended while the daemon is stopped would end the program.
+            guard !state.isStopping else { return false }
             state.answering += 1
+            state.handling += 1
+            return true
         }
+        guard isTaken else {
+            return send(Response(503, [("Connection", "close")], body: .bytes(SharedBytes([]))), on: connection)
+        }
+        exchange.begin()
         MHD_suspend_connection(connection)
         let handler = handler
         let request = exchange.request
         Task {
             exchange.answer(await handler(request))
-            self.state.withLock { $0.answering -= 1 }
             if let connection = OpaquePointer(bitPattern: address) { MHD_resume_connection(connection) }
+            // Only now may the daemon be stopped.
+            self.state.withLock { $0.handling -= 1 }
         }
         return MHD_Result.YES
     }
@@ -250,9 +270,13 @@ private final class StreamContext: Sendable {
 
 /// A request on its way in, and its answer on the way out.
 private final class Exchange: Sendable {
-    private let state: Mutex<(request: Request, response: Response?)>
+    private let state: Mutex<(request: Request, response: Response?, hasBegun: Bool)>
 
-    init(_ request: Request) { state = Mutex((request, nil)) }
+    init(_ request: Request) { state = Mutex((request, nil, false)) }
+
+    /// Whether a handler was given the request.
+    var hasBegun: Bool { state.withLock { $0.hasBegun } }
+    func begin() { state.withLock { $0.hasBegun = true } }
 
     var request: Request { state.withLock { $0.request } }
     var response: Response? { state.withLock { $0.response } }
@@ -325,8 +349,9 @@ private let answerRequest: MHD_AccessHandlerCallback = {
 private let requestCompleted: MHD_RequestCompletedCallback = { context, connection, memory, _ in
     guard let context, let connection, let memory, let known = memory.pointee else { return }
     memory.pointee = nil
-    Unmanaged<Exchange>.fromOpaque(known).release()
-    Unmanaged<Listener>.fromOpaque(context).takeUnretainedValue().arrives(hecate_connection_descriptor(connection))
+    let listener = Unmanaged<Listener>.fromOpaque(context).takeUnretainedValue()
+    listener.complete(Unmanaged<Exchange>.fromOpaque(known).takeRetainedValue())
+    listener.arrives(hecate_connection_descriptor(connection))
 }
 
 private let connectionChanged: MHD_NotifyConnectionCallback = { context, connection, _, code in

@@ -155,14 +155,22 @@ package actor Store: Journal {
 
     /// Events after a number, oldest first; the newest `limit` of them.
     package func events(after number: Int, subject: String?, limit: Int) throws -> [Event] {
-        let rows = try database.execute(
+        try events(after: number, subject: subject, limit: limit, order: "DESC").reversed()
+    }
+
+    /// The events that follow a number, oldest first; the next `limit` of them.
+    package func nextEvents(after number: Int, subject: String?, limit: Int) throws -> [Event] {
+        try events(after: number, subject: subject, limit: limit, order: "ASC")
+    }
+
+    private func events(after number: Int, subject: String?, limit: Int, order: String) throws -> [Event] {
+        try database.execute(
             """
             SELECT number, time, severity, reason, subject, commit_id, message, details, correlation FROM events
-            WHERE number > ? AND (?2 IS NULL OR subject = ?2) ORDER BY number DESC LIMIT ?
+            WHERE number > ? AND (?2 IS NULL OR subject = ?2) ORDER BY number \(order) LIMIT ?
             """,
             [.integer(Int64(number)), Value(subject), .integer(Int64(limit))]
-        )
-        return rows.reversed().map { row in
+        ).map { row in
             var event = Event(
                 time: Timestamp(row[1].real ?? 0),
                 severity: row[2].text.flatMap(Event.Severity.init) ?? .info,

@@ -132,7 +132,7 @@ package final class Database {
         case .null: sqlite3_bind_null(statement, index)
         case .integer(let value): sqlite3_bind_int64(statement, index, value)
         case .real(let value): sqlite3_bind_double(statement, index, value)
-        case .text(let value): sqlite3_bind_text(statement, index, value, -1, copied)
+        case .text(let value): sqlite3_bind_text(statement, index, value, Int32(value.utf8.count), copied)
         case .blob(let value): sqlite3_bind_blob(statement, index, value, Int32(value.count), copied)
         }
     }
@@ -141,7 +141,11 @@ package final class Database {
         switch sqlite3_column_type(statement, index) {
         case SQLITE_INTEGER: return .integer(sqlite3_column_int64(statement, index))
         case SQLITE_FLOAT: return .real(sqlite3_column_double(statement, index))
-        case SQLITE_TEXT: return .text(sqlite3_column_text(statement, index).map { String(cString: $0) } ?? "")
+        case SQLITE_TEXT:
+            guard let pointer = sqlite3_column_text(statement, index) else { return .text("") }
+            // A text may hold a zero; its length is what counts.
+            let bytes = UnsafeBufferPointer(start: pointer, count: Int(sqlite3_column_bytes(statement, index)))
+            return .text(String(decoding: bytes, as: UTF8.self))
         case SQLITE_BLOB:
             let count = Int(sqlite3_column_bytes(statement, index))
             guard let pointer = sqlite3_column_blob(statement, index) else { return .blob([]) }

@@ -9,9 +9,19 @@ package import Journal
 package actor Feed {
     private let store: Store
     private var last = 0
-    private var listeners: [ObjectIdentifier: (stream: ByteStream, subject: String?)] = [:]
+    private var listeners: [ObjectIdentifier: Audience] = [:]
+    /// The source an app came from, for those that are gone from the journal by the time it is told of.
+    private var origins: [String: String] = [:]
     private var isReading = false
     private var isPoked = false
+
+    /// Somebody who listens, and to what.
+    private struct Audience {
+        var stream: ByteStream
+        var subject: String?
+        /// Only what is about apps of these sources; nil for everything.
+        var sources: Set<String>?
+    }
 
     package init(store: Store) { self.store = store }
 
@@ -38,18 +48,32 @@ package actor Feed {
         defer { isReading = false }
         while isPoked {
             isPoked = false
-            guard let events = try? await store.events(after: last, subject: nil, limit: 1000) else { return }
-            for event in events { tell(event) }
+            guard let events = try? await store.nextEvents(after: last, subject: nil, limit: 1000) else { return }
+            for event in events { await tell(event) }
+            if events.count == 1000 { isPoked = true }
         }
     }
 
-    private func tell(_ event: Event) {
+    private func tell(_ event: Event) async {
         guard event.number > last else { return }
         last = event.number
         let bytes = SharedBytes(Self.encoded(event))
-        for listener in listeners.values where listener.subject.map({ $0 == event.subject }) ?? true {
-            listener.stream.send(bytes)
+        let origin = await origin(of: event.subject)
+        for listener in listeners.values where isFor(listener, event, origin) { listener.stream.send(bytes) }
+    }
+
+    private func isFor(_ listener: Audience, _ event: Event, _ origin: String) -> Bool {
+        (listener.subject.map { $0 == event.subject } ?? true) && (listener.sources.map { $0.contains(origin) } ?? true)
+    }
+
+    /// The source an event is about, by itself or by its app.
+    private func origin(of subject: String) async -> String {
+        let parts = subject.split(separator: "/", maxSplits: 1).map(String.init)
+        guard parts.count == 2 else { return subject }
+        if let record = try? await store.record(of: AppID(target: parts[0], name: parts[1])) {
+            origins[subject] = record.source
         }
+        return origins[subject] ?? ""
     }
 
     private static func encoded(_ event: Event) -> [UInt8] {
@@ -57,18 +81,25 @@ package actor Feed {
     }
 
     /// Adds somebody who listens, and tells what was missed first.
-    func listen(after number: Int?, subject: String?) async -> ByteStream {
+    func listen(after number: Int?, subject: String?, sources: Set<String>?) async -> ByteStream {
         let stream = ByteStream()
+        let audience = Audience(stream: stream, subject: subject, sources: sources)
         stream.send(SharedBytes(Array("retry: 2000\n\n".utf8)))
         await poke()
         var seen = number ?? last
         // Nothing may fall between what is read here and what is told later.
-        while seen < last, let events = try? await store.events(after: seen, subject: subject, limit: 1000) {
-            for event in events where event.number <= last { stream.send(SharedBytes(Self.encoded(event))) }
-            seen = max(last, events.last?.number ?? last)
+        while seen < last {
+            let end = last
+            guard let events = try? await store.nextEvents(after: seen, subject: subject, limit: 1000) else { break }
+            for event in events where event.number <= end {
+                if isFor(audience, event, await origin(of: event.subject)) {
+                    stream.send(SharedBytes(Self.encoded(event)))
+                }
+            }
+            seen = events.count == 1000 ? min(end, events.last?.number ?? end) : end
         }
         let id = ObjectIdentifier(stream)
-        listeners[id] = (stream, subject)
+        listeners[id] = audience
         stream.onClose { Task { await self.leave(id) } }
         return stream
     }

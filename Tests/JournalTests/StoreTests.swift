@@ -1,5 +1,6 @@
 import Delivery
 import Journal
+import SQLite
 import TestSupport
 import Testing
 
@@ -54,6 +55,42 @@ import Testing
         let again = DeployedRevision(app: id, fingerprint: "f4", commit: "c8", deployedAt: Timestamp(0), payload: [8])
         try await store.commit(again, record: record, event: event("8"))
         #expect(try await store.revisions(of: id).map(\.fingerprint) == ["f4", "f7", "f6", "f5", "f3"])
+    }
+
+    @Test func aTextComesBackWhole() async throws {
+        try await store.record(event("before\u{0}after"))
+        #expect(try await store.events(after: 0, subject: nil, limit: 1).first?.message == "before\u{0}after")
+    }
+
+    @Test func theNextEventsFollowInTheirOrder() async throws {
+        for number in 1...5 { try await store.record(event("\(number)")) }
+        #expect(try await store.nextEvents(after: 1, subject: nil, limit: 2).map(\.message) == ["2", "3"])
+        #expect(try await store.events(after: 1, subject: nil, limit: 2).map(\.message) == ["4", "5"])
+    }
+
+    @Test func whoeverChangesTheAuditLogIsSeen() async throws {
+        for number in 0..<5 {
+            let entry = AuditEntry(
+                time: Timestamp(Double(number) + 0.1),
+                actor: "anna",
+                role: "admin",
+                client: "127.0.0.1",
+                action: "POST /x",
+                subject: "\(number)",
+                outcome: "done",
+                detail: "\u{0}'é"
+            )
+            try await store.record(entry)
+        }
+        let whole = try await store.verifyAudit()
+        #expect(whole.entries == 5 && whole.broken == nil && whole.last.utf8.count == 64)
+        let database = try Database(path: "\(scratch.path)/hecate.db")
+        try database.execute("UPDATE audit SET actor = 'otto' WHERE number = 3", [])
+        #expect(try await store.verifyAudit().broken == 3)
+        try database.execute("UPDATE audit SET actor = 'anna' WHERE number = 3", [])
+        #expect(try await store.verifyAudit().broken == nil)
+        try database.execute("DELETE FROM audit WHERE number = 2", [])
+        #expect(try await store.verifyAudit().broken == 3)
     }
 
     @Test func aFactIsRecordedOnce() async throws {

@@ -130,7 +130,7 @@ extension Site {
         let leave = session.map {
             "<form method=\"post\" action=\"/logout\"><input type=\"hidden\" name=\"csrf\" value=\"\($0.formToken)\"><button>Sign out</button></form>"
         }
-        let isLive = visitor.map { $0.projects == nil } ?? false
+        let isLive = visitor != nil
         let who = visitor.map {
             "<span class=\"who\">\(escaped($0.name)) (\($0.role.rawValue)) <span id=\"live\"></span> \(leave ?? "")</span>"
         }

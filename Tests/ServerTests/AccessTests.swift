@@ -1,0 +1,269 @@
+import Crypto
+import Delivery
+import JSON
+import Journal
+import Server
+import Subprocess
+import TestSupport
+import Testing
+
+@Suite struct AccessTests {
+    /// Every operation of the document with its role, its path filled in with an app and a source that are there.
+    private func operations(_ windows: Windows) async throws -> [(method: String, path: String, role: String?)] {
+        try await windows.add("web")
+        try await windows.store.save(SourceRecord(name: "fleet", url: "x"))
+        let paths = try #require(await windows.get("/api/v1/openapi.json").json["paths"]?.object)
+        return paths.flatMap { path, item in
+            (item.object ?? [:]).map { method, operation in
+                let filled = path.replacing("{target}", with: "default")
+                    .replacing("{name}", with: path.contains("sources") ? "fleet" : "web")
+                    .replacing("{provider}", with: "github")
+                return (method.uppercased(), filled, operation["x-role"]?.string)
+            }
+        }
+    }
+
+    @Test func nobodyComesInWithoutAToken() async throws {
+        let windows = try Windows()
+        let operations = try await operations(windows)
+        #expect(operations.count > 20)
+        for operation in operations where operation.role != nil {
+            for token in [nil, "", "wrong", Windows.admin + "x", String(Windows.admin.dropLast())] {
+                let answer = await windows.ask(operation.method, operation.path, token: token)
+                #expect(answer.status == 401, "\(operation) with \(token ?? "nothing")")
+                #expect(answer.headers["www-authenticate"] != nil)
+            }
+        }
+        for path in ["/", "/apps/default/web", "/events", "/sources"] {
+            let page = await windows.get(path, token: nil, headers: ["accept": "text/html"])
+            #expect(page.status == 303 && page.headers["location"] == "/login")
+        }
+    }
+
+    @Test func eachRoleMayWhatTheDocumentSays() async throws {
+        let windows = try Windows()
+        let ranks = ["viewer": 0, "operator": 1, "admin": 2]
+        let tokens = [Windows.viewer, Windows.operator, Windows.admin]
+        for operation in try await operations(windows) {
+            guard let role = operation.role.flatMap({ ranks[$0] }) else { continue }
+            for (rank, token) in tokens.enumerated() {
+                let answer = await windows.ask(operation.method, operation.path, token: token)
+                #expect((answer.status == 403) == (rank < role), "\(operation) as \(token): \(answer.status)")
+                #expect(answer.status != 401 && answer.status != 404 && answer.status != 405, "\(operation)")
+            }
+        }
+    }
+
+    @Test func aTokenForSomeProjectsSeesNothingElse() async throws {
+        let windows = try Windows()
+        try await windows.add("mine", source: "fleet")
+        try await windows.add("theirs", source: "other")
+        for name in ["fleet", "other"] { try await windows.store.save(SourceRecord(name: name, url: name)) }
+        let token = Windows.restricted
+        #expect(await windows.get("/api/v1/apps", token: token).names == ["mine"])
+        #expect(await windows.get("/api/v1/sources", token: token).names == ["fleet"])
+        let subjects = await windows.get("/api/v1/events", token: token).json["items"]?.array?
+            .compactMap { $0["subject"]?.string }
+        #expect(subjects == ["default/mine"])
+        for path in ["", "/plan", "/logs", "/revisions"] {
+            #expect(await windows.get("/api/v1/apps/default/theirs\(path)", token: token).status == 404)
+            #expect(await windows.get("/api/v1/apps/default/mine\(path)", token: token).status == 200)
+        }
+        #expect(await windows.ask("POST", "/api/v1/apps/default/theirs/reconcile", token: token).status == 404)
+        #expect(await windows.ask("POST", "/api/v1/sources/other/reconcile", token: token).status == 404)
+        for page in ["/", "/events", "/sources"] {
+            #expect(!(await windows.get(page, token: token).text.contains("theirs")))
+        }
+        // Documents are kept by who may see them.
+        #expect(await windows.get("/api/v1/apps").names == ["mine", "theirs"])
+        #expect(await windows.get("/api/v1/apps", token: token).names == ["mine"])
+    }
+
+    @Test func whoeverShowsNothingIsWhatSomebodyDecided() async throws {
+        let windows = try Windows { $0.access.anonymous = .viewer }
+        try await windows.add("web")
+        #expect(await windows.get("/api/v1/apps", token: nil).status == 200)
+        #expect(await windows.ask("POST", "/api/v1/reconcile", token: nil).status == 403)
+        #expect(await windows.get("/api/v1/apps", token: "wrong").status == 401, "what is wrong is not nothing")
+        let socket = await windows.ask("GET", "/api/v1/audit", token: nil, client: "unix")
+        #expect(socket.status == 200, "the socket's permissions guard it")
+    }
+
+    // MARK: Browsers
+
+    @Test func aBrowserSignsInAndItsFormsAreItsOwn() async throws {
+        let windows = try Windows()
+        try await windows.add("web")
+        let form = ["content-type": "application/x-www-form-urlencoded"]
+        let wrong = await windows.ask("POST", "/login", token: nil, headers: form, body: "token=wrong")
+        #expect(wrong.status == 401 && wrong.headers["set-cookie"] == nil)
+        let entry = await windows.ask("POST", "/login", token: nil, headers: form, body: "token=\(Windows.operator)")
+        let field = try #require(entry.headers["set-cookie"])
+        #expect(entry.status == 303 && field.contains("HttpOnly") && field.contains("SameSite=Strict"))
+        let cookie = ["cookie": String(field.prefix { $0 != ";" })]
+        let page = await windows.get("/apps/default/web", token: nil, headers: cookie)
+        #expect(page.status == 200 && page.text.contains("Reconcile now"))
+
+        let action = "/api/v1/apps/default/web/suspend"
+        let foreign = await windows.ask(
+            "POST",
+            action,
+            token: nil,
+            headers: cookie.merging(form) { $1 },
+            body: "reason=x"
+        )
+        #expect(foreign.status == 403 && foreign.text.contains("form's token"))
+        #expect(try await windows.store.holds().isEmpty)
+        let start = try #require(page.text.firstRange(of: "name=\"csrf\" value=\""))
+        let token = page.text[start.upperBound...].prefix { $0 != "\"" }
+        let own = await windows.ask(
+            "POST",
+            action,
+            token: nil,
+            headers: cookie.merging(form) { $1 },
+            body: "csrf=\(token)&reason=late+at+night%21"
+        )
+        #expect(own.status == 303 && own.headers["location"] == "/apps/default/web")
+        #expect(try await windows.store.holds().first?.reason == "late at night!")
+
+        let leave = await windows.ask(
+            "POST",
+            "/logout",
+            token: nil,
+            headers: cookie.merging(form) { $1 },
+            body: "csrf=\(token)"
+        )
+        #expect(leave.status == 303)
+        #expect(await windows.get("/api/v1/apps", token: nil, headers: cookie).status == 401)
+    }
+
+    // MARK: Limits and the audit log
+
+    @Test func oneClientDoesNotDrownTheOthers() async throws {
+        let windows = try Windows { $0.rate = (1, 5) }
+        var answers: [Answer] = []
+        for _ in 0..<8 { answers.append(await windows.get("/healthz", token: nil)) }
+        #expect(answers.prefix(5).allSatisfy { $0.status == 200 })
+        #expect(answers.suffix(3).allSatisfy { $0.status == 429 && $0.headers["retry-after"] != nil })
+        #expect(await windows.ask("GET", "/healthz", token: nil, client: "10.0.0.2").status == 200)
+    }
+
+    @Test func everyActionAndRefusalIsInTheChain() async throws {
+        let windows = try Windows()
+        try await windows.add("web")
+        let body = #"{"reason":"moving disks"}"#
+        _ = await windows.ask("POST", "/api/v1/apps/default/web/suspend", token: Windows.operator, body: body)
+        _ = await windows.ask("POST", "/api/v1/apps/default/web/suspend", token: Windows.operator, body: "{}")
+        _ = await windows.ask("POST", "/api/v1/apps/default/web/resume", token: Windows.viewer)
+        _ = await windows.ask("POST", "/api/v1/reconcile", token: "guessed")
+        let entries = try await windows.store.auditEntries(after: 0, limit: 100)
+        #expect(entries.map(\.actor) == ["otto", "otto", "vera", "unknown"])
+        #expect(entries.map(\.outcome) == ["done", "failed", "refused", "refused"])
+        #expect(try await windows.store.verifyAudit().broken == nil)
+        #expect(await windows.get("/api/v1/audit").json["items"]?.array?.count == 4)
+    }
+
+    @Test func whoeverGuessesDoesNotFillTheLog() async throws {
+        let windows = try Windows()
+        for number in 0..<200 { _ = await windows.get("/api/v1/apps", token: "guess \(number)") }
+        let entries = try await windows.store.auditEntries(after: 0, limit: 1000)
+        #expect((1...20).contains(entries.count))
+    }
+
+    // MARK: Signed tokens
+
+    /// Keys made and used by openssl, the other implementation.
+    private struct Signer {
+        let scratch: Scratch
+        let set: JSON
+
+        init() async throws {
+            scratch = try Scratch()
+            let folder = scratch.path
+            try await shell(["openssl", "genpkey", "-algorithm", "ed25519", "-out", "\(folder)/EdDSA.pem"])
+            let rsa = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "\(folder)/RS256.pem"]
+            try await shell(["openssl", "genpkey"] + rsa)
+            let modulus = try await shell(["openssl", "rsa", "-in", "\(folder)/RS256.pem", "-noout", "-modulus"])
+            let digits = trimmedLine(modulus).split(separator: "=").last ?? ""
+            let der = try await execute(["openssl", "pkey", "-in", "\(folder)/EdDSA.pem", "-pubout", "-outform", "DER"])
+            set = [
+                "keys": [
+                    [
+                        "kty": "OKP", "crv": "Ed25519", "kid": "one",
+                        "x": .string(base64URL(Array(der.output.suffix(32)))),
+                    ],
+                    [
+                        "kty": "RSA", "kid": "two", "e": "AQAB",
+                        "n": .string(base64URL(decodeHexadecimal(digits) ?? [])),
+                    ],
+                    ["kty": "EC", "crv": "P-256", "kid": "other"],
+                ]
+            ]
+        }
+
+        /// A token by openssl; `header` may claim what it likes.
+        func token(_ claims: JSON, key: String, algorithm: String? = nil, id: String) async throws -> String {
+            let header: JSON = ["alg": .string(algorithm ?? key), "typ": "JWT", "kid": .string(id)]
+            let signed = "\(base64URL(header.encoded())).\(base64URL(claims.encoded()))"
+            try scratch.write(signed, to: "message")
+            var words = ["openssl", "pkeyutl", "-sign", "-inkey", "\(scratch.path)/\(key).pem", "-rawin"]
+            if key == "RS256" { words += ["-digest", "sha256"] }
+            let signature = try await execute(words + ["-in", "\(scratch.path)/message"])
+            guard signature.code == 0 else { throw Unmet("openssl: \(signature.errorText)") }
+            return "\(signed).\(base64URL(signature.output))"
+        }
+    }
+
+    @Test func aSignInElsewhereIsGoodHere() async throws {
+        let signer = try await Signer()
+        let windows = try Windows { settings in
+            settings.access.keys = Access.keys(in: signer.set.encoded())
+            settings.access.issuer = "https://id.example.org"
+            settings.access.audience = "hecate"
+        }
+        #expect(Access.keys(in: signer.set.encoded()).map(\.algorithm) == ["EdDSA", "RS256"])
+        let later: JSON = .int(Int64(windows.currentSeconds() + 600))
+        let good: [String: JSON] = [
+            "iss": "https://id.example.org", "aud": ["other", "hecate"], "sub": "anna", "role": "operator",
+            "exp": later,
+        ]
+        func status(_ claims: [String: JSON], _ key: String, algorithm: String? = nil, id: String) async throws -> Int {
+            let token = try await signer.token(.object(claims), key: key, algorithm: algorithm, id: id)
+            let answer = await windows.ask("POST", "/api/v1/reconcile", token: token)
+            return answer.status
+        }
+        #expect(try await status(good, "EdDSA", id: "one") == 202)
+        #expect(try await status(good, "RS256", id: "two") == 202)
+        #expect(try await windows.store.auditEntries(after: 0, limit: 9).map(\.actor) == ["anna", "anna"])
+        var claims = good
+        claims["role"] = nil
+        claims["roles"] = ["viewer", "admin", "unheard-of"]
+        #expect(try await status(claims, "RS256", id: "two") == 202, "the highest of several")
+
+        for (name, value) in [
+            ("exp", JSON.int(1000)), ("exp", .null), ("nbf", later), ("iss", "https://elsewhere.example.org"),
+            ("aud", "other"), ("role", "root"),
+        ] {
+            var claims = good
+            claims[name] = value
+            #expect(try await status(claims, "EdDSA", id: "one") == 401, "\(name): \(value)")
+        }
+        #expect(try await status(good, "EdDSA", id: "two") == 401, "another key's name")
+        #expect(try await status(good, "EdDSA", algorithm: "RS256", id: "one") == 401)
+        #expect(try await status(good, "EdDSA", algorithm: "none", id: "one") == 401)
+        #expect(try await status(good, "EdDSA", algorithm: "HS256", id: "one") == 401)
+
+        let token = try await signer.token(.object(good), key: "EdDSA", id: "one")
+        let parts = token.split(separator: ".").map(String.init)
+        var other = good
+        other["role"] = "admin"
+        let forged = "\(parts[0]).\(base64URL(JSON.object(other).encoded())).\(parts[2])"
+        for token in [forged, "\(parts[0]).\(parts[1]).", "\(parts[0]).\(parts[1])", "..", "a.b.c"] {
+            #expect(await windows.ask("POST", "/api/v1/reconcile", token: token).status == 401)
+        }
+    }
+}
+
+extension Windows {
+    func currentSeconds() -> Double { currentTime().seconds }
+}
