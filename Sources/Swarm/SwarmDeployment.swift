@@ -222,7 +222,7 @@ final class SwarmDeployment: Deployment {
         else {
             return []
         }
-        return logLines(bytes)
+        return logLines(bytes).suffix(10)
     }
 }
 
@@ -236,5 +236,5 @@ func logLines(_ bytes: [UInt8]) -> [String] {
         text += rest.dropFirst(8).prefix(size)
         rest = rest.dropFirst(8 + size)
     }
-    return String(decoding: text, as: UTF8.self).split(whereSeparator: \.isNewline).suffix(10).map(String.init)
+    return String(decoding: text, as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init)
 }

@@ -208,4 +208,29 @@ extension SwarmPlatform {
             }
         )
     }
+
+    /// The last lines the tasks of an app wrote, oldest first, each with its service; what cannot be asked is left out.
+    package func logs(of id: AppID, lines: Int) async -> [String] {
+        let filter = labelFilter("\(StackLabel.namespace)=\(id.name)")
+        guard let found = try? await engine.call("GET", "/services", query: [filter]).array else { return [] }
+        let services = found.compactMap(ObservedService.init)
+        let query = [("stdout", "true"), ("stderr", "true"), ("timestamps", "true"), ("tail", "\(lines)")]
+        return await withTaskGroup(of: [(time: Substring, text: String)].self) { group in
+            for service in services {
+                group.addTask { [engine] in
+                    let path = "/services/\(service.id)/logs"
+                    guard let bytes = try? await engine.raw("GET", path, query: query, timeout: .seconds(3)) else {
+                        return []
+                    }
+                    return logLines(bytes).map { line in
+                        let parts = line.split(separator: " ", maxSplits: 1)
+                        return (parts.first ?? "", "\(service.name) | \(parts.count > 1 ? parts[1] : "")")
+                    }
+                }
+            }
+            var all: [(time: Substring, text: String)] = []
+            for await some in group { all += some }
+            return all.sorted { $0.time < $1.time }.suffix(lines).map { "\($0.time.prefix(19))Z \($0.text)" }
+        }
+    }
 }

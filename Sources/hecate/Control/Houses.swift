@@ -17,7 +17,10 @@ struct SwarmHouse: House {
         return (try? await platform.describe(id)) ?? .null
     }
 
-    func logs(of id: AppID) async -> [String] { [] }
+    func logs(of id: AppID) async -> [String] {
+        await controller.platforms.first { $0.name == id.target }?.logs(of: id, lines: 50) ?? []
+    }
+
     func reconcile(_ ids: [AppID]) async { await controller.reconciler.reconcile(ids) }
     func approve(source: String) async { await controller.reconciler.approve(source: source) }
     func refreshHolds() async { try? await controller.reconciler.refreshHolds() }

@@ -17,6 +17,8 @@ actor SourceFollower {
     /// Why the commit that the source is at cannot be taken in; it stays an error until another comes.
     private var rejected: String?
     private var sleeper: Task<Void, Never>?
+    /// Somebody called while a look was under way, which may have been too early.
+    private var isHurried = false
     private var record: SourceRecord
 
     init(source: GitSource, settings: SourceConfiguration, controller: Controller) {
@@ -47,9 +49,14 @@ actor SourceFollower {
     }
 
     /// Asks again now instead of at the next poll.
-    func hurry() { sleeper?.cancel() }
+    func hurry() {
+        isHurried = true
+        sleeper?.cancel()
+    }
 
     private func sleep(_ delay: Duration) async {
+        defer { isHurried = false }
+        guard !isHurried else { return }
         let sleeper = Task { _ = try? await Task.sleep(for: delay) }
         self.sleeper = sleeper
         await withTaskCancellationHandler {
