@@ -55,10 +55,11 @@ package actor Feed {
     }
 
     private func tell(_ event: Event) async {
-        guard event.number > last else { return }
-        last = event.number
         let bytes = SharedBytes(Self.encoded(event))
         let origin = await origin(of: event.subject)
+        // From here on nobody else gets a turn, so that whoever joins hears it once.
+        guard event.number > last else { return }
+        last = event.number
         for listener in listeners.values where isFor(listener, event, origin) { listener.stream.send(bytes) }
     }
 

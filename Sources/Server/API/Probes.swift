@@ -57,12 +57,11 @@ extension Site {
         var isReady = true
         func check(_ kind: String, _ name: String, _ error: String?) {
             isReady = isReady && error == nil
-            checks.append(
-                JSON.compact([
-                    "kind": .string(kind), "name": .string(name), "ready": .bool(error == nil),
-                    "reason": error.map { .string($0) },
-                ])
-            )
+            var members: [String: JSON] = [
+                "kind": .string(kind), "name": .string(name), "ready": .bool(error == nil),
+            ]
+            members["reason"] = error.map { .string($0) }
+            checks.append(.object(members))
         }
         do {
             for source in try await store.sources() { check("source", source.name, source.error) }

@@ -30,9 +30,9 @@ enum Assets {
         input,button{font:inherit;color:inherit;background:var(--card);border:1px solid var(--dim);border-radius:.35rem;padding:.35rem .7rem}
         button{cursor:pointer}form{display:inline-flex;gap:.5rem;flex-wrap:wrap}
         ul.plain{list-style:none;padding:0;margin:0}
-        del{color:var(--bad);text-decoration:none}del::before{content:"\\2212 "}ins{color:var(--good);text-decoration:none}ins::before{content:"+ "}
+        del{color:var(--bad);text-decoration:none}del::before{content:"\\2212\\00a0"}ins{color:var(--good);text-decoration:none}ins::before{content:"+\\00a0"}
         #live{color:var(--dim)}#live[data-on="1"]{color:var(--good)}
-        @media (max-width:40rem){main{padding:.6rem .6rem 3rem}header{padding:.6rem}.cards li{min-width:6.5rem;padding:.4rem .7rem}
+        @media (max-width:40rem){main{padding:.6rem .6rem 3rem}header{padding:.6rem}.cards{display:grid;grid-template-columns:repeat(4,1fr);gap:.4rem}.cards li{min-width:0;padding:.4rem .5rem;font-size:.85rem}
         table.stack thead{position:absolute;left:-99rem}table.stack tr{display:block;border-top:1px solid var(--line);padding:.3rem 0}
         table.stack td{display:block;border:0;padding:.1rem .7rem}}
         @media (prefers-reduced-motion:no-preference){.fresh{animation:fresh 1.6s}@keyframes fresh{from{background:color-mix(in srgb,var(--link) 25%,transparent)}}}

@@ -260,7 +260,7 @@ extension Site {
             "<tr data-key=\"\(condition.kind.rawValue)\"><td>\(condition.kind.rawValue)</td><td>\(condition.isTrue ? "True" : "False")</td><td>\(condition.reason.rawValue)</td><td class=\"dim\">\(time(condition.since))</td><td>\(escaped(condition.message))</td></tr>"
         }
         return """
-            <h2>Conditions</h2><div class="wide"><table><thead><tr><th scope="col">Type</th><th scope="col">Status</th><th scope="col">Reason</th><th scope="col">Since</th><th scope="col">Message</th></tr></thead><tbody>\(rows.joined())</tbody></table></div>
+            <h2>Conditions</h2><div class="wide"><table class="stack"><thead><tr><th scope="col">Type</th><th scope="col">Status</th><th scope="col">Reason</th><th scope="col">Since</th><th scope="col">Message</th></tr></thead><tbody>\(rows.joined())</tbody></table></div>
             """
     }
 
@@ -289,6 +289,9 @@ extension Site {
             return "<h2>Plan</h2><p class=\"bad\">\(escaped((error as? Failure)?.message ?? "\(error)"))</p>"
         }
         guard !plan.isEmpty else { return "<h2>Plan</h2><p>Nothing to do: it is as declared.</p>" }
+        let rejected = record.quarantine.map {
+            "<p class=\"warn\">Of \(escaped(String($0.commit.prefix(12)))), which was turned back; it waits for another commit.</p>"
+        }
         let changes = plan.changes.map { change in
             let fields = change.fields.map { field in
                 "<li><code>\(escaped(field.path))</code> \(field.from.map { "<del>\(escaped($0))</del>" } ?? "") \(field.to.map { "<ins>\(escaped($0))</ins>" } ?? "")</li>"
@@ -296,7 +299,7 @@ extension Site {
             return
                 "<li><b>\(change.action.rawValue)</b> \(escaped(change.kind)) \(escaped(change.name))<ul>\(fields.joined())</ul></li>"
         }
-        return "<h2>Plan</h2><ul class=\"plain\">\(changes.joined())</ul>"
+        return "<h2>Plan</h2>\(rejected ?? "")<ul class=\"plain\">\(changes.joined())</ul>"
     }
 
     private func history(_ record: AppRecord) async throws -> String {
@@ -307,7 +310,7 @@ extension Site {
         }
         let events = try await store.events(after: 0, subject: record.id.description, limit: 30)
         return
-            "<h2>Kept revisions</h2><ul class=\"plain\">\(revisions.joined())</ul><h2>What happened</h2>\(table(events, withSubject: false))"
+            "<h2>Kept revisions</h2><ul class=\"plain\">\(revisions.isEmpty ? "<li class=\"dim\">None yet.</li>" : revisions.joined())</ul><h2>What happened</h2>\(table(events, withSubject: false))"
     }
 
     private func table(_ events: [Event], withSubject: Bool) -> String {

@@ -86,8 +86,12 @@ struct StackHealth: Sendable {
             let message = update["Message"]?.string ?? ""
             if state == "paused" || state.hasPrefix("rollback") {
                 let what = state == "paused" ? "Swarm paused the update" : "Swarm rolled the update back"
-                let culprit = newest(tasks.filter { $0.serviceID == service.id && $0.hasFailed && isRecent($0.time) })
-                let why = culprit.map { ": " + describe($0, service) } ?? (message.isEmpty ? "" : ": \(message)")
+                var culprit = newest(tasks.filter { $0.serviceID == service.id && $0.hasFailed && isRecent($0.time) })
+                var why = culprit.map { ": " + describe($0, service) } ?? (message.isEmpty ? "" : ": \(message)")
+                if culprit == nil, let ended = newest(own.filter { $0.state == "complete" && isRecent($0.time) }) {
+                    culprit = ended
+                    why = ": " + ending(of: ended, service)
+                }
                 return .failed(
                     Failure(.healthCheckFailed, "service \(service.name): \(what)\(why)", next: .needsChange),
                     culprit
@@ -139,6 +143,15 @@ struct StackHealth: Sendable {
         let times = worst == 1 ? "failed" : "failed \(worst) times"
         let message = "service \(service.name) \(times): \(describe(last, service))"
         return .failed(Failure(.healthCheckFailed, message, next: .needsChange), last)
+    }
+
+    /// A task that ended well although it should have gone on: its own doing, or its health check had it stopped.
+    private func ending(of task: ObservedTask, _ service: ObservedService) -> String {
+        let place = task.slot > 0 ? "\(service.name).\(task.slot)" : service.name
+        let check = service.spec["TaskTemplate"]?["ContainerSpec"]?["Healthcheck"]?["Test"]?.array ?? []
+        let isChecked = !check.isEmpty && check.first?.string != "NONE"
+        return
+            "task \(place) ended with exit code \(task.exitCode ?? 0)\(isChecked ? " before its health check passed" : "")"
     }
 
     private func describe(_ task: ObservedTask, _ service: ObservedService) -> String {
