@@ -10,18 +10,27 @@ let package = Package(
         .executableTarget(
             name: "hecate",
             dependencies: [
-                "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Files", "HTTP",
-                "HTTPServer",
-                "Journal", "JSON", "Kubernetes", "Quadlet", "Repository", "Server", "Subprocess", "Swarm", "Systemd",
-                "Threads",
+                "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Documents", "Files",
+                "HTTP",
+                "HTTPServer", "Journal", "JSON", "Kubernetes", "Mail", "Operations", "Quadlet", "Repository", "Server",
+                "Subprocess", "Swarm", "Systemd", "Threads",
             ]
         ),
 
         // The windows: what people, browsers and other programs see and ask.
         .target(
             name: "Server",
-            dependencies: ["Crypto", "Delivery", "Diagnostics", "HTTPServer", "JSON", "Journal"]
+            dependencies: ["Crypto", "Delivery", "Diagnostics", "Documents", "HTTPServer", "JSON", "Journal"]
         ),
+
+        // What goes out: who is told of what happened.
+        .target(
+            name: "Operations",
+            dependencies: ["Crypto", "Delivery", "Documents", "HTTP", "JSON", "Journal", "Mail"]
+        ),
+
+        // The machine-readable forms that the verbs, the API and the notifications share.
+        .target(name: "Documents", dependencies: ["Delivery", "JSON", "Journal"]),
 
         // The platforms.
         .target(
@@ -53,6 +62,7 @@ let package = Package(
         .target(name: "YAML", dependencies: ["CYAML", "Diagnostics"]),
         .target(name: "JSON", dependencies: ["CJansson"]),
         .target(name: "HTTP", dependencies: ["CCurl", "Threads"]),
+        .target(name: "Mail", dependencies: ["CCurl", "Threads"]),
         .target(name: "HTTPServer", dependencies: ["CMicrohttpd"]),
         .target(name: "SQLite", dependencies: ["CSQLite"]),
         .target(name: "Crypto", dependencies: ["CCrypto"]),
@@ -87,7 +97,15 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Crypto", "Delivery", "HTTPServer", "JSON", "Journal", "Server", "Subprocess", "TestSupport",
+                "Crypto", "Delivery", "Documents", "HTTPServer", "JSON", "Journal", "Server", "Subprocess",
+                "TestSupport",
+            ]
+        ),
+        .testTarget(
+            name: "OperationsTests",
+            dependencies: [
+                "Crypto", "Delivery", "HTTPServer", "JSON", "Journal", "Mail", "Operations", "Subprocess",
+                "TestSupport",
             ]
         ),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "Subprocess", "TestSupport"]),

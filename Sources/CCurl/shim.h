@@ -25,3 +25,15 @@ static inline CURLcode hecate_curl_set_progress(CURL *handle, hecate_curl_progre
 static inline CURLcode hecate_curl_status(CURL *handle, long *status) {
     return curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, status);
 }
+// Seconds, or zero when the answer did not say.
+static inline long hecate_curl_retry_after(CURL *handle) {
+    curl_off_t seconds = 0;
+    return curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK ? (long)seconds : 0;
+}
+typedef size_t (*hecate_curl_read)(char *buffer, size_t size, size_t count, void *context);
+static inline CURLcode hecate_curl_set_read(CURL *handle, hecate_curl_read callback) {
+    return curl_easy_setopt(handle, CURLOPT_READFUNCTION, callback);
+}
+static inline CURLcode hecate_curl_set_list(CURL *handle, CURLoption option, struct curl_slist *value) {
+    return curl_easy_setopt(handle, option, value);
+}

@@ -18,6 +18,7 @@ package struct Configuration: Sendable {
     /// The stacks written into the configuration itself, as the bytes of a stacks file, and where they stand.
     package var inlineStacks: (bytes: [UInt8], file: String)?
     package var server = ServerConfiguration()
+    package var notifications = NotificationConfiguration()
     package var warnings: [Diagnostic] = []
 
     package init() {}

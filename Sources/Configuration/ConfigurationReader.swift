@@ -73,12 +73,13 @@ struct ConfigurationReader {
         configuration.bindRoot = top.string("bind_root") ?? configuration.bindRoot
         if let server = top.fields("server") { configuration.server = self.server(server) }
         override(&configuration.server)
+        configuration.notifications = notifications(top)
         if let limits = top.fields("limits") { self.limits(limits, &configuration) }
         if let variables = top.fields("variables") {
             for entry in variables.entries { configuration.variables[entry.key] = variables.string(entry.key) }
         }
         if top.node("stacks") != nil { configuration.inlineStacks = (inline(bytes), file) }
-        for later in ["notifications", "webui", "webhook", "media_update"] where top.has(later) {
+        for later in ["webui", "webhook", "media_update"] where top.has(later) {
             top.warning(
                 at: top.keyPlace(later),
                 "'\(later)' is read by no part of this version",
@@ -169,9 +170,11 @@ struct ConfigurationReader {
     }
 
     /// A secret in plain text, in a file or in an environment variable.
-    func secret(_ fields: Fields, _ key: String) -> String? {
+    ///
+    /// `isAddress`: An address that may be a secret or not; in plain text it is taken without a word.
+    func secret(_ fields: Fields, _ key: String, isAddress: Bool = false) -> String? {
         let plain = fields.string(key)
-        if plain != nil {
+        if plain != nil, !isAddress {
             fields.warning(
                 at: fields.keyPlace(key),
                 "'\(key)' stands in plain text",
@@ -361,7 +364,7 @@ struct ConfigurationReader {
         }
     }
 
-    private func unique(_ names: [String], _ kind: String, _ place: Place) {
+    func unique(_ names: [String], _ kind: String, _ place: Place) {
         var seen: Set<String> = []
         for name in names where !name.isEmpty && !seen.insert(name).inserted {
             sink.diagnostics.error(at: place, "two \(kind)s are named '\(name)'", cure: "rename one of them")

@@ -27,6 +27,8 @@ package struct ServerConfiguration: Sendable {
     package var audience: String?
     /// Requests of one client in a second.
     package var rate = 50.0
+    /// Where people reach it, for links in what they are told.
+    package var url: String?
 
     package init() {}
 
@@ -39,6 +41,7 @@ package struct ServerConfiguration: Sendable {
         let top = Fields(try parse(bytes, file: file), into: reader.sink)
         self.init()
         if let fields = top.fields("server") { self = reader.server(fields) }
+        _ = reader.notifications(top)
         top.finish()
         reader.override(&self)
         try reader.sink.diagnostics.throwIfErrors()
@@ -66,6 +69,10 @@ extension ConfigurationReader {
         }
         server.socket = fields.string("socket")
         server.anonymous = fields.choice("anonymous", Self.roles)
+        server.url = fields.string("url").map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }
+        if let url = server.url, !url.hasPrefix("http://"), !url.hasPrefix("https://") {
+            fields.error(at: fields.node("url")?.place, "'url' is no http:// or https:// address")
+        }
         server.issuer = fields.string("issuer")
         server.audience = fields.string("audience")
         if let rate = fields.number("rate") {

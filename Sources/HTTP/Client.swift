@@ -8,16 +8,16 @@ package struct Endpoint: Sendable, Hashable {
     package var base: String
     /// A Unix socket to connect to instead of the host in `base`.
     package var socket: String?
-    /// PEM files for mutual TLS.
+    /// PEM files of a trust of one's own.
     package var tls: TLS?
 
-    /// Certificates of a mutually authenticated connection.
+    /// Whom to trust, and for mutual TLS who asks.
     package struct TLS: Sendable, Hashable {
         package var authority: String
-        package var certificate: String
-        package var key: String
+        package var certificate: String?
+        package var key: String?
 
-        package init(authority: String, certificate: String, key: String) {
+        package init(authority: String, certificate: String? = nil, key: String? = nil) {
             self.authority = authority
             self.certificate = certificate
             self.key = key
@@ -60,6 +60,8 @@ package struct Request: Sendable {
 package struct Response: Sendable {
     package var status: Int
     package var body: [UInt8]
+    /// How long the server asks to be left alone (RFC 9110, section 10.2.3), when it says so.
+    package var retryAfter: Duration?
 }
 
 /// A request that got no answer: nobody listens, the name is unknown, the deadline passed.
@@ -93,8 +95,9 @@ package final class Client: Sendable {
             let exchange = Exchange(limit: bodyLimit)
             do {
                 let status = try handle.perform(request, at: endpoint, exchange: exchange)
+                let wait = handle.retryAfter
                 idle.withLock { $0.append(handle) }
-                return Response(status: status, body: exchange.body)
+                return Response(status: status, body: exchange.body, retryAfter: wait)
             } catch {
                 throw error  // The handle is dropped with its connection: its state is unknown.
             }
@@ -187,8 +190,8 @@ private final class Handle: Sendable {
         if let timeout = request.timeout { set(CURLOPT_TIMEOUT_MS, max(1, timeout.milliseconds)) }
         if let tls = endpoint.tls {
             set(CURLOPT_CAINFO, tls.authority)
-            set(CURLOPT_SSLCERT, tls.certificate)
-            set(CURLOPT_SSLKEY, tls.key)
+            if let certificate = tls.certificate { set(CURLOPT_SSLCERT, certificate) }
+            if let key = tls.key { set(CURLOPT_SSLKEY, key) }
         }
         set(CURLOPT_CUSTOMREQUEST, request.method)
         if request.method == "HEAD" { set(CURLOPT_NOBODY, 1) }
@@ -232,6 +235,12 @@ private final class Handle: Sendable {
         var status = 0
         _ = hecate_curl_status(handle, &status)
         return status
+    }
+
+    /// What the last answer said of when to come back.
+    var retryAfter: Duration? {
+        let seconds = hecate_curl_retry_after(handle)
+        return seconds > 0 ? .seconds(seconds) : nil
     }
 
     private func set(_ option: CURLoption, _ value: Int) { _ = hecate_curl_set_long(handle, option, value) }

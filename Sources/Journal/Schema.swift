@@ -58,4 +58,21 @@ let migrations: [[String]] = [
         ) STRICT
         """
     ],
+    [
+        """
+        CREATE TABLE channels (name TEXT PRIMARY KEY, seen INTEGER NOT NULL) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE told (
+            channel TEXT NOT NULL, subject TEXT NOT NULL, fact TEXT NOT NULL, severity TEXT NOT NULL,
+            PRIMARY KEY (channel, subject)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE deliveries (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, id TEXT NOT NULL, events TEXT NOT NULL,
+            state TEXT NOT NULL, attempts INTEGER NOT NULL, created REAL NOT NULL, due REAL NOT NULL, error TEXT NOT NULL
+        ) STRICT
+        """,
+    ],
 ]

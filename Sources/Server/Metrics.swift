@@ -72,6 +72,12 @@ package final class Metrics: Sendable {
             help: "How long requests to the server took.",
             bounds: durations
         ),
+        Family(
+            name: "hecate_notifications",
+            kind: .counter,
+            labels: ["channel", "result"],
+            help: "Notifications: told, retried or given_up."
+        ),
         Family(name: "hecate_webhooks", kind: .counter, labels: ["provider", "result"], help: "Webhooks received."),
     ]
 

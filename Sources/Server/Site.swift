@@ -1,3 +1,4 @@
+internal import Documents
 internal import Crypto
 internal import Delivery
 package import HTTPServer

@@ -204,14 +204,7 @@ private final class Execution {
         if pending.isEmpty { child.closeInput() }
 
         while !open.isEmpty {
-            let left = deadline - .now
-            guard left > .zero else {
-                end()
-                throw SubprocessError(
-                    reason: .timedOut,
-                    description: "'\(command.executable)' did not end within \(command.timeout) and was killed"
-                )
-            }
+            let left = try timeLeft(until: deadline)
             var polled = open.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             polled.append(pollfd(fd: cancellation.readEnd, events: Int16(POLLIN), revents: 0))
             if writes { polled.append(pollfd(fd: child.input, events: Int16(POLLOUT), revents: 0)) }
@@ -219,8 +212,7 @@ private final class Execution {
             guard poll(&polled, UInt(polled.count), Int32(milliseconds)) >= 0 else { continue }
             for entry in polled where entry.revents != 0 {
                 if entry.fd == cancellation.readEnd {
-                    end()
-                    throw SubprocessError(reason: .cancelled, description: "'\(command.executable)' was cancelled")
+                    throw cancelled()
                 } else if entry.fd == child.input {
                     let count = pending.withUnsafeBytes { write(child.input, $0.baseAddress, $0.count) }
                     if count > 0 { pending = pending.dropFirst(count) }
@@ -242,8 +234,42 @@ private final class Execution {
                 }
             }
         }
+        try awaitEnd(until: deadline)
         let code = child.wait()
         return Completion(code: code, output: outputs[child.output] ?? [], error: outputs[child.error] ?? [])
+    }
+
+    /// A program that has closed its outputs may go on for long; deadline and cancellation hold for it as well.
+    private func awaitEnd(until deadline: ContinuousClock.Instant) throws {
+        let pidfd = hecate_pidfd(child.pid)
+        guard pidfd >= 0 else { return }
+        defer { close(pidfd) }
+        while true {
+            let left = try timeLeft(until: deadline)
+            var polled = [
+                pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: cancellation.readEnd, events: Int16(POLLIN), revents: 0),
+            ]
+            let milliseconds = min(left.components.seconds * 1000 + 1000, 60_000)
+            guard poll(&polled, 2, Int32(milliseconds)) >= 0 else { continue }
+            if polled[0].revents != 0 { return }
+            if polled[1].revents != 0 { throw cancelled() }
+        }
+    }
+
+    private func timeLeft(until deadline: ContinuousClock.Instant) throws -> Duration {
+        let left = deadline - .now
+        guard left <= .zero else { return left }
+        end()
+        throw SubprocessError(
+            reason: .timedOut,
+            description: "'\(command.executable)' did not end within \(command.timeout) and was killed"
+        )
+    }
+
+    private func cancelled() -> SubprocessError {
+        end()
+        return SubprocessError(reason: .cancelled, description: "'\(command.executable)' was cancelled")
     }
 
     /// Ends the process group: SIGTERM, two seconds of grace, SIGKILL.

@@ -12,17 +12,17 @@ import Testing
         "Repository": ["Crypto", "Delivery", "Diagnostics", "Files", "Subprocess", "Threads"],
         "Journal": ["Crypto", "Delivery", "JSON", "SQLite", "Threads"],
         "Swarm": ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "YAML"],
-        "Server": ["Crypto", "Delivery", "Diagnostics", "HTTPServer", "JSON", "Journal"],
+        "Server": ["Crypto", "Delivery", "Diagnostics", "Documents", "HTTPServer", "JSON", "Journal"],
+        "Operations": ["Crypto", "Delivery", "Documents", "HTTP", "JSON", "Journal", "Mail"],
+        "Documents": ["Delivery", "JSON", "Journal"], "Mail": ["CCurl", "Threads"],
         "Systemd": ["CSystemd", "Threads"],
         "Files": ["Threads"], "HTTPServer": ["CMicrohttpd"],
         "Kubernetes": ["Crypto", "Diagnostics", "JSON"],
         "Quadlet": ["Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd", "YAML"],
         "hecate": [
-            "Arguments", "CSpawn", "Configuration", "Crypto", "Delivery", "Diagnostics", "Files", "HTTP", "HTTPServer",
-            "JSON",
-            "Journal",
-            "Kubernetes", "Quadlet",
-            "Repository", "Server", "Subprocess", "Swarm", "Systemd", "Threads",
+            "Arguments", "CSpawn", "Configuration", "Crypto", "Delivery", "Diagnostics", "Documents", "Files", "HTTP",
+            "HTTPServer", "JSON", "Journal", "Kubernetes", "Mail", "Operations", "Quadlet", "Repository", "Server",
+            "Subprocess", "Swarm", "Systemd", "Threads",
         ],
     ]
     private static let toolchain: Set<String> = ["Glibc", "Synchronization"]

@@ -40,6 +40,19 @@ import Testing
         #expect(ContinuousClock.now - start < .seconds(5))
     }
 
+    @Test(.timeLimit(.minutes(1))) func aProgramThatClosedItsOutputsIsEndedAsWell() async throws {
+        let start = ContinuousClock.now
+        await #expect(throws: SubprocessError.self) {
+            try await run(command("exec sleep 60 >/dev/null 2>&1", timeout: .milliseconds(300)))
+        }
+        let task = Task { try await run(command("exec sleep 60 >/dev/null 2>&1", timeout: .seconds(60))) }
+        try await Task.sleep(for: .milliseconds(300))
+        task.cancel()
+        await #expect(throws: SubprocessError.self) { try await task.value }
+        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(try await run(command("exec >/dev/null 2>&1; sleep 0.3; exit 7")).code == 7)
+    }
+
     @Test func tooMuchOutputIsRefused() async {
         do {
             _ = try await run(command("yes", limit: 10_000))

@@ -1,3 +1,4 @@
+internal import Documents
 internal import Delivery
 internal import HTTPServer
 internal import JSON

@@ -1,4 +1,4 @@
-internal import Server
+internal import Documents
 internal import Configuration
 internal import Delivery
 internal import Diagnostics
@@ -84,6 +84,7 @@ actor Agent {
 
     /// Follows the folder until the task is cancelled.
     func follow(rings: AsyncStream<Void>) async throws {
+        let notifications = try NotificationRoom(settings.notifications, settings.server, room: room)
         let server =
             try settings.server.isOn
             ? ServerRoom(settings.server, webhooks: [], house: AgentHouse(agent: self), room: room) : nil
@@ -95,6 +96,7 @@ actor Agent {
             group.addTask { await room.reconciler.run() }
             group.addTask { await watcher.run() }
             if let server { group.addTask { await server.serve() } }
+            group.addTask { await notifications.run() }
             group.addTask { await room.serve(rings: rings) { await self.lookAndTell() } }
             group.addTask {
                 await self.lookAndTell()
@@ -208,6 +210,7 @@ struct AgentSettings: Sendable {
     /// How often the repository behind the folder is asked for its head.
     var pollInterval: Duration
     var server = ServerConfiguration()
+    var notifications = NotificationConfiguration()
 
     /// Finds out who runs it and where.
     static func found() throws -> AgentSettings {
@@ -245,8 +248,12 @@ struct AgentSettings: Sendable {
         )
         let environment = ConfigurationEnvironment(variables: environmentVariables(), read: { readFile($0) })
         let file = "\(folder(of: layout.gitops))/config/server.yml"
+        let content = readFile(file)
+        settings.notifications =
+            try content.map { try NotificationConfiguration($0, file: file, environment: environment) }
+            ?? NotificationConfiguration()
         settings.server =
-            try readFile(file).map { try ServerConfiguration($0, file: file, environment: environment) }
+            try content.map { try ServerConfiguration($0, file: file, environment: environment) }
             ?? ServerConfiguration(environment: environment)
         return settings
     }

@@ -1,3 +1,4 @@
+internal import Documents
 internal import Server
 internal import Delivery
 internal import Journal
@@ -51,6 +52,11 @@ struct ControlRoom: Sendable {
             message: message,
             details: details
         )
+        await tell(event)
+    }
+
+    /// Records an event, and logs it.
+    func tell(_ event: Event) async {
         try? await store.record(event)
         log.write(event)
         bell.ring()

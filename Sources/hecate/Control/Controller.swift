@@ -5,6 +5,7 @@ internal import Diagnostics
 internal import Glibc
 internal import Journal
 internal import Repository
+internal import Documents
 internal import Server
 internal import Swarm
 
@@ -36,11 +37,13 @@ struct Controller: Sendable {
         }
         let followers = followers()
         let server = try serverRoom(followers)
+        let notifications = try NotificationRoom(configuration.notifications, configuration.server, room: room)
         if let server { await room.tell(server) }
         try await reconciler.restore()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await reconciler.run() }
             if let server { group.addTask { await server.serve() } }
+            group.addTask { await notifications.run() }
             for follower in followers { group.addTask { try await follower.run() } }
             for platform in platforms {
                 group.addTask { await watcher(platform).run() }

@@ -1,6 +1,7 @@
 internal import Delivery
 internal import JSON
 internal import Quadlet
+internal import Documents
 internal import Server
 internal import Swarm
 

@@ -3,18 +3,20 @@ internal import Delivery
 internal import Diagnostics
 internal import Glibc
 internal import HTTPServer
+internal import Documents
 internal import Server
 internal import Synchronization
 
-/// Calls whoever listens; rings that come together are heard once.
+/// Calls everybody who listens; rings that come together are heard once.
 final class Bell: Sendable {
-    private let listener = Mutex<AsyncStream<Void>.Continuation?>(nil)
+    private let listeners = Mutex<[AsyncStream<Void>.Continuation]>([])
 
-    func ring() { listener.withLock { _ = $0?.yield() } }
+    func ring() { listeners.withLock { for listener in $0 { listener.yield() } } }
 
-    var rings: AsyncStream<Void> {
+    /// The rings from now on, for one listener.
+    func rings() -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        listener.withLock { $0 = continuation }
+        listeners.withLock { $0.append(continuation) }
         return stream
     }
 }
@@ -41,7 +43,7 @@ struct ServerRoom: Sendable {
         settings.isSecure = configuration.tls != nil
         let site = Site(house: house, store: room.store, settings: settings, metrics: room.metrics)
         self.site = site
-        rings = room.bell.rings
+        rings = room.bell.rings()
         let names = configuration.listen + (configuration.socket.map { ["unix:\($0)"] } ?? [])
         listeners = try names.map { name in
             guard let address = Address(name) else {

@@ -1,9 +1,10 @@
-internal import Server
+internal import Documents
 internal import Configuration
 internal import Delivery
 internal import Diagnostics
 internal import Journal
 internal import Repository
+internal import Server
 internal import Swarm
 
 /// Follows one source: asks for its head, and when it moved, reads what it declares and hands it to the reconciler.
@@ -106,7 +107,7 @@ actor SourceFollower {
             commit = head
             let message = invalid.errors.first?.description ?? "invalid"
             rejected = message
-            await report(.invalid, message, invalid.diagnostics.map(\.description))
+            await report(.invalid, message, invalid.diagnostics.map(\.description), commit: head)
         }
     }
 
@@ -128,11 +129,11 @@ actor SourceFollower {
         commit = head
     }
 
-    private func report(_ reason: Reason, _ message: String, _ details: [String]) async {
+    private func report(_ reason: Reason, _ message: String, _ details: [String], commit: String = "") async {
         guard lastError != message else { return }
         lastError = message
         record.error = message
-        await controller.room.note(.error, reason, settings.name, message, details: details)
+        await controller.room.note(.error, reason, settings.name, message, commit: commit, details: details)
         try? await controller.store.save(record)
     }
 }

@@ -1,4 +1,4 @@
-internal import Server
+internal import Documents
 internal import Systemd
 internal import Delivery
 internal import JSON

@@ -1,4 +1,4 @@
-internal import Server
+internal import Documents
 internal import Arguments
 internal import CSpawn
 internal import Delivery

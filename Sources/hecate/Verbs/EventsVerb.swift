@@ -1,4 +1,4 @@
-internal import Server
+internal import Documents
 internal import Arguments
 internal import Delivery
 internal import JSON

@@ -1,4 +1,4 @@
-internal import Server
+internal import Documents
 internal import Arguments
 internal import Configuration
 internal import Delivery

@@ -21,6 +21,19 @@ extension Timestamp {
             + "\(two(parts.tm_min)):\(two(parts.tm_sec)).\(fraction)Z"
     }
 
+    /// As letters have it (RFC 5322, section 3.3), in UTC: `Sat, 21 Nov 2026 08:00:00 +0000`.
+    package var mailText: String {
+        var seconds = time_t(seconds.rounded(.down))
+        var parts = tm()
+        gmtime_r(&seconds, &parts)
+        func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
+        return
+            "\(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) \(parts.tm_year + 1900) "
+            + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) +0000"
+    }
+
     /// How long ago it was, in the largest unit that says enough.
     package func age(at now: Timestamp) -> String {
         let seconds = Int(max(0, now - self))

@@ -1,0 +1,244 @@
+internal import Crypto
+package import Delivery
+internal import Documents
+internal import HTTP
+internal import JSON
+package import Journal
+internal import Mail
+
+/// Tells channels what happened: everything that is for them, each fact once, until they have it.
+///
+/// What is to be told is written down with the events that were looked at, and is gone only when the receiver took it, so
+/// that neither a restart nor a receiver that is away loses anything.
+package actor Notifier {
+    private let channels: [Channel]
+    private let store: Store
+    /// Where people reach the server.
+    private let base: String?
+    private let now: @Sendable () -> Timestamp
+    private let report: @Sendable (Event) async -> Void
+    private let count: @Sendable (_ channel: String, _ result: String) -> Void
+    private let postman = Postman()
+    /// By channel.
+    private var clients: [String: Client] = [:]
+    private var busy: Set<String> = []
+    private var origins: [String: String] = [:]
+    private var backoff = Backoff()
+    /// After so long nobody wants to hear it any more.
+    private let patience = 24.0 * 3600
+
+    /// `report`: Writes down what goes wrong here. `count`: Counts what was told.
+    package init(
+        _ channels: [Channel],
+        store: Store,
+        base: String?,
+        now: @escaping @Sendable () -> Timestamp,
+        report: @escaping @Sendable (Event) async -> Void,
+        count: @escaping @Sendable (_ channel: String, _ result: String) -> Void
+    ) {
+        self.channels = channels
+        self.store = store
+        self.base = base
+        self.now = now
+        self.report = report
+        self.count = count
+    }
+
+    /// How events about a channel itself are named; the channel is not told of them.
+    static func subject(of channel: String) -> String { "notifications:\(channel)" }
+
+    /// Tells until the task is cancelled.
+    ///
+    /// `rings`: Turns whenever something was recorded.
+    package func run(rings: AsyncStream<Void>) async {
+        await recover()
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                for await _ in rings { await self.look() }
+            }
+            group.addTask {
+                while !Task.isCancelled {
+                    await self.look()
+                    await self.send()
+                    try? await Task.sleep(for: .milliseconds(500))
+                }
+            }
+        }
+    }
+
+    /// What was under way when the program ended may have arrived; only whoever knows a second telling is told again.
+    private func recover() async {
+        for delivery in (try? await store.outgoing()) ?? [] where delivery.state == .sending {
+            if channels.first(where: { $0.name == delivery.channel })?.isIdempotent ?? false {
+                try? await store.postpone(delivery, until: now(), "the program ended meanwhile")
+            } else {
+                try? await store.close(delivery)
+                await complain(
+                    delivery.channel,
+                    "the program ended while it was told of \(Self.subjects(delivery)); it may or may not know"
+                )
+            }
+        }
+    }
+
+    // MARK: What is to be told
+
+    private func look() async {
+        for channel in channels {
+            guard busy.insert("look \(channel.name)").inserted else { continue }
+            defer { busy.remove("look \(channel.name)") }
+            do { try await look(for: channel) } catch { continue }
+        }
+    }
+
+    private func look(for channel: Channel) async throws {
+        guard var seen = try await store.seen(by: channel.name) else {
+            // A new channel hears of what happens from now on.
+            let last = try await store.events(after: 0, subject: nil, limit: 1).last?.number ?? 0
+            return try await enqueue([], channel, upTo: last, told: [:])
+        }
+        while true {
+            let events = try await store.nextEvents(after: seen, subject: nil, limit: 500)
+            guard let last = events.last else { return }
+            var told = try await store.told(by: channel.name)
+            var wanted: [Event] = []
+            for event in events {
+                let known = told[event.subject]
+                let severity = known.flatMap { Event.Severity(rawValue: $0.severity) }
+                guard channel.wants(event, source: await origin(of: event), last: severity) else { continue }
+                let fact = sha256("\(event.reason.rawValue)\n\(event.commit)\n\(event.message)")
+                guard known?.fact != fact else { continue }
+                told[event.subject] = Told(fact: fact, severity: event.severity.rawValue)
+                wanted.append(event)
+            }
+            try await enqueue(wanted, channel, upTo: last.number, told: told)
+            seen = last.number
+        }
+    }
+
+    private func enqueue(_ events: [Event], _ channel: Channel, upTo number: Int, told: [String: Told]) async throws {
+        let time = now()
+        try await store.enqueue(
+            events.map { document($0) },
+            for: channel.name,
+            upTo: number,
+            told: told,
+            id: hexadecimal(randomBytes(12)),
+            at: time,
+            due: Timestamp(time.seconds + channel.group.inSeconds),
+            joins: channel.group > .zero
+        )
+    }
+
+    private func origin(of event: Event) async -> String {
+        let parts = event.subject.split(separator: "/", maxSplits: 1).map(String.init)
+        guard parts.count == 2 else { return event.subject }
+        if let record = try? await store.record(of: AppID(target: parts[0], name: parts[1])) {
+            origins[event.subject] = record.source
+        }
+        return origins[event.subject] ?? ""
+    }
+
+    // MARK: Telling it
+
+    private func send() async {
+        let time = now()
+        guard let all = try? await store.outgoing() else { return }
+        var started: Set<String> = []
+        for delivery in all where delivery.state == .waiting {
+            // One after the other for each channel, so that they arrive in their order.
+            guard started.insert(delivery.channel).inserted, delivery.due.seconds <= time.seconds,
+                busy.insert(delivery.channel).inserted
+            else { continue }
+            guard let channel = channels.first(where: { $0.name == delivery.channel }) else {
+                busy.remove(delivery.channel)
+                try? await store.close(delivery)
+                continue
+            }
+            Task {
+                await self.tell(channel, delivery)
+                self.free(channel.name)
+            }
+        }
+    }
+
+    private func free(_ name: String) { busy.remove(name) }
+
+    private func tell(_ channel: Channel, _ delivery: Outgoing) async {
+        do {
+            try await store.begin(delivery)
+            let message = Message(id: delivery.id, events: delivery.events, template: channel.template, base: base)
+            try await tell(channel, message, delivery)
+            try await store.close(delivery)
+            count(channel.name, "told")
+        } catch let refusal as Refusal {
+            await handle(refusal, channel, delivery)
+        } catch {
+            await handle(Refusal(description: "\(error)", isFinal: false), channel, delivery)
+        }
+    }
+
+    /// Why a receiver did not take something.
+    private struct Refusal: Error {
+        var description: String
+        var isFinal: Bool
+        var wait: Duration?
+    }
+
+    private func handle(_ refusal: Refusal, _ channel: Channel, _ delivery: Outgoing) async {
+        let age = now() - delivery.created
+        if refusal.isFinal || age > patience {
+            try? await store.close(delivery)
+            count(channel.name, "given_up")
+            let what = Self.subjects(delivery)
+            return await complain(channel.name, "was not told of \(what): \(refusal.description)")
+        }
+        count(channel.name, "retried")
+        let own = backoff.delay(afterFailures: delivery.attempts + 1, jitter: Double.random(in: 0..<1))
+        let wait = max(own, refusal.wait ?? .zero)
+        try? await store.postpone(delivery, until: Timestamp(now().seconds + wait.inSeconds), refusal.description)
+        // Said once; what follows is the same.
+        if delivery.attempts == 2 { await complain(channel.name, "cannot be told anything: \(refusal.description)") }
+    }
+
+    private func tell(_ channel: Channel, _ message: Message, _ delivery: Outgoing) async throws {
+        if case .mail(var mail) = channel.kind {
+            mail.message = message.letter(from: mail.from, to: mail.to, date: delivery.created)
+            do { try await postman.send(mail) } catch let error as MailError {
+                throw Refusal(description: error.description, isFinal: error.isFinal)
+            }
+            return
+        }
+        for telling in channel.tellings(message, now: now()) {
+            guard let (endpoint, path) = Endpoint.parts(of: telling.url) else {
+                throw Refusal(description: "its address is no http:// or https:// address", isFinal: true)
+            }
+            var request = telling.request
+            request.path = path
+            // One for each channel: a receiver that hangs holds up nobody else.
+            let client = clients[channel.name] ?? Client(endpoint: endpoint, width: 1, bodyLimit: 1024 * 1024)
+            clients[channel.name] = client
+            let response: Response
+            do { response = try await client.send(request) } catch let error as TransportError {
+                throw Refusal(description: error.description, isFinal: false)
+            }
+            guard !(200..<300).contains(response.status) else { continue }
+            let body = String(decoding: response.body.prefix(200), as: UTF8.self).split(whereSeparator: \.isNewline)
+            throw Refusal(
+                description: "it answered \(response.status)\(body.first.map { ": \($0)" } ?? "")",
+                isFinal: (300..<500).contains(response.status) && ![408, 409, 425, 429].contains(response.status),
+                wait: response.retryAfter
+            )
+        }
+    }
+
+    private func complain(_ channel: String, _ message: String) async {
+        let subject = Self.subject(of: channel)
+        await report(Event(time: now(), severity: .warning, reason: .unavailable, subject: subject, message: message))
+    }
+
+    private static func subjects(_ delivery: Outgoing) -> String {
+        let all = Set(delivery.events.compactMap { $0["subject"]?.string }).sorted()
+        return all.prefix(3).joined(separator: ", ") + (all.count > 3 ? " and \(all.count - 3) more" : "")
+    }
+}

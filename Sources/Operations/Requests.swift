@@ -1,0 +1,185 @@
+internal import Crypto
+internal import Delivery
+internal import HTTP
+internal import JSON
+
+/// One request that tells a receiver.
+struct Telling: Sendable {
+    var url: String
+    var request: Request
+
+    init(_ method: String, _ url: String, _ headers: [String: String], _ body: [UInt8]) {
+        self.url = url
+        var headers = headers
+        headers["Content-Type"] = headers["Content-Type"] ?? "application/json"
+        headers["User-Agent"] = "hecate"
+        request = Request(method, "", headers: headers, body: body)
+    }
+}
+
+extension Channel {
+    /// What is sent to tell a message; nothing for mail, which goes another way.
+    ///
+    /// Sources: Slack "Incoming webhooks", Discord "Execute Webhook", Matrix client-server API 1.11 (room send), Microsoft
+    /// Teams "Workflows" with Adaptive Cards 1.4, ntfy "Publish as JSON".
+    func tellings(_ message: Message, now: Timestamp) -> [Telling] {
+        switch kind {
+        case .webhook(let url, let secret): [webhook(url, secret, message, now)]
+        case .slack(let url): [Telling("POST", url, [:], slack(message).encoded())]
+        case .discord(let url): [Telling("POST", url, [:], discord(message).encoded())]
+        case .matrix(let server, let room, let token): [matrix(server, room, token, message)]
+        case .teams(let url): [Telling("POST", url, [:], teams(message).encoded())]
+        case .ntfy(let server, let topic, let token): [ntfy(server, topic, token, message)]
+        case .mail: []
+        case .commitStatus(let forge): statuses(forge, message)
+        }
+    }
+
+    private func webhook(_ url: String, _ secret: String?, _ message: Message, _ now: Timestamp) -> Telling {
+        let body: JSON = [
+            "id": .string(message.id), "channel": .string(name), "severity": .string(message.severity.rawValue),
+            "title": .string(message.title), "text": .string(message.text), "events": .array(message.events),
+        ]
+        let bytes = body.encoded()
+        let time = "\(Int64(now.seconds))"
+        var headers = ["X-Delivery": message.id, "X-Timestamp": time]
+        if let secret {
+            // The form that Hecate's own generic webhook takes.
+            let code = hmacSHA256(Array("\(time).".utf8) + bytes, key: Array(secret.utf8))
+            headers["X-Signature-256"] = "sha256=\(hexadecimal(code))"
+        }
+        return Telling("POST", url, headers, bytes)
+    }
+
+    private func slack(_ message: Message) -> JSON {
+        func plain(_ text: String) -> String {
+            text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+        }
+        var text = "*\(plain(message.title))*\n\(plain(message.text))"
+        if let url = message.url { text += "\n<\(url)|Look>" }
+        // 40,000 characters are taken; nobody reads more than a page.
+        return ["text": .string(shortened(text, to: 4000)), "unfurl_links": false]
+    }
+
+    private func discord(_ message: Message) -> JSON {
+        let colour: Int64 =
+            switch message.severity {
+            case .info: 0x1A6B3C
+            case .warning: 0xF2B85C
+            case .error: 0xB3261E
+            }
+        var embed: [String: JSON] = [
+            "title": .string(shortened(message.title, to: 256)),
+            "description": .string(shortened(message.text, to: 4000)), "color": .int(colour),
+        ]
+        embed["url"] = message.url.map { .string($0) }
+        // What an app wrote must not call anybody.
+        return ["embeds": [.object(embed)], "allowed_mentions": ["parse": .array([])]]
+    }
+
+    private func matrix(_ server: String, _ room: String, _ token: String, _ message: Message) -> Telling {
+        func plain(_ text: String) -> String {
+            text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+        }
+        let text = shortened(message.text, to: 16_000)
+        let title = message.url.map { "<a href=\"\(plain($0))\">\(plain(message.title))</a>" } ?? plain(message.title)
+        let body: JSON = [
+            "msgtype": "m.notice", "body": .string("\(message.title)\n\(text)"), "format": "org.matrix.custom.html",
+            "formatted_body": .string("<b>\(title)</b><br>\(plain(text).replacing("\n", with: "<br>"))"),
+        ]
+        let path = "/_matrix/client/v3/rooms/\(percentEncoded(room))/send/m.room.message/\(message.id)"
+        return Telling("PUT", server + path, ["Authorization": "Bearer \(token)"], body.encoded())
+    }
+
+    private func teams(_ message: Message) -> JSON {
+        let colour =
+            switch message.severity {
+            case .info: "Good"
+            case .warning: "Warning"
+            case .error: "Attention"
+            }
+        func block(_ text: String, _ more: [String: JSON]) -> JSON {
+            var members: [String: JSON] = ["type": "TextBlock", "text": .string(text), "wrap": true]
+            members.merge(more) { $1 }
+            return .object(members)
+        }
+        var card: [String: JSON] = [
+            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
+            "body": .array(
+                [block(message.title, ["weight": "Bolder", "color": .string(colour)])]
+                    + message.lines.prefix(30).map { line in
+                        block(shortened(([line.text] + line.details).joined(separator: "\n\n"), to: 2000), [:])
+                    }
+            ),
+        ]
+        if let url = message.url {
+            card["actions"] = [["type": "Action.OpenUrl", "title": "Look", "url": .string(url)]]
+        }
+        return [
+            "type": "message",
+            "attachments": [
+                [
+                    "contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": .null,
+                    "content": .object(card),
+                ]
+            ],
+        ]
+    }
+
+    private func ntfy(_ server: String, _ topic: String, _ token: String?, _ message: Message) -> Telling {
+        let (priority, tag): (Int64, String) =
+            switch message.severity {
+            case .info: (3, "white_check_mark")
+            case .warning: (4, "warning")
+            case .error: (5, "rotating_light")
+            }
+        var body: [String: JSON] = [
+            "topic": .string(topic), "title": .string(shortened(message.title, to: 200)),
+            "message": .string(shortened(message.text, to: 3500)), "priority": .int(priority), "tags": [.string(tag)],
+        ]
+        body["click"] = message.url.map { .string($0) }
+        let headers = token.map { ["Authorization": "Bearer \($0)"] } ?? [:]
+        return Telling("POST", server, headers, JSON.object(body).encoded())
+    }
+
+    /// The last state of each app at each commit.
+    ///
+    /// Sources: GitHub REST "Create a commit status", GitLab "Set the pipeline status of a commit", Gitea "Create a commit status".
+    private func statuses(_ forge: Forge, _ message: Message) -> [Telling] {
+        var last: [(key: String, event: JSON)] = []
+        for event in message.events {
+            let key = "\(event["commit"]?.string ?? "") \(event["subject"]?.string ?? "")"
+            last.removeAll { $0.key == key }
+            last.append((key, event))
+        }
+        return last.compactMap { _, event in
+            guard let reason = event["reason"]?.string.flatMap(Reason.init), let state = CommitState(reason),
+                let commit = event["commit"]?.string, let subject = event["subject"]?.string
+            else { return nil }
+            let words = shortened("\(reason.rawValue): \(event["message"]?.string ?? "")", to: 140)
+            var body: [String: JSON] = [
+                "description": .string(words), "target_url": message.url.map { .string($0) } ?? .null,
+            ]
+            body = body.filter { $0.value != .null }
+            let context = "hecate/\(subject)"
+            switch forge.kind {
+            case .github, .gitea:
+                body["state"] = .string(state.rawValue)
+                body["context"] = .string(context)
+                let headers =
+                    forge.kind == .github
+                    ? [
+                        "Authorization": "Bearer \(forge.token)", "Accept": "application/vnd.github+json",
+                        "X-GitHub-Api-Version": "2022-11-28",
+                    ] : ["Authorization": "token \(forge.token)"]
+                let url = "\(forge.api)/repos/\(forge.repository)/statuses/\(commit)"
+                return Telling("POST", url, headers, JSON.object(body).encoded())
+            case .gitlab:
+                body["state"] = .string(state == .failure ? "failed" : state == .pending ? "running" : "success")
+                body["name"] = .string(context)
+                let url = "\(forge.api)/projects/\(percentEncoded(forge.repository))/statuses/\(commit)"
+                return Telling("POST", url, ["PRIVATE-TOKEN": forge.token], JSON.object(body).encoded())
+            }
+        }
+    }
+}
