@@ -112,7 +112,7 @@ let package = Package(
         .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
         .testTarget(
             name: "SystemTests",
-            dependencies: ["JSON", "Subprocess", "TestSupport", .target(name: "hecate")]
+            dependencies: ["HTTPServer", "JSON", "Subprocess", "TestSupport", .target(name: "hecate")]
         ),
 
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),

@@ -26,6 +26,8 @@ extension Configuration {
         reader.override(&source)
         reader.checkURL(source.url, at: nil)
         sources = [source]
+        reader.override(&server)
+        reader.override(&notifications)
         reader.finish(&self)
         try reader.sink.diagnostics.throwIfErrors()
     }
@@ -74,6 +76,7 @@ struct ConfigurationReader {
         if let server = top.fields("server") { configuration.server = self.server(server) }
         override(&configuration.server)
         configuration.notifications = notifications(top)
+        override(&configuration.notifications)
         if let limits = top.fields("limits") { self.limits(limits, &configuration) }
         if let variables = top.fields("variables") {
             for entry in variables.entries { configuration.variables[entry.key] = variables.string(entry.key) }

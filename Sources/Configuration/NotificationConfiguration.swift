@@ -150,6 +150,30 @@ extension ConfigurationReader {
         )
     }
 
+    /// HiveMind's variables of its mail server, which win over its file.
+    func override(_ notifications: inout NotificationConfiguration) {
+        guard let host = environment.value("SMTP_HOST") else { return }
+        notifications.channels.removeAll { $0.name == "smtp" }
+        var channel = NotificationConfiguration.Channel(name: "smtp", kind: "mail")
+        channel.values = ["host": host, "from": environment.value("SMTP_FROM") ?? ""]
+        channel.values["username"] = environment.value("SMTP_USERNAME")
+        channel.values["password"] = environment.value("SMTP_PASSWORD")
+        let isEncrypted = ["true", "1", "yes"].contains(environment.value("SMTP_TLS")?.lowercased() ?? "")
+        channel.values["encryption"] = isEncrypted ? "starttls" : "none"
+        channel.to = (environment.value("SMTP_TO") ?? "").split(separator: ",").map { word in
+            String(word.drop { $0 == " " })
+        }
+        channel.port = environment.value("SMTP_PORT").flatMap { Int($0) } ?? 25
+        if channel.to.isEmpty || !(channel.to + [channel.values["from"] ?? ""]).allSatisfy(isMailbox) {
+            sink.diagnostics.error(
+                at: nil,
+                "SMTP_HOST is set, and SMTP_FROM or SMTP_TO is no mail address",
+                cure: "give both, as name@example.org"
+            )
+        }
+        notifications.channels.append(channel)
+    }
+
     /// HiveMind's form: `smtp` and nothing else.
     private func hiveMind(_ fields: Fields) -> [NotificationConfiguration.Channel] {
         defer { fields.finish() }

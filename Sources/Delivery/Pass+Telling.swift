@@ -4,7 +4,13 @@ extension Pass {
         var track = start
         if let fresh = await reconciler.tracks[id] { track.record = fresh.record }
         let waits = failure.next == .needsChange
-        let isKnown = track.record.ready.map { $0.reason == failure.reason && $0.message == failure.message } ?? false
+        let commit = track.record.commit
+        if track.app != nil || track.unreadable != nil, let fleet = await reconciler.fleets[track.record.source] {
+            track.record.commit = fleet.revision.commit
+        }
+        let isKnown =
+            commit == track.record.commit
+            && track.record.ready.map { $0.reason == failure.reason && $0.message == failure.message } ?? false
         set(&track.record, .ready, false, failure.reason, failure.message)
         if waits { set(&track.record, .stalled, true, failure.reason, "waits for a change") }
         track.record.details = failure.details

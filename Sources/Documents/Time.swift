@@ -11,10 +11,12 @@ package func currentTime() -> Timestamp {
 extension Timestamp {
     /// As RFC 3339 writes it, in UTC with milliseconds.
     package var text: String {
-        var seconds = time_t(seconds.rounded(.down))
+        // Rounded first, so that what is read back is written the same.
+        let whole = Int((self.seconds * 1000).rounded())
+        var (seconds, milliseconds) = (whole / 1000, whole % 1000)
+        if milliseconds < 0 { (seconds, milliseconds) = (seconds - 1, milliseconds + 1000) }
         var parts = tm()
         gmtime_r(&seconds, &parts)
-        let milliseconds = Int((self.seconds - self.seconds.rounded(.down)) * 1000)
         func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
         let fraction = String(repeating: "0", count: 3 - "\(milliseconds)".count) + "\(milliseconds)"
         return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))T\(two(parts.tm_hour)):"

@@ -65,8 +65,15 @@ enum HecateProgram {
         }
     }
 
+    /// The verbs that work on this machine and nowhere else.
+    private static let local: Set<String> = [
+        "run", "agent", "init node", "uninstall node", "install", "remove", "health", "identity", "migrate k3s",
+        "decommission k3s", "check",
+    ]
+
     private static func execute(_ invocation: Invocation) async throws -> ExitCode {
-        switch invocation.verb.name {
+        if local.contains(invocation.verb.name) { try Settings.requireHere(invocation) }
+        return switch invocation.verb.name {
         case "init node", "uninstall node": try await NodeSetupVerbs.execute(invocation)
         case "migrate k3s", "decommission k3s": try await ClusterVerbs.execute(invocation)
         case "install": try await PluginVerbs.install(invocation)
@@ -84,6 +91,9 @@ enum HecateProgram {
         case "events": try await EventsVerb.execute(invocation)
         case "suspend", "resume": try await HoldVerb.execute(invocation)
         case "approve": try await ApproveVerb.execute(invocation)
+        case "context add", "context list", "context use", "context remove":
+            try await ContextVerb.execute(invocation)
+        case "list audit", "audit verify": try await AuditVerb.execute(invocation)
         case "completion":
             try completion(invocation)
         default:

@@ -117,7 +117,8 @@ extension HecateProgram {
             ),
             Verb(
                 "logs",
-                summary: "the log of a service of this node; what follows its name goes to journalctl",
+                summary:
+                    "the log of a service of this node; what follows its name goes to journalctl; with --server, of any app",
                 arguments: ["[SERVICE]", "[ARGUMENT...]"],
                 discussion: serviceNames,
                 example: "hecate logs traderd -- -f"
@@ -290,6 +291,41 @@ extension HecateProgram {
                 example: "hecate approve fleet"
             ),
             Verb(
+                "list audit",
+                summary: "who did what through the server, and who was refused",
+                options: [format, Option("limit", value: "N", help: "how many; 50 when not given")],
+                example: "hecate list audit --limit 20"
+            ),
+            Verb(
+                "audit verify",
+                summary: "whether the audit log is as it was written; exit 1 when not",
+                options: [format],
+                discussion:
+                    "Each entry holds a digest of the one before. Note the last digest elsewhere to see a cut end.",
+                example: "hecate audit verify"
+            ),
+            Verb(
+                "context add",
+                summary: "name a controller elsewhere, for every verb to ask",
+                arguments: ["NAME"],
+                discussion:
+                    "The token stays in its own file, whose place is kept. The first context is in use at once.",
+                example: "hecate context add prod --server https://hecate.example.org --token-file ~/.hecate-token"
+            ),
+            Verb("context list", summary: "the controllers that have a name", example: "hecate context list"),
+            Verb(
+                "context use",
+                summary: "ask this controller from now on; 'here' is this machine's own store",
+                arguments: ["NAME"],
+                example: "hecate context use prod"
+            ),
+            Verb(
+                "context remove",
+                summary: "forget a name",
+                arguments: ["NAME"],
+                example: "hecate context remove prod"
+            ),
+            Verb(
                 "completion",
                 summary: "print a completion script",
                 arguments: ["SHELL"],
@@ -306,6 +342,14 @@ extension HecateProgram {
         common: [
             Option("config", value: "FILE", help: "the configuration file"),
             Option("store", value: "FOLDER", help: "the store, instead of the configuration's"),
+            Option(
+                "server",
+                value: "URL",
+                help: "a controller elsewhere: https://host, or unix:/path; or HECATE_SERVER"
+            ),
+            Option("context", value: "NAME", help: "a controller by its name; see 'hecate context list'"),
+            Option("token-file", value: "FILE", help: "the token to get in with; or HECATE_TOKEN"),
+            Option("ca", value: "FILE", help: "whom to trust as the controller, in PEM"),
             Option("help", help: "show this verb's help"),
         ]
     )

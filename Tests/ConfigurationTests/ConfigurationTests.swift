@@ -144,4 +144,102 @@ import Testing
         let found = complaints(sample.text)
         #expect(found.contains(sample.message), "\(found)")
     }
+
+    // MARK: Server and notifications
+
+    @Test func theServerIsOffUntilItIsAskedFor() throws {
+        #expect(try !read("git: {url: /fleet}").server.isOn)
+        let configuration = try read(
+            """
+            git: {url: /fleet}
+            server:
+              listen: 127.0.0.1:8080
+              url: https://hecate.example.org/
+              tokens: [{name: anna, role: admin, token_file: /token}]
+            """,
+            files: ["/token": "0123456789abcdef0123\n"]
+        )
+        #expect(
+            configuration.server.listen == ["127.0.0.1:8080"]
+                && configuration.server.url == "https://hecate.example.org"
+        )
+        #expect(configuration.server.tokens.first?.secret == "0123456789abcdef0123")
+        let wrong = complaints(
+            """
+            git: {url: /fleet}
+            server:
+              listen: 127.0.0.1:8080
+              anonymous: everybody
+              rate: 0
+              tokens: [{name: anna, role: admin, token: short}]
+            """
+        )
+        for words in ["anonymous", "'rate' must be more", "shorter than 16 bytes"] {
+            #expect(wrong.contains { $0.contains(words) && $0.contains("config.yml:") }, "\(words): \(wrong)")
+        }
+        let variables = [
+            "HECATE_GIT_URL": "/fleet", "HECATE_SERVER_LISTEN": "127.0.0.1:1", "HECATE_SERVER_ANONYMOUS": "viewer",
+        ]
+        #expect(try Configuration(environment: environment(variables)).server.anonymous == "viewer")
+    }
+
+    @Test func notificationsAreReadByTheirKind() throws {
+        let configuration = try read(
+            """
+            git: {url: /fleet}
+            notifications:
+              - {name: ops, kind: slack, url_file: /slack, severity: error, apps: [default/web*], group: 30s}
+              - {name: forge, kind: gitea, api: https://git.example.org/api/v1, repository: ops/fleet, token_env: FORGE}
+              - {name: mail, kind: mail, host: mail.example.org, from: hecate@example.org, to: [anna@example.org]}
+            heartbeat: {url: https://hc.example.org/ping, interval: 5m}
+            """,
+            ["FORGE": "t"],
+            files: ["/slack": "https://hooks.slack.com/services/x\n"]
+        )
+        let channels = configuration.notifications.channels
+        #expect(channels.map(\.kind) == ["slack", "gitea", "mail"])
+        #expect(channels[0].values["url"] == "https://hooks.slack.com/services/x" && channels[0].group == .seconds(30))
+        #expect(channels[1].values["token"] == "t" && channels[2].port == 587)
+        #expect(configuration.notifications.heartbeat?.interval == .seconds(300))
+    }
+
+    @Test func wrongNotificationsAreNamedWithTheirCure() {
+        let wrong = complaints(
+            """
+            git: {url: /fleet}
+            notifications:
+              - {name: a, kind: slak, url: https://x}
+              - {name: b, kind: matrix, server: matrix.example.org, token_file: /nowhere}
+              - {name: c, kind: mail, host: h, from: nobody, to: [], encryption: startls}
+              - {name: c, kind: ntfy, topic: t, sevrity: info}
+              - {name: d, kind: gitea, repository: r, token_env: NOT_SET}
+            heartbeat: {url: hc.example.org, interval: 0}
+            """
+        )
+        for words in [
+            "did you mean 'slack'", "lacks 'room'", "'server' is no http:// or https:// address",
+            "'/nowhere' cannot be read", "'nobody' is no mail address", "lacks 'to'", "did you mean 'starttls'",
+            "unknown key 'sevrity'", "the variable 'NOT_SET' is not set", "lacks 'api'", "'interval' is shorter",
+        ] {
+            #expect(wrong.contains { $0.contains(words) }, "\(words): \(wrong)")
+        }
+    }
+
+    @Test func hiveMindsMailServerIsTold() throws {
+        let configuration = try read(
+            """
+            git: {url: /fleet}
+            notifications:
+              smtp: {host: mail, from: a@example.org, to: [b@example.org], tls: true, priority: 1}
+            """
+        )
+        let channel = configuration.notifications.channels[0]
+        #expect(channel.port == 25 && channel.values["encryption"] == "starttls" && channel.to == ["b@example.org"])
+        let variables = [
+            "HIVEMIND_GIT_URL": "/fleet", "HIVEMIND_SMTP_HOST": "mail", "HIVEMIND_SMTP_FROM": "a@example.org",
+            "HIVEMIND_SMTP_TO": "b@example.org, c@example.org", "HIVEMIND_SMTP_PORT": "2525",
+        ]
+        let other = try Configuration(environment: environment(variables)).notifications.channels[0]
+        #expect(other.to == ["b@example.org", "c@example.org"] && other.port == 2525)
+    }
 }

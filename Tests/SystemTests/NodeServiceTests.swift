@@ -42,6 +42,38 @@ extension NodeTests {
             _ = try await node.user("systemctl", "--user", "stop", "t-watched")
         }
 
+        @Test(.timeLimit(.minutes(3))) func theAgentHasWindowsToo() async throws {
+            let node = try Node()
+            try await node.clean()
+            try await node.write(
+                """
+                server: {socket: /run/user/1000/t-hecate.sock}
+                notifications: [{name: away, kind: webhook, url: 'http://127.0.0.1:1/', reasons: [Deployed], group: 0}]
+                """,
+                to: "../config/server.yml"
+            )
+            try await node.write(sleeperUnit("HealthCmd=true"), to: "apps/t-web.container")
+            try await node.running {
+                try await node.eventually("the unit runs") { try await node.isReady("t-web.container") }
+                let remote = "unix:/run/user/1000/t-hecate.sock"
+                let status = try await node.hecate("status", "--server", remote)
+                #expect(status.code == 0 && status.outputText.contains("1 of 1 apps ready"), "\(status)")
+                let read = try await node.hecate("read", "app", "t-web", "--server", remote).outputText
+                #expect(read.contains("node/t-web.container") && read.contains("localhost/web:1.0.0"), "\(read)")
+                _ = try await node.shell("systemctl --user stop t-web")
+                try await node.eventually("it is repaired") { try await node.state("t-web") == "active" }
+                #expect(try await node.hecate("plan", "--server", remote).code == 0)
+                let logs = try await node.hecate("logs", "t-web", "--server", remote)
+                #expect(logs.code == 0 && !logs.outputText.isEmpty)
+                let hold = try await node.hecate("suspend", "t-web", "--reason", "x", "--server", remote)
+                #expect(hold.code == 0, "\(hold.errorText)")
+                try await node.eventually("a receiver that is away is told of") {
+                    try await node.hecate("list", "events").outputText.contains("notifications:away")
+                }
+            }
+            try await node.remove("../config/server.yml")
+        }
+
         @Test(.timeLimit(.minutes(4)), arguments: [false, true])
         func rootKeepsTheSystemsUnits(isOld: Bool) async throws {
             let node = try Node(isOld: isOld)

@@ -145,6 +145,19 @@ extension Site {
             ),
             Route(
                 "GET",
+                "/api/v1/audit/verification",
+                role: .admin,
+                "whether the audit log is as it was written",
+                .made { [self] _ in
+                    let (count, broken, last) = try await store.verifyAudit()
+                    return json([
+                        "entries": .int(Int64(count)), "broken": broken.map { .int(Int64($0)) } ?? .null,
+                        "last": .string(last),
+                    ])
+                }
+            ),
+            Route(
+                "GET",
                 "/api/v1/openapi.json",
                 role: nil,
                 "this API, as OpenAPI 3.1",
@@ -169,9 +182,14 @@ extension Site {
                 "/api/v1/reconcile",
                 role: .operator,
                 "compare and repair everything now",
+                parameters: [Parameter("wait", type: "boolean", "answer when everything has come to rest")],
                 .made { [self] call in
                     let ids = try await store.records().filter { call.visitor.sees(source: $0.source) }.map(\.id)
-                    Task { await house.reconcile(ids) }
+                    if call.request.query["wait"] == "true" {
+                        await house.reconcile(ids)
+                    } else {
+                        Task { await house.reconcile(ids) }
+                    }
                     return json(["accepted": .int(Int64(ids.count))], status: 202)
                 }
             ),

@@ -7,7 +7,8 @@ internal import Journal
 /// `hecate events`: what happened, and what happens.
 enum EventsVerb {
     static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
-        let store = try Settings.existingStore(invocation)
+        let remote = try Settings.remote(invocation)
+        let store = try Settings.desk(invocation)
         var subject: String?
         if let name = invocation.arguments.first {
             let records = try await store.records()
@@ -18,6 +19,11 @@ enum EventsVerb {
         let follows = invocation.has("follow")
         try await print(events, format, isStream: follows)
         var last = events.last?.number ?? 0
+        if follows, let remote {
+            for try await event in remote.follow(after: last, subject: subject) {
+                try await print([event], format, isStream: true)
+            }
+        }
         while follows {
             try await Task.sleep(for: .milliseconds(250))
             events = try await store.events(after: last, subject: subject, limit: 1000)

@@ -6,15 +6,14 @@ internal import Journal
 /// `hecate suspend` and `hecate resume`: a hold changes no target and lives in the store.
 enum HoldVerb {
     static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+        if let remote = try Settings.remote(invocation) { return try await ask(remote, invocation) }
         let store = try Settings.existingStore(invocation)
         let record = try Settings.app(invocation.arguments[0], among: try await store.records())
         let author = Settings.author
         let now = currentTime()
         let reason = invocation["reason"] ?? ""
         if invocation.verb.name == "suspend" {
-            guard !reason.isEmpty else {
-                throw UsageError(description: "'suspend' needs --reason; the next person on call reads it")
-            }
+            guard !reason.isEmpty else { throw lacksReason }
             let event = Event(
                 time: now,
                 severity: .warning,
@@ -43,11 +42,35 @@ enum HoldVerb {
     }
 }
 
+extension HoldVerb {
+    private static let lacksReason = UsageError(
+        description: "'suspend' needs --reason; the next person on call reads it"
+    )
+
+    /// The same of a controller elsewhere, which knows by its token who asks.
+    private static func ask(_ remote: RemoteDesk, _ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+        let id = try Settings.app(invocation.arguments[0], among: try await remote.records()).id
+        if invocation.verb.name == "suspend" {
+            guard let reason = invocation["reason"], !reason.isEmpty else { throw lacksReason }
+            try await remote.suspend(id, reason)
+            Terminal.print("\(id) is suspended")
+        } else {
+            Terminal.print(try await remote.resume(id) ? "\(id) is resumed" : "\(id) was not suspended")
+        }
+        return .success
+    }
+}
+
 /// `hecate approve`: lets a commit remove more apps than the guard allows.
 enum ApproveVerb {
     static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
-        let store = try Settings.existingStore(invocation)
         let name = invocation.arguments[0]
+        if let remote = try Settings.remote(invocation) {
+            try await remote.approve(name)
+            Terminal.print("approved the removals of \(name)")
+            return .success
+        }
+        let store = try Settings.existingStore(invocation)
         guard let source = try await store.sources().first(where: { $0.name == name }) else {
             throw Failure(.notFound, "there is no source '\(name)'; see 'hecate list sources'")
         }

@@ -8,7 +8,7 @@ internal import Quadlet
 /// `hecate list`: apps, sources, targets, events.
 enum ListVerb {
     static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
-        let store = try Settings.existingStore(invocation)
+        let store = try Settings.desk(invocation)
         let format = invocation["format"]
         switch invocation.verb.words.last {
         case "sources": try await sources(store, format)
@@ -19,7 +19,7 @@ enum ListVerb {
                 format
             )
         default:
-            if let node = try Settings.node(invocation) {
+            if let store = store as? Store, let node = try Settings.node(invocation) {
                 try await units(NodeHouse(settings: node), store, format, withAvailable: invocation.has("available"))
             } else {
                 try await apps(store, format)
@@ -28,7 +28,7 @@ enum ListVerb {
         return .success
     }
 
-    private static func apps(_ store: Store, _ format: String?) async throws {
+    private static func apps(_ store: any Desk, _ format: String?) async throws {
         let records = try await store.records()
         let holds = Dictionary(try await store.holds().map { ($0.app, $0) }) { _, last in last }
         let documents = JSON.array(records.map { document($0, hold: holds[$0.id]) })
@@ -92,17 +92,9 @@ enum ListVerb {
         Terminal.print(Terminal.table(["APP", "STATE", "READY", "HEALTH", "IMAGE", "DIGEST", "AGE", "MESSAGE"], rows))
     }
 
-    private static func sources(_ store: Store, _ format: String?) async throws {
+    private static func sources(_ store: any Desk, _ format: String?) async throws {
         let records = try await store.sources()
-        let documents = JSON.array(
-            records.map { record in
-                [
-                    "name": .string(record.name), "url": .string(record.url), "commit": .string(record.commit),
-                    "lastSuccess": record.lastSuccess.map { .string($0.text) } ?? .null,
-                    "error": record.error.map { .string($0) } ?? .null,
-                ]
-            }
-        )
+        let documents = JSON.array(records.map { document($0) })
         if let text = formatted(documents, as: format) { return Terminal.print(text) }
         let now = currentTime()
         let rows = records.map {
@@ -111,18 +103,9 @@ enum ListVerb {
         Terminal.print(Terminal.table(["SOURCE", "URL", "REVISION", "LAST SUCCESS", "ERROR"], rows))
     }
 
-    private static func targets(_ store: Store, _ format: String?) async throws {
+    private static func targets(_ store: any Desk, _ format: String?) async throws {
         let records = try await store.targets()
-        let documents = JSON.array(
-            records.map { record in
-                [
-                    "name": .string(record.name), "endpoint": .string(record.endpoint),
-                    "version": .string(record.version),
-                    "lastSuccess": record.lastSuccess.map { .string($0.text) } ?? .null,
-                    "error": record.error.map { .string($0) } ?? .null,
-                ]
-            }
-        )
+        let documents = JSON.array(records.map { document($0) })
         if let text = formatted(documents, as: format) { return Terminal.print(text) }
         let now = currentTime()
         let rows = records.map {

@@ -17,8 +17,9 @@ enum PlanVerb {
     }
 
     static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
-        let (readings, platforms) = try await read(invocation)
         let palette = Palette(invocation["color"], isTerminal: Terminal.outputIsTerminal)
+        if let remote = try Settings.remote(invocation) { return try await ask(remote, invocation, palette) }
+        let (readings, platforms) = try await read(invocation)
         let wanted = Set(invocation.arguments)
         func isWanted(_ id: AppID) -> Bool {
             wanted.isEmpty || !wanted.isDisjoint(with: [id.name, id.description, stem(id.name)])
@@ -60,6 +61,30 @@ enum PlanVerb {
         Terminal.print(formatted(documents, as: invocation["format"]) ?? text(plans, palette, failed: failed))
         if failed { return .failure }
         return changes.isEmpty ? .success : .changes
+    }
+
+    /// What a controller elsewhere would do.
+    private static func ask(
+        _ remote: RemoteDesk,
+        _ invocation: Invocation,
+        _ palette: Palette
+    ) async throws -> HecateProgram.ExitCode {
+        let known = try await remote.records()
+        let ids =
+            try invocation.arguments.isEmpty
+            ? known.map(\.id) : invocation.arguments.map { try Settings.app($0, among: known).id }
+        var plans: [(AppID, Plan)] = []
+        var failed = false
+        for id in ids {
+            do { plans.append((id, try await remote.plan(of: id))) } catch let failure as Failure {
+                failed = true
+                complain(id, failure)
+            }
+        }
+        let documents = JSON.array(plans.map { document($0.0, $0.1) })
+        Terminal.print(formatted(documents, as: invocation["format"]) ?? text(plans, palette, failed: failed))
+        if failed { return .failure }
+        return plans.allSatisfy(\.1.isEmpty) ? .success : .changes
     }
 
     /// Reads every source, with the targets they are for.

@@ -10,19 +10,16 @@ internal import Swarm
 /// `hecate read app`: everything about one app.
 enum ReadVerb {
     static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
-        let store = try Settings.existingStore(invocation)
+        let remote = try Settings.remote(invocation)
+        let store = try Settings.desk(invocation)
         let record = try Settings.app(invocation.arguments[0], among: try await store.records())
         let hold = try await store.holds().first { $0.app == record.id }
         let revisions = try await store.revisions(of: record.id)
-        let live = await services(record.id, invocation)
+        let live =
+            if let remote { try await remote.services(of: record.id) } else { await services(record.id, invocation) }
         var result = document(record, hold: hold)
         result["revisions"] = .array(
-            revisions.map { revision in
-                [
-                    "commit": .string(revision.commit), "fingerprint": .string(revision.fingerprint),
-                    "deployedAt": .string(revision.deployedAt.text),
-                ]
-            }
+            revisions.map { document($0) }
         )
         result["services"] = live
         if let text = formatted(result, as: invocation["format"]) {

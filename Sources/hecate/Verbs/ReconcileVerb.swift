@@ -9,6 +9,7 @@ internal import Journal
 /// `hecate reconcile`: a pass now.
 enum ReconcileVerb {
     static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+        if let remote = try Settings.remote(invocation) { return try await ask(remote, invocation) }
         let folder = try Settings.storeFolder(invocation)
         let names = invocation.arguments
         let store = try? Settings.existingStore(invocation)
@@ -46,6 +47,21 @@ enum ReconcileVerb {
         return try await report(own, names, invocation)
     }
 
+    /// The same of a controller elsewhere.
+    private static func ask(_ remote: RemoteDesk, _ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+        let known = try await remote.records()
+        let ids = try invocation.arguments.map { try Settings.app($0, among: known).id }
+        let waits = invocation.has("wait")
+        if ids.isEmpty { try await remote.reconcile(nil, waits: waits) }
+        for id in ids { try await remote.reconcile(id, waits: waits) }
+        guard waits else {
+            let names = ids.isEmpty ? "everything" : ids.map(\.description).joined(separator: ", ")
+            Terminal.print("asked \(remote.address) to reconcile \(names)")
+            return .success
+        }
+        return try await report(remote, ids.map(\.description), invocation)
+    }
+
     /// Waits for the controller's answer; on a terminal it shows what is still settling.
     private static func wait(_ number: Int, _ store: Store, _ names: [String]) async throws {
         var delay = Duration.milliseconds(2)
@@ -69,7 +85,7 @@ enum ReconcileVerb {
     }
 
     private static func report(
-        _ store: Store,
+        _ store: any Desk,
         _ names: [String],
         _ invocation: Invocation
     ) async throws

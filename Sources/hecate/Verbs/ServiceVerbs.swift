@@ -12,6 +12,13 @@ internal import Systemd
 /// `hecate start`, `stop`, `restart`, `logs` and `update`: the services of a node, by name.
 enum ServiceVerbs {
     static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+        if invocation.verb.name == "logs", let remote = try Settings.remote(invocation) {
+            let name = invocation.arguments.first ?? "daemon"
+            let id = try Settings.app(name, among: try await remote.records()).id
+            for line in try await remote.logs(of: id) { Terminal.print(line) }
+            return .success
+        }
+        try Settings.requireHere(invocation)
         let house = try PluginVerbs.requireNode(invocation)
         if invocation.verb.name == "update" { return try await update(house) }
         let word = invocation.arguments.first ?? "daemon"

@@ -7,7 +7,8 @@ internal import Journal
 /// `hecate status`: one look for a tired person.
 enum StatusVerb {
     static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
-        let store = try Settings.existingStore(invocation)
+        let remote = try Settings.remote(invocation)
+        let store = try Settings.desk(invocation)
         let records = try await store.records()
         let holds = try await store.holds()
         let sources = try await store.sources()
@@ -17,7 +18,8 @@ enum StatusVerb {
         let errors =
             sources.compactMap { source in source.error.map { "source \(source.name): \($0)" } }
             + targets.compactMap { target in target.error.map { "target \(target.name): \($0)" } }
-        let runs = ControllerSeat.ring(folder: try Settings.storeFolder(invocation))
+        // Whoever answers is running.
+        let runs = try remote != nil || ControllerSeat.ring(folder: Settings.storeFolder(invocation))
         let document: JSON = [
             "controller": .string(runs ? "running" : "not running"),
             "apps": .int(Int64(records.count)), "ready": .int(Int64(records.count { $0.isReady })),

@@ -1,0 +1,54 @@
+internal import Arguments
+internal import Documents
+internal import JSON
+internal import Journal
+
+/// `hecate list audit` and `hecate audit verify`: who did what through the server.
+enum AuditVerb {
+    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+        let desk = try Settings.desk(invocation)
+        if invocation.verb.words.last == "verify" { return try await verify(desk, invocation["format"]) }
+        let limit = try EventsVerb.limit(invocation)
+        let entries = try await latest(desk, limit)
+        if let text = formatted(.array(entries.map { document($0) }), as: invocation["format"]) {
+            Terminal.print(text)
+        } else {
+            let rows = entries.map { entry in
+                [
+                    "\(entry.number)", entry.time.text, entry.actor, entry.role, entry.client, entry.outcome,
+                    "\(entry.action.prefix { $0 != " " }) \(entry.subject)", entry.detail,
+                ]
+            }
+            Terminal.print(
+                Terminal.table(["NUMBER", "TIME", "WHO", "ROLE", "FROM", "OUTCOME", "WHAT", "DETAIL"], rows)
+            )
+        }
+        return .success
+    }
+
+    /// The last entries; the log is read from its beginning, as it is written.
+    private static func latest(_ desk: any Desk, _ limit: Int) async throws -> [AuditEntry] {
+        var (result, number): ([AuditEntry], Int) = ([], 0)
+        while true {
+            let page = try await desk.auditEntries(after: number, limit: 1000)
+            result = Array((result + page).suffix(limit))
+            guard page.count == 1000, let last = page.last else { return result }
+            number = last.number
+        }
+    }
+
+    private static func verify(_ desk: any Desk, _ format: String?) async throws -> HecateProgram.ExitCode {
+        let (count, broken, last) = try await desk.verifyAudit()
+        let answer: JSON = [
+            "entries": .int(Int64(count)), "broken": broken.map { .int(Int64($0)) } ?? .null, "last": .string(last),
+        ]
+        if let text = formatted(answer, as: format) {
+            Terminal.print(text)
+        } else if let broken {
+            Terminal.print("\(count) entries hold; number \(broken) was changed, or something before it was taken out")
+        } else {
+            Terminal.print("all \(count) entries hold; the chain ends with \(last.isEmpty ? "nothing" : last)")
+        }
+        return broken == nil ? .success : .failure
+    }
+}

@@ -1,0 +1,161 @@
+import HTTPServer
+import JSON
+import Subprocess
+import Synchronization
+import TestSupport
+import Testing
+
+/// The verbs over a controller's API, and what the controller tells others.
+@Suite(.serialized) struct RemoteTests {
+    @Test(.timeLimit(.minutes(4))) func theVerbsAskAControllerElsewhere() async throws {
+        let socket = "/tmp/hecate-\(UInt32.random(in: 0...UInt32.max)).sock"
+        let fleet = try await Fleet(
+            extra: """
+                server:
+                  listen: 127.0.0.1:0
+                  socket: \(socket)
+                  tokens: [{name: vera, role: viewer, token: vera-0123456789abcdef}]
+                """
+        )
+        try await fleet.commit(
+            stacks: ["{name: PREFIXweb, compose_file: web.yml}", "{name: PREFIXdb, compose_file: web.yml}"],
+            ["web.yml": sleeper().replacing("sh -c '", with: "sh -c 'echo hello; ")]
+        )
+        let home = fleet.scratch.path
+        let web = fleet.name("web")
+        @Sendable func hecate(_ words: String...) async throws -> Completion {
+            try await execute([fleet.binary] + words, environment: ["HOME": home], directory: home)
+        }
+        let remote = "unix:\(socket)"
+        try await fleet.running {
+            try await fleet.settled("web", "db")
+            #expect(try await hecate("status", "--server", remote).outputText.contains("2 of 2 apps ready"))
+            let list = try await hecate("list", "apps", "--server", remote, "--format", "json")
+            let local = try await fleet.hecate("list", "apps", "--format", "json")
+            #expect(try JSON(parsing: list.output) == JSON(parsing: local.output), "the same, from here and from there")
+            for noun in ["sources", "targets"] {
+                let far = try await hecate("list", noun, "--server", remote, "--format", "json")
+                let names = try JSON(parsing: far.output).array?.compactMap { $0["name"]?.string }
+                #expect(names == [noun == "sources" ? "fleet" : "default"])
+            }
+            let events = try await hecate("events", web, "--server", remote, "--limit", "3").outputText
+            #expect(events.contains("Deployed"))
+            let read = try await hecate("read", "app", web, "--server", remote).outputText
+            #expect(read.contains("\(web)_one  1/1") && read.contains("KEPT REVISIONS\n  "), "\(read)")
+            #expect(try await hecate("logs", web, "--server", remote).outputText.contains("\(web)_one | hello"))
+            let same = try await hecate("plan", web, "--server", remote)
+            #expect(same.code == 0 && same.outputText.contains("nothing to do"))
+
+            let silent = try await hecate("suspend", web, "--server", remote)
+            #expect(silent.code == 64 && silent.errorText.contains("--reason"))
+            #expect(try await hecate("suspend", web, "--server", remote, "--reason", "disks").code == 0)
+            #expect(try await hecate("status", "--server", remote).outputText.contains("held by socket: disks"))
+            try await fleet.docker("service", "scale", "--detach", "\(web)_one=2")
+            let drifted = try await hecate("plan", web, "--server", remote)
+            #expect(drifted.code == 2 && drifted.outputText.contains("deploy.replicas"), "\(drifted.outputText)")
+            #expect(try await hecate("resume", web, "--server", remote).outputText.contains("is resumed"))
+            let repaired = try await hecate("reconcile", web, "--wait", "--server", remote)
+            #expect(repaired.code == 0 && repaired.outputText.contains("ready"), "\(repaired)")
+            #expect(try await hecate("reconcile", "--server", remote).code == 0)
+            let unknown = try await hecate("approve", "flet", "--server", remote)
+            #expect(unknown.code == 1 && unknown.errorText.contains("no source 'flet'"))
+
+            let audit = try await hecate("list", "audit", "--server", remote).outputText
+            #expect(audit.contains("/suspend") && audit.contains("socket") && audit.contains("done"))
+            #expect(try await hecate("audit", "verify", "--server", remote).outputText.contains("entries hold"))
+            #expect(try await fleet.hecate("audit", "verify").code == 0)
+
+            // By a name, with a token that may only look.
+            try fleet.scratch.write("vera-0123456789abcdef\n", to: "token")
+            let place = try #require(fleet.log.firstRange(of: "listening on "))
+            let address = fleet.log[place.upperBound...].prefix { !$0.isWhitespace && $0 != "," }
+            let added = try await hecate(
+                "context",
+                "add",
+                "prod",
+                "--server",
+                "http://\(address)",
+                "--token-file",
+                "\(home)/token"
+            )
+            #expect(added.code == 0, "\(added.errorText)")
+            #expect(try await hecate("status").outputText.contains("2 of 2 apps ready"), "it is in use")
+            let refused = try await hecate("suspend", web, "--reason", "x")
+            #expect(refused.code == 1 && refused.errorText.contains("'vera' is viewer; this takes operator"))
+            #expect(try await hecate("context", "list").outputText.contains("*"))
+            let stranger = try await hecate("status", "--server", "http://\(address)")
+            #expect(stranger.code == 1 && stranger.errorText.contains("Send a token"), "\(stranger.errorText)")
+            let lost = try await hecate("status", "--context", "prd")
+            #expect(lost.code == 1 && lost.errorText.contains("did you mean 'prod'"))
+            #expect(try await hecate("context", "use", "here").code == 0)
+            #expect(try await hecate("status").outputText.contains("2 of 2 apps ready"), "by the store that lies here")
+            let away = try await hecate("status", "--server", "http://127.0.0.1:1")
+            #expect(away.code == 1 && away.errorText.contains("cannot be asked"))
+            let local2 = try await hecate("run", "--server", remote)
+            #expect(local2.code == 64 && local2.errorText.contains("works on this machine"))
+        }
+        try await fleet.clean("web", "db")
+    }
+
+    @Test(.timeLimit(.minutes(3))) func eventsAreFollowedFromElsewhere() async throws {
+        let socket = "/tmp/hecate-\(UInt32.random(in: 0...UInt32.max)).sock"
+        let fleet = try await Fleet(extra: "server: {socket: \(socket)}")
+        try await fleet.commit(stacks: ["{name: PREFIXweb, compose_file: web.yml}"], ["web.yml": sleeper()])
+        let heard = "\(fleet.scratch.path)/heard"
+        try await fleet.running {
+            try await fleet.settled("web")
+            let command = "exec \(fleet.binary) events --follow --format json --server unix:\(socket) >\(heard)"
+            let following = Task { try await execute(["sh", "-c", command], timeout: .seconds(60)) }
+            try await fleet.eventually("it follows") { fileText(heard)?.contains("Deployed") ?? false }
+            try await fleet.commit(["web.yml": sleeper("A: 2")], "Another")
+            try await fleet.eventually("the next is heard") {
+                (fileText(heard) ?? "").ranges(of: "\"reason\":\"Deployed\"").count == 2
+            }
+            following.cancel()
+        }
+        try await fleet.clean("web")
+    }
+
+    @Test(.timeLimit(.minutes(3))) func aFailedDeploymentIsToldToWhoeverAsked() async throws {
+        let bodies = Told()
+        let listener = try Listener(try #require(Address("127.0.0.1:0"))) { request in
+            if let body = try? JSON(parsing: request.body) { bodies.all.withLock { $0.append((request.path, body)) } }
+            return Response(request.path.hasPrefix("/repos") ? 201 : 200, type: "application/json", "{}")
+        }
+        let base = "http://127.0.0.1:\(listener.port)"
+        let fleet = try await Fleet(
+            extra: """
+                server: {url: 'https://hecate.example.org', socket: /tmp/hecate-\(UInt32.random(in: 0...UInt32.max)).sock}
+                notifications:
+                  - {name: ops, kind: webhook, url: '\(base)/hook', secret: s3cret, group: 1s, template: '{{reason}} of {{name}}: {{message}}'}
+                  - {name: forge, kind: github, api: '\(base)', repository: ops/fleet, token: t}
+                heartbeat: {url: '\(base)/beat', interval: 1s}
+                """
+        )
+        try await fleet.commit(stacks: ["{name: PREFIXweb, compose_file: web.yml}"], ["web.yml": sleeper()])
+        try await fleet.running {
+            try await fleet.settled("web")
+            let good = try await fleet.repository.head()
+            try await fleet.commit(["web.yml": sleeper(image: "nowhere.invalid/web:9")], "Typo")
+            let bad = try await fleet.repository.head()
+            try await fleet.eventually("the operators are told") {
+                bodies.all.withLock { $0.contains { $0.path == "/hook" } }
+            }
+            let hook = try #require(bodies.all.withLock { $0.first { $0.path == "/hook" } }).body
+            let words = hook["text"]?.string ?? ""
+            #expect(words.contains("of \(fleet.name("web")): ") && hook["severity"]?.string == "error", "\(hook)")
+            func states(_ commit: String) -> [String] {
+                bodies.all.withLock { $0.filter { $0.path == "/repos/ops/fleet/statuses/\(commit)" } }
+                    .compactMap { $0.body["state"]?.string }
+            }
+            try await fleet.eventually("the forge knows") { states(bad).contains("failure") }
+            #expect(states(good).last == "success", "\(states(good))")
+        }
+        await listener.drain(within: .seconds(1))
+        try await fleet.clean("web")
+    }
+
+    private final class Told: Sendable {
+        let all = Mutex<[(path: String, body: JSON)]>([])
+    }
+}
