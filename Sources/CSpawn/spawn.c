@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -49,6 +50,13 @@ int hecate_pidfd(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 int hecate_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 void hecate_limit_arenas(int count) { mallopt(M_ARENA_MAX, count); }
+
+void hecate_raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= 65536) return;
+    limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 // Lets go of the program's own text and that of its libraries: clean pages of files, which come back from the page cache
 // when they are run again. Only mappings that are executable and not writable are touched: nothing in them is the process's.

@@ -23,6 +23,8 @@ package struct ServerConfiguration: Sendable {
     package var anonymous: String?
     /// A JSON Web Key Set that signs tokens, with what those have to say.
     package var keySet: [UInt8]?
+    /// Where that set is fetched, at the start and every ten minutes.
+    package var keySetURL: String?
     package var issuer: String?
     package var audience: String?
     /// Requests of one client in a second.
@@ -79,6 +81,14 @@ extension ConfigurationReader {
             server.rate = rate
             if rate <= 0 { fields.error(at: fields.node("rate")?.place, "'rate' must be more than nothing") }
         }
+        server.keySetURL = fields.string("jwks_url")
+        if let url = server.keySetURL, !url.hasPrefix("https://"), !url.hasPrefix("http://127.0.0.1") {
+            fields.error(
+                at: fields.node("jwks_url")?.place,
+                "'jwks_url' is no https:// address",
+                cure: "keys that came over an open connection are anybody's"
+            )
+        }
         if let path = fields.string("jwks_file") { server.keySet = file(path, "jwks_file", fields) }
         if let tls = fields.fields("tls") {
             let certificate = file(tls.requiredString("certificate"), "certificate", tls)
@@ -106,7 +116,8 @@ extension ConfigurationReader {
             }
             server.tokens.append(.init(name: name, role: role, secret: secret, projects: projects))
         }
-        let hasNobody = server.tokens.isEmpty && server.anonymous == nil && server.keySet == nil
+        let hasKeys = server.keySet != nil || server.keySetURL != nil
+        let hasNobody = server.tokens.isEmpty && server.anonymous == nil && !hasKeys
         if !server.listen.isEmpty, hasNobody {
             fields.warning(
                 at: fields.node("listen")?.place,

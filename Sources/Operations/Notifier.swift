@@ -27,7 +27,9 @@ package actor Notifier {
     /// After so long nobody wants to hear it any more.
     private let patience = 24.0 * 3600
 
-    /// `report`: Writes down what goes wrong here. `count`: Counts what was told.
+    /// `report`: Writes down what goes wrong here.
+    ///
+    /// `count`: Counts what was told.
     package init(
         _ channels: [Channel],
         store: Store,

@@ -69,6 +69,22 @@ import Testing
         await listener.drain(within: .seconds(1))
     }
 
+    @Test func connectionsBeyondTheLimitAreRefused() async throws {
+        var limits = ServerLimits()
+        limits.connections = 4
+        let listener = try listener(limits) { _ in Response(200, type: "text/plain", "fine") }
+        let script = """
+            for i in 1 2 3 4; do eval "exec 1$i<>/dev/tcp/127.0.0.1/\(listener.port)"; done
+            sleep 0.3; curl -s --max-time 2 http://127.0.0.1:\(listener.port)/; echo " code $?"
+            for i in 1 2 3 4; do eval "exec 1$i>&-"; done
+            sleep 0.3; curl -s --max-time 2 http://127.0.0.1:\(listener.port)/
+            """
+        let result = try await execute(["bash", "-c", script])
+        #expect(result.outputText.split(separator: "\n").last == "fine", "\(result.outputText)")
+        #expect(!result.outputText.hasPrefix("fine"), "\(result.outputText)")
+        await listener.drain(within: .seconds(1))
+    }
+
     @Test func pipelinedRequestsAreAnsweredInTheirOrder() async throws {
         let listener = try listener { request in
             try? await Task.sleep(for: .milliseconds(request.path == "/1" ? 50 : 1))

@@ -218,7 +218,7 @@ import Testing
     @Test func aSignInElsewhereIsGoodHere() async throws {
         let signer = try await Signer()
         let windows = try Windows { settings in
-            settings.access.keys = Access.keys(in: signer.set.encoded())
+            settings.access.keys.replace(Access.keys(in: signer.set.encoded()))
             settings.access.issuer = "https://id.example.org"
             settings.access.audience = "hecate"
         }

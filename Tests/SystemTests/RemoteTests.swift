@@ -155,6 +155,46 @@ import Testing
         try await fleet.clean("web")
     }
 
+    /// A key set and a token of it, by openssl.
+    private static let signing = """
+        b64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
+        openssl genpkey -algorithm ed25519 -out key.pem
+        printf '{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"%s"}]}' \
+            "$(openssl pkey -in key.pem -pubout -outform DER | tail -c 32 | b64)" >jwks
+        printf '%s.%s' "$(printf '{"alg":"EdDSA","kid":"k"}' | b64)" \
+            "$(printf '{"sub":"anna","role":"viewer","exp":%s}' $(($(date +%s) + 600)) | b64)" >signed
+        printf '%s.%s' "$(cat signed)" "$(openssl pkeyutl -sign -inkey key.pem -rawin -in signed | b64)" >token
+        """
+
+    @Test(.timeLimit(.minutes(2))) func aProvidersKeysAreFetched() async throws {
+        let scratch = try Scratch()
+        try await shell(["bash", "-euc", Self.signing], directory: scratch.path)
+        let keys = fileText("\(scratch.path)/jwks") ?? ""
+        let listener = try Listener(try #require(Address("127.0.0.1:0"))) { request in
+            request.path == "/jwks"
+                ? Response(200, type: "application/json", keys) : Response(404, type: "text/plain", "")
+        }
+        let socket = "/tmp/hecate-\(UInt32.random(in: 0...UInt32.max)).sock"
+        let fleet = try await Fleet(
+            extra:
+                "server: {listen: '127.0.0.1:0', socket: \(socket), jwks_url: 'http://127.0.0.1:\(listener.port)/jwks'}"
+        )
+        try await fleet.commit(stacks: [])
+        try await fleet.running {
+            try await fleet.eventually("it listens") { fleet.log.contains("listening on ") }
+            let place = try #require(fleet.log.firstRange(of: "listening on "))
+            let address = fleet.log[place.upperBound...].prefix { !$0.isWhitespace && $0 != "," }
+            let words = ["status", "--server", "http://\(address)", "--token-file"]
+            try await fleet.eventually("the token is good") {
+                let status = try await execute([fleet.binary] + words + ["\(scratch.path)/token"])
+                return status.code == 0
+            }
+            let forged = try await execute([fleet.binary] + words + ["\(scratch.path)/signed"])
+            #expect(forged.code == 1 && forged.errorText.contains("Send a token"))
+        }
+        await listener.drain(within: .seconds(1))
+    }
+
     private final class Told: Sendable {
         let all = Mutex<[(path: String, body: JSON)]>([])
     }

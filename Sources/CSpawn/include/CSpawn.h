@@ -16,5 +16,8 @@ int hecate_pipe(int ends[2]);
 /// Keeps glibc to a few malloc arenas, so that threads that allocate rarely do not each hold memory.
 void hecate_limit_arenas(int count);
 
+/// Lets the process have as many descriptors as the system allows it, up to 65536: every stream of events is one.
+void hecate_raise_descriptor_limit(void);
+
 /// Gives free memory back to the system.
 void hecate_trim_memory(void);

@@ -1,5 +1,6 @@
 package import Crypto
 internal import HTTPServer
+internal import Synchronization
 
 /// What somebody may do; each includes those before it.
 package enum Role: String, Sendable, Comparable, CaseIterable {
@@ -41,12 +42,23 @@ package struct Token: Sendable {
     }
 }
 
+/// The keys that are trusted now; whoever fetches them anew puts them here.
+package final class KeyRing: Sendable {
+    private let keys: Mutex<[JSONWebKey]>
+
+    package init(_ keys: [JSONWebKey] = []) { self.keys = Mutex(keys) }
+
+    package var all: [JSONWebKey] { keys.withLock { $0 } }
+    package func replace(_ fresh: [JSONWebKey]) { keys.withLock { $0 = fresh } }
+}
+
 /// Who may look and act.
 package struct Access: Sendable {
     package var tokens: [Token] = []
     /// The role of whoever shows nothing, when somebody decided that there is one.
     package var anonymous: Role?
-    package var keys: [JSONWebKey] = []
+    /// What signs tokens elsewhere.
+    package var keys = KeyRing()
     /// What a signed token has to say it is from and for; nil is not looked at.
     package var issuer: String?
     package var audience: String?
@@ -76,7 +88,7 @@ package struct Access: Sendable {
         let digest = Array(sha256(secret).utf8)
         var found: Visitor?
         for token in tokens where constantTimeEqual(token.digest, digest) { found = token.visitor }
-        if found == nil, !keys.isEmpty { found = signedVisitor(secret, now: now) }
+        if found == nil { found = signedVisitor(secret, now: now) }
         return found
     }
 }

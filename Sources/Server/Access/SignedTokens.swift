@@ -13,7 +13,7 @@ extension Access {
         let signed = Array("\(parts[0]).\(parts[1])".utf8)
         // The key says what it is for; a token cannot choose another algorithm for it.
         let name = header["kid"]?.string
-        let isSigned = keys.contains { key in
+        let isSigned = keys.all.contains { key in
             key.algorithm == algorithm && (name == nil || key.id == nil || key.id == name)
                 && key.verifies(signed, signature)
         }

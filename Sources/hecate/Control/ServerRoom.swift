@@ -1,3 +1,4 @@
+internal import CSpawn
 internal import Configuration
 internal import Delivery
 internal import Diagnostics
@@ -26,16 +27,19 @@ struct ServerRoom: Sendable {
     private let site: Site
     private let listeners: [Listener]
     private let rings: AsyncStream<Void>
+    private let keys: KeyFetcher?
 
     /// - Throws: `Failure` when an address cannot be listened on.
     init(_ configuration: ServerConfiguration, webhooks: [WebhookSecret], house: any House, room: ControlRoom) throws {
+        hecate_raise_descriptor_limit()
         var settings = Site.Settings(version: HecateProgram.version)
         settings.access.tokens = configuration.tokens.map { token in
             let role = Role(rawValue: token.role) ?? .viewer
             return Token(token.secret, Visitor(name: token.name, role: role, projects: token.projects.map { Set($0) }))
         }
         settings.access.anonymous = configuration.anonymous.flatMap(Role.init)
-        settings.access.keys = configuration.keySet.map { Access.keys(in: $0) } ?? []
+        settings.access.keys = KeyRing(configuration.keySet.map { Access.keys(in: $0) } ?? [])
+        keys = configuration.keySetURL.map { KeyFetcher(url: $0, ring: settings.access.keys, room: room) }
         settings.access.issuer = configuration.issuer
         settings.access.audience = configuration.audience
         settings.webhooks = webhooks
@@ -76,6 +80,7 @@ struct ServerRoom: Sendable {
             group.addTask { await site.feed.run() }
             group.addTask { for await _ in rings { await site.feed.poke() } }
             for listener in listeners { group.addTask { await listener.watch() } }
+            if let keys { group.addTask { await keys.run() } }
         }
         // The tasks have ended, so this one is cancelled; draining takes a moment of its own.
         await Task { for listener in listeners { await listener.drain(within: .seconds(10)) } }.value
