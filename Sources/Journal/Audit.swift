@@ -13,7 +13,7 @@ package struct AuditEntry: Sendable, Hashable {
     /// What was asked for, such as `POST /api/v1/reconcile`.
     package var action: String
     package var subject: String
-    /// `done`, `refused` or `failed`.
+    /// `allowed`, `refused`, or `failed` after it was allowed.
     package var outcome: String
     package var detail: String
     /// The digest of this entry and of the chain before it.

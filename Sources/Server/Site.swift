@@ -127,12 +127,10 @@ package final class Site: Sendable {
         case .kept(let make): return try await self.kept(call, make)
         case .made(let make):
             guard route.method != "GET", route.role != nil else { return try await make(call) }
-            do {
-                let response = try await make(call)
-                try await audit(request, route, visitor, "done", "")
-                return response
-            } catch let problem as Problem {
-                try await audit(request, route, visitor, problem.status == 403 ? "refused" : "failed", problem.detail)
+            // Written down first: what cannot be written down is not done.
+            try await audit(request, route, visitor, "allowed", "")
+            do { return try await make(call) } catch let problem as Problem {
+                try await audit(request, route, visitor, "failed", problem.detail)
                 throw problem
             }
         }
@@ -151,7 +149,7 @@ package final class Site: Sendable {
         }
     }
 
-    /// Writes down who did what; when that cannot be written, it is not done either.
+    /// Writes down who asks for what, and what came of it.
     func audit(
         _ request: Request,
         _ route: Route,

@@ -61,7 +61,7 @@ import Testing
             #expect(unknown.code == 1 && unknown.errorText.contains("no source 'flet'"))
 
             let audit = try await hecate("list", "audit", "--server", remote).outputText
-            #expect(audit.contains("/suspend") && audit.contains("socket") && audit.contains("done"))
+            #expect(audit.contains("/suspend") && audit.contains("socket") && audit.contains("allowed"))
             #expect(try await hecate("audit", "verify", "--server", remote).outputText.contains("entries hold"))
             #expect(try await fleet.hecate("audit", "verify").code == 0)
 

@@ -104,10 +104,12 @@ extension Site {
     }
 
     private func signIn(_ request: Request) async throws -> Response {
-        guard let visitor = settings.access.visitor(of: form(request)["token"] ?? "", now: now.seconds) else {
-            if let route = routes.first(where: { $0.path == "/login" && $0.method == "POST" }) {
-                try await audit(request, route, nil, "refused", "an unknown token")
-            }
+        let visitor = settings.access.visitor(of: form(request)["token"] ?? "", now: now.seconds)
+        if let route = routes.first(where: { $0.path == "/login" && $0.method == "POST" }) {
+            let outcome = visitor == nil ? ("refused", "an unknown token") : ("allowed", "")
+            try await audit(request, route, visitor, outcome.0, outcome.1)
+        }
+        guard let visitor else {
             var response = loginPage(request, "This token is not known.")
             response.status = 401
             return response
