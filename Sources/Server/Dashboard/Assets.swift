@@ -23,7 +23,7 @@ enum Assets {
         th,td{text-align:left;padding:.45rem .7rem;border-top:1px solid var(--line);vertical-align:top}
         th{color:var(--dim);font-weight:600;border-top:0;white-space:nowrap}
         td.name{white-space:nowrap}
-        .state{white-space:nowrap;font-weight:600}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
+        time,.mark{white-space:nowrap}.state{white-space:nowrap;font-weight:600}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
         .dim{color:var(--dim)}code,pre{font:13px/1.5 ui-monospace,monospace}
         pre{background:var(--card);border:1px solid var(--line);padding:.7rem;overflow:auto;max-height:24rem}
         .bar{display:flex;flex-wrap:wrap;gap:.6rem;align-items:center;margin:.8rem 0}

@@ -321,9 +321,9 @@ extension Site {
         let rows = events.reversed().map { event in
             let mark =
                 switch event.severity {
-                case .info: "<span class=\"good\">&#8226; info</span>"
-                case .warning: "<span class=\"warn\">! warning</span>"
-                case .error: "<span class=\"bad\">&#10007; error</span>"
+                case .info: "<span class=\"mark good\">&#8226; info</span>"
+                case .warning: "<span class=\"mark warn\">! warning</span>"
+                case .error: "<span class=\"mark bad\">&#10007; error</span>"
                 }
             let subject = withSubject ? "<td class=\"name\">\(escaped(event.subject))</td>" : ""
             let details =
