@@ -31,7 +31,9 @@ package final class Site: Sendable {
     private let attempts = RateLimit(perSecond: 0.2, burst: 10)
     private let router = Mutex(Router([]))
     /// Encoded documents by what they were asked for as; all of one generation of the journal.
-    private let kept = Mutex<(generation: String, documents: [String: Kept])>(("", [:]))
+    private let kept = Mutex<(generation: String, documents: [String: Kept], size: Int)>(("", [:], 0))
+    /// How many bytes of documents are kept; whoever asks for ever other ones does not fill the memory.
+    private static let keptLimit = 16 << 20
 
     private struct Kept: Sendable {
         var bytes: SharedBytes
@@ -181,7 +183,7 @@ package final class Site: Sendable {
         let projects = call.visitor.projects.map { $0.sorted().joined(separator: ",") } ?? "*"
         let key = "\(call.request.path)?\(query.joined(separator: "&")) \(projects)"
         let known = kept.withLock { kept in
-            if kept.generation != generation { kept = (generation, [:]) }
+            if kept.generation != generation { kept = (generation, [:], 0) }
             return kept.documents[key]
         }
         let document: Kept
@@ -191,7 +193,9 @@ package final class Site: Sendable {
             let bytes = try await make(call).encoded() + [0x0A]
             document = Kept(bytes: SharedBytes(bytes), tag: "\"\(sha256(bytes).prefix(20))\"")
             kept.withLock { kept in
-                if kept.generation == generation, kept.documents.count < 512 { kept.documents[key] = document }
+                guard kept.generation == generation, kept.size + bytes.count <= Self.keptLimit else { return }
+                kept.documents[key] = document
+                kept.size += bytes.count
             }
         }
         let isKnown = (call.request.headers["if-none-match"] ?? "").split(separator: ",").contains {

@@ -225,7 +225,15 @@ extension Site {
                             "Say why in the member 'reason', in at most 500 bytes; the next person on call reads it."
                         )
                     }
-                    try await hold(record, call.visitor.name, reason)
+                    try await store.suspend(
+                        record.id,
+                        commit: record.commit,
+                        by: call.visitor.name,
+                        because: reason,
+                        at: now
+                    )
+                    await house.refreshHolds()
+                    await feed.poke()
                     return done(call, ["suspended": true])
                 }
             ),
@@ -236,15 +244,8 @@ extension Site {
                 "take an app up again",
                 .made { [self] call in
                     let record = try await record(call)
-                    let event = Event(
-                        time: now,
-                        severity: .info,
-                        reason: .resumed,
-                        subject: record.id.description,
-                        commit: record.commit,
-                        message: "resumed by \(call.visitor.name)"
-                    )
-                    let wasHeld = try await store.release(record.id, event: event)
+                    let author = call.visitor.name
+                    let wasHeld = try await store.resume(record.id, commit: record.commit, by: author, at: now)
                     await house.refreshHolds()
                     await feed.poke()
                     return done(call, ["resumed": .bool(wasHeld)])
@@ -256,12 +257,7 @@ extension Site {
                 role: .admin,
                 "let a commit remove more apps than the guard allows",
                 .made { [self] call in
-                    let name = call.value("name")
-                    guard call.visitor.sees(source: name),
-                        try await store.sources().contains(where: { $0.name == name })
-                    else {
-                        throw Problem.notFound("There is no source '\(name)'.")
-                    }
+                    let name = try await source(call)
                     await house.approve(source: name)
                     return done(call, ["approved": .string(name)])
                 }
@@ -272,12 +268,7 @@ extension Site {
                 role: .operator,
                 "look at a source now",
                 .made { [self] call in
-                    let name = call.value("name")
-                    guard call.visitor.sees(source: name),
-                        try await store.sources().contains(where: { $0.name == name })
-                    else {
-                        throw Problem.notFound("There is no source '\(name)'.")
-                    }
+                    let name = try await source(call)
                     await house.wake(source: name)
                     return done(call, ["accepted": .string(name)], status: 202)
                 }
@@ -307,18 +298,13 @@ extension Site {
         return record
     }
 
-    func hold(_ record: AppRecord, _ author: String, _ reason: String) async throws {
-        let event = Event(
-            time: now,
-            severity: .warning,
-            reason: .suspended,
-            subject: record.id.description,
-            commit: record.commit,
-            message: "suspended by \(author): \(reason)"
-        )
-        try await store.hold(Hold(app: record.id, author: author, reason: reason, since: now), event: event)
-        await house.refreshHolds()
-        await feed.poke()
+    /// The source a path names, when the visitor may see it.
+    private func source(_ call: Call) async throws -> String {
+        let name = call.value("name")
+        guard call.visitor.sees(source: name), try await store.sources().contains(where: { $0.name == name }) else {
+            throw Problem.notFound("There is no source '\(name)'.")
+        }
+        return name
     }
 
     // MARK: Lists

@@ -192,7 +192,8 @@ extension SwarmPlatform {
             found.sorted { $0.name < $1.name }.map { service in
                 let own = all.filter { $0.serviceID == service.id }.sorted { $0.time > $1.time }.prefix(12)
                 return [
-                    "name": .string(service.name), "running": .int(service.running), "desired": .int(service.desired),
+                    "id": .string(service.id), "name": .string(service.name), "running": .int(service.running),
+                    "desired": .int(service.desired),
                     "image": service.spec["TaskTemplate"]?["ContainerSpec"]?["Image"] ?? .null,
                     "tasks": .array(
                         own.map { task in

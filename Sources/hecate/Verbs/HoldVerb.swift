@@ -14,26 +14,16 @@ enum HoldVerb {
         let reason = invocation["reason"] ?? ""
         if invocation.verb.name == "suspend" {
             guard !reason.isEmpty else { throw lacksReason }
-            let event = Event(
-                time: now,
-                severity: .warning,
-                reason: .suspended,
-                subject: record.id.description,
-                commit: record.commit,
-                message: "suspended by \(author): \(reason)"
-            )
-            try await store.hold(Hold(app: record.id, author: author, reason: reason, since: now), event: event)
+            try await store.suspend(record.id, commit: record.commit, by: author, because: reason, at: now)
             Terminal.print("\(record.id) is suspended")
         } else {
-            let event = Event(
-                time: now,
-                severity: .info,
-                reason: .resumed,
-                subject: record.id.description,
+            let wasHeld = try await store.resume(
+                record.id,
                 commit: record.commit,
-                message: "resumed by \(author)" + (reason.isEmpty ? "" : ": \(reason)")
+                by: author,
+                because: reason,
+                at: now
             )
-            let wasHeld = try await store.release(record.id, event: event)
             Terminal.print(wasHeld ? "\(record.id) is resumed" : "\(record.id) was not suspended")
         }
         _ = try await store.ask("holds", subject: record.id.description, author: author, at: now)

@@ -69,29 +69,15 @@ enum ServiceVerbs {
     private static func hold(_ unit: UnitOverview, _ reason: String, _ house: NodeHouse) async throws {
         let store = try Settings.ownStore(house.settings.store)
         let id = AppID(target: "node", name: unit.name)
-        let now = currentTime()
-        let event = Event(
-            time: now,
-            severity: .warning,
-            reason: .suspended,
-            subject: id.description,
-            message: "stopped and suspended by \(Settings.author): \(reason)"
-        )
-        try await store.hold(Hold(app: id, author: Settings.author, reason: reason, since: now), event: event)
+        let words = "stopped and suspended"
+        try await store.suspend(id, by: Settings.author, because: reason, at: currentTime(), word: words)
         try await tellHolds(store, id, house)
     }
 
     private static func release(_ unit: UnitOverview, _ house: NodeHouse) async throws {
         let store = try Settings.ownStore(house.settings.store)
         let id = AppID(target: "node", name: unit.name)
-        let event = Event(
-            time: currentTime(),
-            severity: .info,
-            reason: .resumed,
-            subject: id.description,
-            message: "started by \(Settings.author)"
-        )
-        guard try await store.release(id, event: event) else { return }
+        guard try await store.resume(id, by: Settings.author, at: currentTime(), word: "started") else { return }
         try await tellHolds(store, id, house)
     }
 
