@@ -20,6 +20,10 @@ package enum Address: Sendable, Hashable, CustomStringConvertible {
             self = .unix(path: path, mode: 0o660)
             return
         }
+        if let port = UInt16(text) {
+            self = .tcp(host: "127.0.0.1", port: port)
+            return
+        }
         guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
             return nil
         }

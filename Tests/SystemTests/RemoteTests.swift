@@ -155,6 +155,41 @@ import Testing
         try await fleet.clean("web")
     }
 
+    @Test(.timeLimit(.minutes(2))) func aControllerIsReachedOverTLS() async throws {
+        let scratch = try Scratch()
+        try await shell(
+            [
+                "sh", "-ec",
+                "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -addext subjectAltName=DNS:localhost -days 2 -keyout key.pem -out cert.pem 2>/dev/null",
+            ],
+            directory: scratch.path
+        )
+        let fleet = try await Fleet(
+            extra: """
+                server:
+                  listen: 0.0.0.0:0
+                  tls: {certificate: \(scratch.path)/cert.pem, key: \(scratch.path)/key.pem}
+                  tokens: [{name: vera, role: viewer, token: vera-0123456789abcdef}]
+                """
+        )
+        try await fleet.commit(stacks: [])
+        try await fleet.running {
+            try await fleet.eventually("it listens") { fleet.log.contains("listening on ") }
+            let place = try #require(fleet.log.firstRange(of: "listening on 0.0.0.0:"))
+            let server = "https://localhost:\(fleet.log[place.upperBound...].prefix { $0.isNumber })"
+            let words = [fleet.binary, "list", "sources", "--server", server]
+            let token = ["HECATE_TOKEN": "vera-0123456789abcdef"]
+            let trusted = try await execute(words + ["--ca", "\(scratch.path)/cert.pem"], environment: token)
+            #expect(trusted.code == 0 && trusted.outputText.contains("fleet"), "\(trusted.errorText)")
+            let stranger = try await execute(words, environment: token)
+            #expect(stranger.code == 1 && stranger.errorText.contains("certificate"), "\(stranger.errorText)")
+            #expect(!fleet.log.contains("without TLS"))
+        }
+        let open = try await Fleet(extra: "server: {listen: '0.0.0.0:0', anonymous: viewer}")
+        try await open.commit(stacks: [])
+        try await open.running { try await open.eventually("it warns") { open.log.contains("without TLS") } }
+    }
+
     /// A key set and a token of it, by openssl.
     private static let signing = """
         b64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }

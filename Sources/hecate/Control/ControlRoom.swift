@@ -65,6 +65,7 @@ struct ControlRoom: Sendable {
     /// Says where the server is reached.
     func tell(_ server: ServerRoom) async {
         await note(.info, .started, "server", "listening on \(server.addresses.joined(separator: ", "))")
+        for warning in server.warnings { await note(.warning, .warning, "server", warning) }
     }
 
     /// Serves the requests of other processes until the task is cancelled.

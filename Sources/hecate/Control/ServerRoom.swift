@@ -28,6 +28,8 @@ struct ServerRoom: Sendable {
     private let listeners: [Listener]
     private let rings: AsyncStream<Void>
     private let keys: KeyFetcher?
+    /// Whether what is sent over TCP is encrypted.
+    private let isPrivate: Bool
 
     /// - Throws: `Failure` when an address cannot be listened on.
     init(_ configuration: ServerConfiguration, webhooks: [WebhookSecret], house: any House, room: ControlRoom) throws {
@@ -47,6 +49,7 @@ struct ServerRoom: Sendable {
         settings.isSecure = configuration.tls != nil
         let site = Site(house: house, store: room.store, settings: settings, metrics: room.metrics)
         self.site = site
+        isPrivate = configuration.tls != nil
         rings = room.bell.rings()
         let names = configuration.listen + (configuration.socket.map { ["unix:\($0)"] } ?? [])
         listeners = try names.map { name in
@@ -71,6 +74,13 @@ struct ServerRoom: Sendable {
         listeners.map { listener in
             if case .tcp(let host, 0) = listener.address { return "\(host):\(listener.port)" }
             return "\(listener.address)"
+        }
+    }
+
+    /// What is dangerous about where it is reached.
+    var warnings: [String] {
+        listeners.filter { !$0.address.isLocal && !isPrivate }.map {
+            "\($0.address) is reached from elsewhere without TLS; whoever listens there reads the tokens. Add 'tls', or listen on 127.0.0.1 behind a proxy"
         }
     }
 
