@@ -22,6 +22,8 @@ package actor Notifier {
     /// By channel.
     private var clients: [String: Client] = [:]
     private var busy: Set<String> = []
+    /// What is being told, by channel.
+    private var underWay: [String: Task<Void, Never>] = [:]
     private var origins: [String: String] = [:]
     private var backoff = Backoff()
     /// After so long nobody wants to hear it any more.
@@ -66,6 +68,7 @@ package actor Notifier {
                 }
             }
         }
+        await settle()
     }
 
     /// What was under way when the program ended may have arrived; only whoever knows a second telling is told again.
@@ -157,14 +160,36 @@ package actor Notifier {
                 try? await store.close(delivery)
                 continue
             }
-            Task {
+            underWay[channel.name] = Task {
                 await self.tell(channel, delivery)
                 self.free(channel.name)
             }
         }
     }
 
-    private func free(_ name: String) { busy.remove(name) }
+    private func free(_ name: String) {
+        busy.remove(name)
+        underWay[name] = nil
+    }
+
+    /// Lets what is under way arrive before the program ends; what does not within ten seconds is left to `recover`.
+    private func settle() async {
+        let tasks = Array(underWay.values)
+        guard !tasks.isEmpty else { return }
+        let (ends, end) = AsyncStream.makeStream(of: Void.self)
+        let waiting = Task {
+            for task in tasks { await task.value }
+            end.finish()
+        }
+        let clock = Task {
+            try? await Task.sleep(for: .seconds(10))
+            end.finish()
+        }
+        // The task that asks is cancelled already; one of its own is not.
+        await Task { for await _ in ends {} }.value
+        waiting.cancel()
+        clock.cancel()
+    }
 
     private func tell(_ channel: Channel, _ delivery: Outgoing) async {
         do {

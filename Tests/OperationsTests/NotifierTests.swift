@@ -224,6 +224,21 @@ import Testing
         await room.end()
     }
 
+    @Test func whatIsUnderWayArrivesBeforeTheEnd() async throws {
+        let room = try Room()
+        room.receivers.hang()
+        try await room.start(webhook(room, group: .zero))
+        try await room.happen(.healthCheckFailed)
+        try await room.eventually("it is under way") { room.receivers.taken.count == 1 }
+        let stopping = Task { await room.stop() }
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(try await room.store.outgoing().first?.state == .sending)
+        room.receivers.goOn()
+        await stopping.value
+        #expect(try await room.store.outgoing().isEmpty, "it was told, and that was written down")
+        await room.end()
+    }
+
     @Test func aRestartLosesNothingAndRepeatsNothing() async throws {
         let room = try Room()
         let slack = {

@@ -47,6 +47,7 @@ final class Receivers: Sendable {
     }
     /// Takes a request and does not answer it.
     func hang() { state.withLock { $0.hangs = true } }
+    func goOn() { state.withLock { $0.hangs = false } }
 
     private func answer(_ request: Request) async -> Response {
         let refusal = state.withLock { state in
