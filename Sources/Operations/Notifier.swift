@@ -1,10 +1,8 @@
 internal import Crypto
 package import Delivery
 internal import Documents
-internal import HTTP
 internal import JSON
 package import Journal
-internal import Mail
 
 /// Tells channels what happened: everything that is for them, each fact once, until they have it.
 ///
@@ -18,9 +16,7 @@ package actor Notifier {
     private let now: @Sendable () -> Timestamp
     private let report: @Sendable (Event) async -> Void
     private let count: @Sendable (_ channel: String, _ result: String) -> Void
-    private let postman = Postman()
-    /// By channel.
-    private var clients: [String: Client] = [:]
+    private let teller = Teller()
     private var busy: Set<String> = []
     /// What is being told, by channel.
     private var underWay: [String: Task<Void, Never>] = [:]
@@ -195,7 +191,7 @@ package actor Notifier {
         do {
             try await store.begin(delivery)
             let message = Message(id: delivery.id, events: delivery.events, template: channel.template, base: base)
-            try await tell(channel, message, delivery)
+            try await teller.tell(channel, message, at: now(), since: delivery.created)
             try await store.close(delivery)
             count(channel.name, "told")
         } catch let refusal as Refusal {
@@ -203,13 +199,6 @@ package actor Notifier {
         } catch {
             await handle(Refusal(description: "\(error)", isFinal: false), channel, delivery)
         }
-    }
-
-    /// Why a receiver did not take something.
-    private struct Refusal: Error {
-        var description: String
-        var isFinal: Bool
-        var wait: Duration?
     }
 
     private func handle(_ refusal: Refusal, _ channel: Channel, _ delivery: Outgoing) async {
@@ -226,37 +215,6 @@ package actor Notifier {
         try? await store.postpone(delivery, until: Timestamp(now().seconds + wait.inSeconds), refusal.description)
         // Said once; what follows is the same.
         if delivery.attempts == 2 { await complain(channel.name, "cannot be told anything: \(refusal.description)") }
-    }
-
-    private func tell(_ channel: Channel, _ message: Message, _ delivery: Outgoing) async throws {
-        if case .mail(var mail) = channel.kind {
-            mail.message = message.letter(from: mail.from, to: mail.to, date: delivery.created)
-            do { try await postman.send(mail) } catch let error as MailError {
-                throw Refusal(description: error.description, isFinal: error.isFinal)
-            }
-            return
-        }
-        for telling in channel.tellings(message, now: now()) {
-            guard let (endpoint, path) = Endpoint.parts(of: telling.url) else {
-                throw Refusal(description: "its address is no http:// or https:// address", isFinal: true)
-            }
-            var request = telling.request
-            request.path = path
-            // One for each channel: a receiver that hangs holds up nobody else.
-            let client = clients[channel.name] ?? Client(endpoint: endpoint, width: 1, bodyLimit: 1024 * 1024)
-            clients[channel.name] = client
-            let response: Response
-            do { response = try await client.send(request) } catch let error as TransportError {
-                throw Refusal(description: error.description, isFinal: false)
-            }
-            guard !(200..<300).contains(response.status) else { continue }
-            let body = String(decoding: response.body.prefix(200), as: UTF8.self).split(whereSeparator: \.isNewline)
-            throw Refusal(
-                description: "it answered \(response.status)\(body.first.map { ": \($0)" } ?? "")",
-                isFinal: (300..<500).contains(response.status) && ![408, 409, 425, 429].contains(response.status),
-                wait: response.retryAfter
-            )
-        }
     }
 
     private func complain(_ channel: String, _ message: String) async {

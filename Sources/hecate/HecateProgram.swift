@@ -68,7 +68,7 @@ enum HecateProgram {
     /// The verbs that work on this machine and nowhere else.
     private static let local: Set<String> = [
         "run", "agent", "init node", "uninstall node", "install", "remove", "health", "identity", "migrate k3s",
-        "decommission k3s", "check",
+        "decommission k3s", "check", "notify",
     ]
 
     private static func execute(_ invocation: Invocation) async throws -> ExitCode {
@@ -93,6 +93,7 @@ enum HecateProgram {
         case "approve": try await ApproveVerb.execute(invocation)
         case "context add", "context list", "context use", "context remove":
             try await ContextVerb.execute(invocation)
+        case "notify": try await NotifyVerb.execute(invocation)
         case "list audit", "audit verify": try await AuditVerb.execute(invocation)
         case "completion":
             try completion(invocation)

@@ -305,6 +305,12 @@ extension HecateProgram {
                 example: "hecate audit verify"
             ),
             Verb(
+                "notify",
+                summary: "send a test message by each notification of the configuration; exit 1 when one was not taken",
+                arguments: ["[NAME...]"],
+                example: "hecate notify on-call"
+            ),
+            Verb(
                 "context add",
                 summary: "name a controller elsewhere, for every verb to ask",
                 arguments: ["NAME"],

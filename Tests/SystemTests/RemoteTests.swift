@@ -150,6 +150,15 @@ import Testing
             }
             try await fleet.eventually("the forge knows") { states(bad).contains("failure") }
             #expect(states(good).last == "success", "\(states(good))")
+            let tried = try await fleet.hecate("notify", "ops")
+            #expect(tried.code == 0 && tried.outputText == "ops: told\n", "\(tried)")
+            #expect(
+                bodies.all.withLock { $0.last { $0.path == "/hook" } }?.body["text"]?.string?.contains(
+                    "a test of 'ops'"
+                ) ?? false
+            )
+            #expect(try await fleet.hecate("notify").outputText.contains("forge: a commit's state cannot be tried"))
+            #expect(try await fleet.hecate("notify", "opps").errorText.contains("did you mean 'ops'"))
         }
         await listener.drain(within: .seconds(1))
         try await fleet.clean("web")

@@ -1,0 +1,76 @@
+package import Delivery
+internal import Documents
+internal import HTTP
+internal import JSON
+internal import Mail
+
+/// Hands messages to receivers, one attempt at a time.
+package actor Teller {
+    private let postman = Postman()
+    /// One for each channel: a receiver that hangs holds up nobody else.
+    private var clients: [String: Client] = [:]
+
+    package init() {}
+
+    /// Sends a message that says it is a test, and nothing else.
+    /// - Returns: What went wrong, in words; nil when the receiver took it.
+    package func test(_ channel: Channel, by author: String, base: String?, at now: Timestamp) async -> String? {
+        if case .commitStatus = channel.kind { return "a commit's state cannot be tried without a commit" }
+        let event: JSON = [
+            "number": 0, "time": .string(now.text), "severity": "info", "reason": .string(Reason.requested.rawValue),
+            "subject": "hecate", "commit": "",
+            "message": .string("a test of '\(channel.name)', asked for by \(author)"),
+            "details": .array([]), "correlation": "",
+        ]
+        let id = "test-\(Int64(now.seconds * 1000))"
+        let message = Message(id: id, events: [event], template: channel.template, base: base)
+        do { try await tell(channel, message, at: now, since: now) } catch { return error.description }
+        return nil
+    }
+
+    /// Tells once.
+    ///
+    /// `since`: When the message came about.
+    func tell(_ channel: Channel, _ message: Message, at now: Timestamp, since: Timestamp) async throws(Refusal) {
+        if case .mail(var mail) = channel.kind {
+            mail.message = message.letter(from: mail.from, to: mail.to, date: since)
+            do { try await postman.send(mail) } catch let error as MailError {
+                throw Refusal(description: error.description, isFinal: error.isFinal)
+            } catch {
+                throw Refusal(description: "\(error)", isFinal: false)
+            }
+            return
+        }
+        for telling in channel.tellings(message, now: now) { try await send(telling, for: channel.name) }
+    }
+
+    private func send(_ telling: Telling, for channel: String) async throws(Refusal) {
+        guard let (endpoint, path) = Endpoint.parts(of: telling.url) else {
+            throw Refusal(description: "its address is no http:// or https:// address", isFinal: true)
+        }
+        var request = telling.request
+        request.path = path
+        let client = clients[channel] ?? Client(endpoint: endpoint, width: 1, bodyLimit: 1024 * 1024)
+        clients[channel] = client
+        let response: Response
+        do { response = try await client.send(request) } catch {
+            throw Refusal(description: "\(error)", isFinal: false)
+        }
+        guard !(200..<300).contains(response.status) else { return }
+        let body = String(decoding: response.body.prefix(200), as: UTF8.self).split(whereSeparator: \.isNewline)
+        throw Refusal(
+            description: "it answered \(response.status)\(body.first.map { ": \($0)" } ?? "")",
+            isFinal: (300..<500).contains(response.status) && ![408, 409, 425, 429].contains(response.status),
+            wait: response.retryAfter
+        )
+    }
+}
+
+/// Why a receiver did not take something.
+struct Refusal: Error {
+    var description: String
+    /// Whether it never will.
+    var isFinal: Bool
+    /// How long it asks to be left alone.
+    var wait: Duration?
+}
