@@ -36,6 +36,7 @@ import Testing
         #expect(order == order.sorted() && order.count == 3)
         #expect(await windows.get("/?q=bbb").text.ranges(of: "data-focus").count == 1)
         #expect(await windows.get("/?state=wrong").text.ranges(of: "data-focus").count == 1)
+        #expect(await windows.get("/events").text.contains("<a href=\"/apps/default/zzz\">default/zzz</a>"))
         let hostile = await windows.get("/?q=\"><b>").text
         #expect(!hostile.contains("\"><b>"))
     }

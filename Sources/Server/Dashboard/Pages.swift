@@ -134,8 +134,9 @@ extension Site {
             "<form method=\"post\" action=\"/logout\"><input type=\"hidden\" name=\"csrf\" value=\"\($0.formToken)\"><button>Sign out</button></form>"
         }
         let isLive = visitor != nil
+        let enter = session == nil && request.headers["authorization"] == nil ? "<a href=\"/login\">Sign in</a>" : ""
         let who = visitor.map {
-            "<span class=\"who\">\(escaped($0.name)) (\($0.role.rawValue)) <span id=\"live\"></span> \(leave ?? "")</span>"
+            "<span class=\"who\">\(escaped($0.name)) (\($0.role.rawValue)) <span id=\"live\"></span> \(leave ?? enter)</span>"
         }
         let reasons = isLive ? Reason.allCases.map(\.rawValue).joined(separator: " ") : ""
         let text = """
@@ -325,7 +326,7 @@ extension Site {
                 case .warning: "<span class=\"mark warn\">! warning</span>"
                 case .error: "<span class=\"mark bad\">&#10007; error</span>"
                 }
-            let subject = withSubject ? "<td class=\"name\">\(escaped(event.subject))</td>" : ""
+            let subject = withSubject ? "<td class=\"name\">\(subjectLink(event.subject))</td>" : ""
             let details =
                 event.details.isEmpty
                 ? "" : "<details><summary>\(event.details.count) more</summary>\(list(event.details))</details>"
@@ -335,6 +336,12 @@ extension Site {
         return """
             <div class="wide"><table class="stack"><thead><tr><th scope="col">When</th><th scope="col">Weight</th>\(withSubject ? "<th scope=\"col\">About</th>" : "")<th scope="col">Reason</th><th scope="col">What</th></tr></thead><tbody>\(rows.joined())</tbody></table></div>
             """
+    }
+
+    private func subjectLink(_ subject: String) -> String {
+        let parts = subject.split(separator: "/", maxSplits: 1).map(String.init)
+        guard parts.count == 2 else { return escaped(subject) }
+        return "<a href=\"/apps/\(pathEncoded(parts[0]))/\(pathEncoded(parts[1]))\">\(escaped(subject))</a>"
     }
 
     private func eventsPage(_ call: Call) async throws -> Response {
