@@ -52,15 +52,25 @@ package actor Notifier {
     /// `rings`: Turns whenever something was recorded.
     package func run(rings: AsyncStream<Void>) async {
         await recover()
+        let (calls, call) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         await withDiscardingTaskGroup { group in
             group.addTask {
-                for await _ in rings { await self.look() }
+                for await _ in rings {
+                    await self.look()
+                    call.yield()
+                }
             }
             group.addTask {
+                // Whatever another process wrote is seen as well.
                 while !Task.isCancelled {
                     await self.look()
-                    await self.send()
-                    try? await Task.sleep(for: .milliseconds(500))
+                    call.yield()
+                    try? await Task.sleep(for: .seconds(5))
+                }
+            }
+            group.addTask {
+                for await _ in calls {
+                    while await self.send(), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(200)) }
                 }
             }
         }
@@ -142,9 +152,11 @@ package actor Notifier {
 
     // MARK: Telling it
 
-    private func send() async {
+    /// Begins what is due.
+    /// - Returns: Whether anything is left to be told.
+    private func send() async -> Bool {
         let time = now()
-        guard let all = try? await store.outgoing() else { return }
+        guard let all = try? await store.outgoing() else { return false }
         var started: Set<String> = []
         for delivery in all where delivery.state == .waiting {
             // One after the other for each channel, so that they arrive in their order.
@@ -161,6 +173,7 @@ package actor Notifier {
                 self.free(channel.name)
             }
         }
+        return !all.isEmpty
     }
 
     private func free(_ name: String) {

@@ -16,6 +16,7 @@ import Testing
         let receivers: Receivers
         let complaints = Mutex<[String]>([])
         private let running = Mutex<Task<Void, Never>?>(nil)
+        private let bell = Mutex<AsyncStream<Void>.Continuation?>(nil)
 
         init(_ scratch: Scratch? = nil) throws {
             self.scratch = try scratch ?? Scratch()
@@ -25,7 +26,7 @@ import Testing
 
         func start(_ channels: Channel...) async throws {
             let (rings, bell) = AsyncStream.makeStream(of: Void.self)
-            bell.yield()
+            self.bell.withLock { $0 = bell }
             let store = store
             let notifier = Notifier(
                 channels,
@@ -73,6 +74,7 @@ import Testing
                     details: ["log: <b>boom</b> & @everyone"]
                 )
             )
+            bell.withLock { _ = $0?.yield() }
         }
 
         func eventually(_ what: String, _ holds: () async throws -> Bool) async throws {
