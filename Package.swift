@@ -84,7 +84,7 @@ let package = Package(
         .testTarget(name: "ComposeTests", dependencies: ["Compose", "Diagnostics", "TestSupport", "YAML"]),
         .testTarget(name: "DeliveryTests", dependencies: ["Delivery", "TestSupport"]),
         .testTarget(name: "RepositoryTests", dependencies: ["Delivery", "Diagnostics", "Repository", "TestSupport"]),
-        .testTarget(name: "JournalTests", dependencies: ["Delivery", "Journal", "SQLite", "TestSupport"]),
+        .testTarget(name: "JournalTests", dependencies: ["Delivery", "JSON", "Journal", "SQLite", "TestSupport"]),
         .testTarget(
             name: "SwarmTests",
             dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "JSON", "Swarm", "TestSupport"]

@@ -240,6 +240,14 @@ struct ConfigurationReader {
         if let username = environment.value("GIT_USERNAME") { source.username = username }
         if let password = environment.value("GIT_PASSWORD") { source.password = password }
         if let secret = environment.value("WEBHOOK_SECRET") { source.webhookSecret = secret }
+        if let path = environment.value("WEBHOOK_SECRET_FILE") {
+            if let bytes = environment.read(path) {
+                let text = String(decoding: bytes, as: UTF8.self)
+                source.webhookSecret = text.split(whereSeparator: \.isNewline).first.map(String.init)
+            } else {
+                sink.diagnostics.error(at: nil, "WEBHOOK_SECRET_FILE names '\(path)', which cannot be read")
+            }
+        }
         if let key = environment.value("GIT_SSH_KEY") { source.sshKey = key }
         if let text = environment.value("GIT_POLL_INTERVAL") {
             if let interval = Double(text).map({ Duration.milliseconds(Int64($0 * 1000)) }) ?? parseDuration(text),

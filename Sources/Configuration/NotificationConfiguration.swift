@@ -58,6 +58,7 @@ extension ConfigurationReader {
         if let place = top.node("notifications")?.place { unique(result.channels.map(\.name), "notification", place) }
         if let fields = top.fields("heartbeat") {
             let url = secret(fields, "url", isAddress: true) ?? ""
+            if url.isEmpty { fields.error(at: top.keyPlace("heartbeat"), "'heartbeat' lacks 'url'") }
             address(url, "url", fields)
             let interval = fields.duration("interval") ?? .seconds(60)
             if interval < .seconds(1) {
@@ -150,41 +151,75 @@ extension ConfigurationReader {
         )
     }
 
-    /// HiveMind's variables of its mail server, which win over its file.
+    /// HiveMind's variables of its mail server; each wins over what its file says.
     func override(_ notifications: inout NotificationConfiguration) {
-        guard let host = environment.value("SMTP_HOST") else { return }
-        notifications.channels.removeAll { $0.name == "smtp" }
-        var channel = NotificationConfiguration.Channel(name: "smtp", kind: "mail")
-        channel.values = ["host": host, "from": environment.value("SMTP_FROM") ?? ""]
-        channel.values["username"] = environment.value("SMTP_USERNAME")
-        channel.values["password"] = environment.value("SMTP_PASSWORD")
-        let isEncrypted = ["true", "1", "yes"].contains(environment.value("SMTP_TLS")?.lowercased() ?? "")
-        channel.values["encryption"] = isEncrypted ? "starttls" : "none"
-        channel.to = (environment.value("SMTP_TO") ?? "").split(separator: ",").map { word in
-            String(word.drop { $0 == " " })
+        let names = [
+            "host": "SMTP_HOST", "from": "SMTP_FROM", "username": "SMTP_USERNAME", "password": "SMTP_PASSWORD",
+        ]
+        let given = names.compactMapValues { environment.value($0) }
+        let to = environment.value("SMTP_TO")
+        guard let index = notifications.channels.firstIndex(where: { $0.name == "smtp" }) else {
+            guard given["host"] != nil else { return }
+            notifications.channels.append(hiveMindChannel(at: nil))
+            return override(&notifications)
         }
-        channel.port = environment.value("SMTP_PORT").flatMap { Int($0) } ?? 25
+        var channel = notifications.channels[index]
+        channel.values.merge(given) { $1 }
+        channel.values["from"] = channel.values["from"].map(mailbox)
+        if let to { channel.to = mailboxes([to]) }
+        if let text = environment.value("SMTP_TLS") {
+            channel.values["encryption"] = ["true", "1", "yes"].contains(text.lowercased()) ? "starttls" : "none"
+        }
+        if let text = environment.value("SMTP_PORT") {
+            guard let port = Int(text), (1...65_535).contains(port) else {
+                sink.diagnostics.error(at: nil, "SMTP_PORT is '\(text)'", cure: "give a number from 1 to 65535")
+                return
+            }
+            channel.port = port
+        }
         if channel.to.isEmpty || !(channel.to + [channel.values["from"] ?? ""]).allSatisfy(isMailbox) {
             sink.diagnostics.error(
-                at: nil,
-                "SMTP_HOST is set, and SMTP_FROM or SMTP_TO is no mail address",
-                cure: "give both, as name@example.org"
+                at: channel.place,
+                "mail is to be sent, and its sender or receiver is no mail address",
+                cure: "give SMTP_FROM and SMTP_TO, as name@example.org"
             )
         }
-        notifications.channels.append(channel)
+        notifications.channels[index] = channel
+    }
+
+    /// HiveMind told of every update, so all of it is told, a minute's worth at a time.
+    private func hiveMindChannel(at place: Place?) -> NotificationConfiguration.Channel {
+        var channel = NotificationConfiguration.Channel(name: "smtp", kind: "mail", place: place)
+        (channel.port, channel.severity, channel.group) = (25, "info", .seconds(60))
+        channel.values["encryption"] = "none"
+        return channel
+    }
+
+    /// The address of `HiveMind <hivemind@example.org>`.
+    private func mailbox(_ text: String) -> String {
+        guard let open = text.lastIndex(of: "<"), text.hasSuffix(">") else { return text }
+        return String(text[text.index(after: open)...].dropLast())
+    }
+
+    /// Addresses, several of them in one text perhaps.
+    private func mailboxes(_ texts: [String]) -> [String] {
+        texts.flatMap { $0.split(separator: ",") }.map { word in
+            let bare = word.drop { $0.isWhitespace }
+            return mailbox(String(bare.prefix(bare.count - bare.reversed().prefix { $0.isWhitespace }.count)))
+        }
     }
 
     /// HiveMind's form: `smtp` and nothing else.
     private func hiveMind(_ fields: Fields) -> [NotificationConfiguration.Channel] {
         defer { fields.finish() }
         guard let smtp = fields.fields("smtp") else { return [] }
-        var channel = NotificationConfiguration.Channel(name: "smtp", kind: "mail", place: fields.keyPlace("smtp"))
+        var channel = hiveMindChannel(at: fields.keyPlace("smtp"))
         channel.values["host"] = smtp.requiredString("host")
-        channel.values["from"] = smtp.requiredString("from")
+        channel.values["from"] = mailbox(smtp.string("from") ?? environment.value("SMTP_FROM") ?? "")
         channel.values["username"] = smtp.string("username")
         channel.values["password"] = secret(smtp, "password")
         channel.values["encryption"] = smtp.bool("tls") ?? false ? "starttls" : "none"
-        channel.to = smtp.strings("to") ?? []
+        channel.to = mailboxes(smtp.strings("to") ?? [environment.value("SMTP_TO") ?? ""])
         channel.port = smtp.integer("port", in: 1...65_535) ?? 25
         if smtp.has("priority") {
             smtp.warning(at: smtp.keyPlace("priority"), "'priority' is read by no part; letters carry none")

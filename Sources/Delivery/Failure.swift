@@ -57,6 +57,7 @@ package enum Reason: String, Sendable, CaseIterable {
     case newRevision = "NewRevision"
     case notFound = "NotFound"
     case pruned = "Pruned"
+    case recovered = "Recovered"
     case refused = "Refused"
     case removed = "Removed"
     case requested = "Requested"

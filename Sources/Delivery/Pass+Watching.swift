@@ -31,12 +31,18 @@ extension Pass {
                 clear(&track.record, .drifted)
                 return try await rest(track, isCurrent: false)
             }
+            let wasWrong = track.record.ready.map { !$0.isTrue && Self.failures.contains($0.reason) } ?? false
             if !track.record.isReady || track.record.conditions.count > 1 {
                 set(&track.record, .ready, true, .unchanged, running(track.record.commit))
                 clear(&track.record, .reconciling, .stalled, .drifted, .suspended)
                 track.record.details = []
             }
             track.record.deployedCommit = track.record.commit
+            if wasWrong {
+                // Whoever was told that it is not well is told that it is.
+                let message = "well again, \(running(track.record.commit))"
+                try await save(track.record, event: event(.info, .recovered, track.record, message))
+            }
             return try await rest(track)
         case .progressing(let what):
             try await tell(&track, Failure(.healthCheckFailed, what), .warning)
@@ -46,6 +52,13 @@ extension Pass {
             return .retry
         }
     }
+
+    /// Why an app that is deployed was said not to be well.
+    private static let failures: Set<Reason> = [
+        .authenticationFailed, .conflict, .healthCheckFailed, .imageNotResolved, .invalid, .notFound, .refused,
+        .timedOut,
+        .unavailable, .unknown,
+    ]
 
     /// Says that a deployed app is not well; the same failure again is the same fact and is told once.
     func tell(_ track: inout Track, _ failure: Failure, _ severity: Event.Severity) async throws {

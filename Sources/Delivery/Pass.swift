@@ -171,10 +171,12 @@ struct Pass {
         if let attempt = track.record.attempt, attempt.fingerprint != deployment.fingerprint {
             // A newer state takes over at once; what the older one changed is part of what is compared now.
             if !attempt.isRestoring, track.record.quarantine == nil {
+                var overtaken = track.record
+                overtaken.commit = attempt.commit
                 await announce(
                     .info,
                     .superseded,
-                    track.record,
+                    overtaken,
                     "the deployment\(at(attempt.commit)) gives way to a newer one"
                 )
             }

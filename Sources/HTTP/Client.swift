@@ -67,6 +67,8 @@ package struct Response: Sendable {
 /// A request that got no answer: nobody listens, the name is unknown, the deadline passed.
 package struct TransportError: Error, Sendable, CustomStringConvertible {
     package var description: String
+    /// What a stream was refused with.
+    package var status: Int?
 }
 
 /// An HTTP client for one endpoint, on libcurl.
@@ -115,7 +117,9 @@ package final class Client: Sendable {
             startThread(named: "stream") {
                 do {
                     let status = try Handle().perform(request, at: endpoint, exchange: exchange)
-                    guard status < 400 else { throw TransportError(description: "the server answered \(status)") }
+                    guard status < 400 else {
+                        throw TransportError(description: "the server answered \(status)", status: status)
+                    }
                     continuation.finish()
                 } catch {
                     continuation.finish(throwing: error)
@@ -145,6 +149,7 @@ private final class Exchange: Sendable {
 
     var body: [UInt8] { state.withLock { $0.body } }
     var isCancelled: Bool { state.withLock { $0.cancelled } }
+    var isStream: Bool { deliver != nil }
     var isTooLarge: Bool { state.withLock { $0.tooLarge } }
     func cancel() { state.withLock { $0.cancelled = true } }
 
@@ -188,6 +193,8 @@ private final class Handle: Sendable {
         set(CURLOPT_TCP_KEEPINTVL, 10)
         if let socket = endpoint.socket { set(CURLOPT_UNIX_SOCKET_PATH, socket) }
         if let timeout = request.timeout { set(CURLOPT_TIMEOUT_MS, max(1, timeout.milliseconds)) }
+        // What comes with a refusal is no part of a stream.
+        if exchange.isStream { set(CURLOPT_FAILONERROR, 1) }
         if let tls = endpoint.tls {
             set(CURLOPT_CAINFO, tls.authority)
             if let certificate = tls.certificate { set(CURLOPT_SSLCERT, certificate) }
@@ -228,7 +235,7 @@ private final class Handle: Sendable {
                 return curl_easy_perform(handle)
             }
         }
-        guard result == CURLE_OK else {
+        guard result == CURLE_OK || result == CURLE_HTTP_RETURNED_ERROR else {
             if exchange.isTooLarge { throw TransportError(description: "the answer is larger than is read") }
             throw TransportError(description: String(cString: curl_easy_strerror(result)).lowercased())
         }

@@ -8,6 +8,8 @@ package struct ServerLimits: Sendable {
     /// The request line and all fields, in bytes; it is also what one connection costs.
     package var header = 16 * 1024
     package var body = 3 * 1024 * 1024
+    /// The bytes of all bodies together that are held at a time; a request beyond is cut off.
+    package var bodies = 64 << 20
     /// How long a request may take to arrive in full; a connection between two requests is closed after as long.
     package var arrival: Duration = .seconds(30)
 
@@ -38,6 +40,8 @@ package final class Listener: Sendable {
         var arriving: [Int32: ContinuousClock.Instant] = [:]
         /// Requests whose answer has not gone out in full.
         var answering = 0
+        /// Bytes of bodies that are held, of all requests together.
+        var held = 0
         /// Requests whose handler is at work; their connections are suspended.
         var handling = 0
         var streams: [ObjectIdentifier: ByteStream] = [:]
@@ -157,7 +161,19 @@ package final class Listener: Sendable {
 
     /// A request is over: its answer is sent, or its client is gone.
     fileprivate func complete(_ exchange: Exchange) {
-        if exchange.hasBegun { state.withLock { $0.answering -= 1 } }
+        state.withLock { state in
+            if exchange.hasBegun { state.answering -= 1 }
+            state.held -= exchange.request.body.count
+        }
+    }
+
+    /// Makes room for more of a body; false when all of them together are too much.
+    fileprivate func reserve(_ count: Int) -> Bool {
+        state.withLock { state in
+            guard state.held + count <= limits.bodies else { return false }
+            state.held += count
+            return true
+        }
     }
 
     fileprivate func leaves(_ descriptor: Int32) { state.withLock { $0.arriving[descriptor] = nil } }
@@ -338,6 +354,7 @@ private let answerRequest: MHD_AccessHandlerCallback = {
     }
     let exchange = Unmanaged<Exchange>.fromOpaque(known).takeUnretainedValue()
     if bodySize.pointee > 0 {
+        guard listener.reserve(bodySize.pointee) else { return MHD_Result.NO }
         let length = exchange.append(UnsafeRawBufferPointer(start: body, count: bodySize.pointee))
         bodySize.pointee = 0
         return length <= listener.bodyLimit ? MHD_Result.YES : MHD_Result.NO

@@ -114,12 +114,19 @@ extension Store {
         }
     }
 
-    /// Somebody is at it now.
-    package func begin(_ delivery: Outgoing) throws {
-        _ = try query(
-            "UPDATE deliveries SET state = 'sending', attempts = attempts + 1 WHERE number = ?",
-            [.integer(Int64(delivery.number))]
-        )
+    /// Somebody is at it now; nothing more joins it.
+    /// - Returns: All of its events, those included that joined since it was read; nil when somebody else has it.
+    package func begin(_ delivery: Outgoing) throws -> [JSON]? {
+        let number = Value.integer(Int64(delivery.number))
+        return try together {
+            let row = try query("SELECT events FROM deliveries WHERE number = ? AND state = 'waiting'", [number]).first
+            guard let row else { return nil }
+            _ = try query(
+                "UPDATE deliveries SET state = 'sending', attempts = attempts + 1 WHERE number = ?",
+                [number]
+            )
+            return row[0].text.flatMap { try? JSON(parsing: $0) }?.array ?? []
+        }
     }
 
     /// It is tried again later.

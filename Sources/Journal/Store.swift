@@ -288,6 +288,22 @@ package actor Store: Journal {
 
     // MARK: Sources and targets
 
+    /// Has exactly these sources and targets on record: what is configured no more goes, what is new was not looked at yet.
+    package func expect(_ sources: [SourceRecord], _ targets: [TargetRecord]) throws {
+        try database.transaction {
+            let knownSources = try self.sources().map(\.name)
+            for name in knownSources where !sources.contains(where: { $0.name == name }) {
+                try database.execute("DELETE FROM sources WHERE name = ?", [.text(name)])
+            }
+            for source in sources where !knownSources.contains(source.name) { try save(source) }
+            let knownTargets = try self.targets().map(\.name)
+            for name in knownTargets where !targets.contains(where: { $0.name == name }) {
+                try database.execute("DELETE FROM targets WHERE name = ?", [.text(name)])
+            }
+            for target in targets where !knownTargets.contains(target.name) { try save(target) }
+        }
+    }
+
     package func save(_ source: SourceRecord) throws {
         try database.execute(
             "INSERT OR REPLACE INTO sources (name, url, commit_id, last_success, error) VALUES (?,?,?,?,?)",

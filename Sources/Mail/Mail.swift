@@ -72,6 +72,8 @@ package final class Postman: Sendable {
         defer { curl_slist_free_all(recipients) }
         for address in mail.to { recipients = curl_slist_append(recipients, "<\(address)>") }
         _ = hecate_curl_set_list(handle, CURLOPT_MAIL_RCPT, recipients)
+        // One mailbox that is gone keeps the letter from nobody else.
+        set(CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1)
         set(CURLOPT_UPLOAD, 1)
         let text = Letter(mail.message)
         _ = hecate_curl_set_pointer(handle, CURLOPT_READDATA, Unmanaged.passUnretained(text).toOpaque())
@@ -86,7 +88,10 @@ package final class Postman: Sendable {
         _ = hecate_curl_status(handle, &status)
         let reason = String(cString: curl_easy_strerror(result)).lowercased()
         let words = status >= 400 ? "the server answered \(status): \(reason)" : reason
-        throw MailError(description: words, isFinal: (500..<600).contains(status) || result == CURLE_LOGIN_DENIED)
+        throw MailError(
+            description: words,
+            isFinal: (500..<600).contains(status) || result == CURLE_LOGIN_DENIED && status < 400
+        )
     }
 }
 

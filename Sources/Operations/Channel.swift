@@ -78,7 +78,8 @@ package struct Channel: Sendable {
         return (last?.rank ?? 0) > 0 && Self.recoveries.contains(event.reason)
     }
 
-    private static let recoveries: Set<Reason> = [.deployed, .adopted, .driftRepaired, .sourceReady, .resumed]
+    /// What says that something is well again.
+    static let recoveries: Set<Reason> = [.deployed, .adopted, .driftRepaired, .recovered, .sourceReady, .resumed]
 }
 
 extension Event.Severity {
@@ -104,11 +105,14 @@ func matches(_ text: Substring, _ pattern: Substring) -> Bool {
 /// What a forge shows of a commit.
 enum CommitState: String {
     case pending, success, failure
+    /// Overtaken by another commit.
+    case cancelled = "error"
 
     init?(_ reason: Reason) {
         switch reason {
         case .applying: self = .pending
-        case .deployed, .adopted: self = .success
+        case .deployed, .adopted, .driftRepaired, .recovered: self = .success
+        case .superseded: self = .cancelled
         case .healthCheckFailed, .rolledBack, .timedOut, .invalid, .refused, .imageNotResolved, .conflict, .notFound,
             .authenticationFailed:
             self = .failure

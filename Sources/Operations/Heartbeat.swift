@@ -15,9 +15,11 @@ package struct Heartbeat: Sendable {
     /// Gives the sign until the task is cancelled.
     ///
     /// `isAlive`: Whether the program does its work; whoever is stuck does not come back from it.
+    ///
+    /// `changed`: Is told why the sign cannot be given, and nil when it can again.
     package func run(
         isAlive: @escaping @Sendable () async -> Bool,
-        failed: @escaping @Sendable (String) async -> Void
+        changed: @escaping @Sendable (String?) async -> Void
     ) async {
         guard let (endpoint, path) = Endpoint.parts(of: url) else { return }
         let client = Client(endpoint: endpoint, width: 1, bodyLimit: 1024 * 1024)
@@ -30,7 +32,7 @@ package struct Heartbeat: Sendable {
                     let status = try await client.send(request).status
                     if !(200..<300).contains(status) { problem = "it answered \(status)" }
                 } catch { problem = "\(error)" }
-                if let problem, wasWell { await failed(problem) }
+                if wasWell != (problem == nil) { await changed(problem) }
                 wasWell = problem == nil
             }
             try? await Task.sleep(for: interval)

@@ -120,12 +120,14 @@ struct Message: Sendable {
 }
 
 /// A text that is no longer than a receiver takes; cut between characters.
-func shortened(_ text: String, to limit: Int) -> String {
-    guard text.utf16.count > limit else { return text }
+///
+/// `counting`: What the receiver counts; UTF-16 units when nothing else is said.
+func shortened(_ text: String, to limit: Int, counting size: (String) -> Int = { $0.utf16.count }) -> String {
+    guard size(text) > limit else { return text }
     var (result, count) = ("", 0)
     for character in text {
-        count += String(character).utf16.count
-        if count > limit - 1 { break }
+        count += size(String(character))
+        if count > limit - size("…") { break }
         result.append(character)
     }
     return result + "…"

@@ -116,7 +116,12 @@ package actor Notifier {
             for event in events {
                 let known = told[event.subject]
                 let severity = known.flatMap { Event.Severity(rawValue: $0.severity) }
-                guard channel.wants(event, source: await origin(of: event), last: severity) else { continue }
+                let isWanted = channel.wants(event, source: await origin(of: event), last: severity)
+                // What is over may come again, and is news then; also to whoever does not hear of its end.
+                if known != nil, Channel.recoveries.contains(event.reason) {
+                    told[event.subject] = Told(fact: "", severity: Event.Severity.info.rawValue)
+                }
+                guard isWanted else { continue }
                 let fact = sha256("\(event.reason.rawValue)\n\(event.commit)\n\(event.message)")
                 guard known?.fact != fact else { continue }
                 told[event.subject] = Told(fact: fact, severity: event.severity.rawValue)
@@ -202,11 +207,14 @@ package actor Notifier {
 
     private func tell(_ channel: Channel, _ delivery: Outgoing) async {
         do {
-            try await store.begin(delivery)
-            let message = Message(id: delivery.id, events: delivery.events, template: channel.template, base: base)
+            guard let events = try await store.begin(delivery) else { return }
+            let message = Message(id: delivery.id, events: events, template: channel.template, base: base)
             try await teller.tell(channel, message, at: now(), since: delivery.created)
             try await store.close(delivery)
             count(channel.name, "told")
+            if delivery.attempts > 2 {
+                await say(.info, .recovered, channel.name, "takes what it is told again")
+            }
         } catch let refusal as Refusal {
             await handle(refusal, channel, delivery)
         } catch {
@@ -231,8 +239,12 @@ package actor Notifier {
     }
 
     private func complain(_ channel: String, _ message: String) async {
+        await say(.warning, .unavailable, channel, message)
+    }
+
+    private func say(_ severity: Event.Severity, _ reason: Reason, _ channel: String, _ message: String) async {
         let subject = Self.subject(of: channel)
-        await report(Event(time: now(), severity: .warning, reason: .unavailable, subject: subject, message: message))
+        await report(Event(time: now(), severity: severity, reason: reason, subject: subject, message: message))
     }
 
     private static func subjects(_ delivery: Outgoing) -> String {

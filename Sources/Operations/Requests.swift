@@ -35,6 +35,20 @@ extension Channel {
         }
     }
 
+    /// Text in which neither Slack nor Matrix sees markup; by bytes, as a sign and its accent are one character to Swift.
+    private func plain(_ text: String) -> String {
+        var result: [UInt8] = []
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "&"): result += "&amp;".utf8
+            case UInt8(ascii: "<"): result += "&lt;".utf8
+            case UInt8(ascii: ">"): result += "&gt;".utf8
+            default: result.append(byte)
+            }
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+
     private func webhook(_ url: String, _ secret: String?, _ message: Message, _ now: Timestamp) -> Telling {
         let body: JSON = [
             "id": .string(message.id), "channel": .string(name), "severity": .string(message.severity.rawValue),
@@ -52,9 +66,6 @@ extension Channel {
     }
 
     private func slack(_ message: Message) -> JSON {
-        func plain(_ text: String) -> String {
-            text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-        }
         var text = "*\(plain(message.title))*\n\(plain(message.text))"
         if let url = message.url { text += "\n<\(url)|Look>" }
         // 40,000 characters are taken; nobody reads more than a page.
@@ -78,9 +89,6 @@ extension Channel {
     }
 
     private func matrix(_ server: String, _ room: String, _ token: String, _ message: Message) -> Telling {
-        func plain(_ text: String) -> String {
-            text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-        }
         let text = shortened(message.text, to: 16_000)
         let title = message.url.map { "<a href=\"\(plain($0))\">\(plain(message.title))</a>" } ?? plain(message.title)
         let body: JSON = [
@@ -107,9 +115,7 @@ extension Channel {
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
             "body": .array(
                 [block(message.title, ["weight": "Bolder", "color": .string(colour)])]
-                    + message.lines.prefix(30).map { line in
-                        block(shortened(([line.text] + line.details).joined(separator: "\n\n"), to: 2000), [:])
-                    }
+                    + pieces(of: message, within: 16_000).map { block($0, [:]) }
             ),
         ]
         if let url = message.url {
@@ -126,6 +132,18 @@ extension Channel {
         ]
     }
 
+    /// The lines of a message within some bytes, and how many are left out.
+    private func pieces(of message: Message, within limit: Int) -> [String] {
+        var (result, size): ([String], Int) = ([], 0)
+        for (index, line) in message.lines.enumerated() {
+            let text = shortened(([line.text] + line.details).joined(separator: "\n\n"), to: 2000)
+            size += text.utf8.count
+            guard size <= limit else { return result + ["… and \(message.lines.count - index) more"] }
+            result.append(text)
+        }
+        return result
+    }
+
     private func ntfy(_ server: String, _ topic: String, _ token: String?, _ message: Message) -> Telling {
         let (priority, tag): (Int64, String) =
             switch message.severity {
@@ -135,7 +153,8 @@ extension Channel {
             }
         var body: [String: JSON] = [
             "topic": .string(topic), "title": .string(shortened(message.title, to: 200)),
-            "message": .string(shortened(message.text, to: 3500)), "priority": .int(priority), "tags": [.string(tag)],
+            "message": .string(shortened(message.text, to: 3500, counting: \.utf8.count)), "priority": .int(priority),
+            "tags": [.string(tag)],
         ]
         body["click"] = message.url.map { .string($0) }
         let headers = token.map { ["Authorization": "Bearer \($0)"] } ?? [:]
@@ -175,7 +194,8 @@ extension Channel {
                 let url = "\(forge.api)/repos/\(forge.repository)/statuses/\(commit)"
                 return Telling("POST", url, headers, JSON.object(body).encoded())
             case .gitlab:
-                body["state"] = .string(state == .failure ? "failed" : state == .pending ? "running" : "success")
+                let names: [CommitState: String] = [.failure: "failed", .pending: "running", .cancelled: "canceled"]
+                body["state"] = .string(names[state] ?? "success")
                 body["name"] = .string(context)
                 let url = "\(forge.api)/projects/\(percentEncoded(forge.repository))/statuses/\(commit)"
                 return Telling("POST", url, ["PRIVATE-TOKEN": forge.token], JSON.object(body).encoded())

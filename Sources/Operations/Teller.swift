@@ -41,7 +41,14 @@ package actor Teller {
             }
             return
         }
-        for telling in channel.tellings(message, now: now) { try await send(telling, for: channel.name) }
+        var refusal: Refusal?
+        for telling in channel.tellings(message, now: now) {
+            // What is refused keeps nothing else from being told; what may yet succeed is what counts.
+            do { try await send(telling, for: channel.name) } catch {
+                if refusal?.isFinal ?? true { refusal = error }
+            }
+        }
+        if let refusal { throw refusal }
     }
 
     private func send(_ telling: Telling, for channel: String) async throws(Refusal) {
@@ -58,6 +65,8 @@ package actor Teller {
         }
         guard !(200..<300).contains(response.status) else { return }
         let body = String(decoding: response.body.prefix(200), as: UTF8.self).split(whereSeparator: \.isNewline)
+        // GitLab takes no state twice; it has it already.
+        if response.status == 400, body.first?.contains("Cannot transition status") ?? false { return }
         throw Refusal(
             description: "it answered \(response.status)\(body.first.map { ": \($0)" } ?? "")",
             isFinal: (300..<500).contains(response.status) && ![408, 409, 425, 429].contains(response.status),

@@ -197,7 +197,14 @@ package final class Metrics: Sendable {
     private static func labels(_ pairs: [(String, String)]) -> String {
         guard !pairs.isEmpty else { return "" }
         let written = pairs.map { name, value in
-            let escaped = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+            let escaped = replaced(value) { byte in
+                switch byte {
+                case UInt8(ascii: "\\"): "\\\\"
+                case UInt8(ascii: "\""): "\\\""
+                case UInt8(ascii: "\n"): "\\n"
+                default: nil
+                }
+            }
             return "\(name)=\"\(escaped)\""
         }
         return "{\(written.joined(separator: ","))}"

@@ -15,8 +15,6 @@ package final class Site: Sendable {
         /// Requests of one client in a second, and at once.
         package var rate = (perSecond: 50.0, burst: 200.0)
         package var isSecure = false
-        /// The targets and sources that have to be well for the program to be ready.
-        package var sources: [String: String] = [:]
 
         package init(version: String) { self.version = version }
     }
@@ -60,6 +58,7 @@ package final class Site: Sendable {
         var name = "none"
         var response: Response
         do {
+            try limitRate(of: request)
             let (route, values) = try router.withLock { $0 }.find(request.method, request.path)
             name = route.path
             response = try await answer(request, route, values)
@@ -74,9 +73,23 @@ package final class Site: Sendable {
             response.headers.append(field)
         }
         if settings.isSecure { response.headers.append(("Strict-Transport-Security", "max-age=31536000")) }
-        metrics.count("hecate_http_requests", name, request.method, "\(response.status)")
+        // Whatever a stranger calls a method is no series of its own.
+        let method = Self.methods.contains(request.method) ? request.method : "other"
+        metrics.count("hecate_http_requests", name, method, "\(response.status)")
         metrics.observe("hecate_http_request_duration_seconds", ContinuousClock.now - start, name)
         return response
+    }
+
+    private static let methods: Set<String> = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+    private func limitRate(of request: Request) throws(Problem) {
+        guard request.client != "unix", let wait = rate.take(request.client, now: now.seconds) else { return }
+        throw Problem(
+            status: 429,
+            title: "Too Many Requests",
+            detail: "Ask again in \(Int(wait) + 1) s.",
+            headers: [("Retry-After", "\(Int(wait) + 1)")]
+        )
     }
 
     /// What every answer says to a browser.
@@ -90,14 +103,6 @@ package final class Site: Sendable {
 
     private func answer(_ request: Request, _ route: Route, _ values: [String: String]) async throws -> Response {
         let time = now.seconds
-        if request.client != "unix", let wait = rate.take(request.client, now: time) {
-            throw Problem(
-                status: 429,
-                title: "Too Many Requests",
-                detail: "Ask again in \(Int(wait) + 1) s.",
-                headers: [("Retry-After", "\(Int(wait) + 1)")]
-            )
-        }
         var visitor: Visitor?
         // What everybody may ask for may carry a secret of its own, as webhooks do.
         if route.role != nil {
@@ -140,15 +145,26 @@ package final class Site: Sendable {
 
     /// A browser sends its cookie with whatever a foreign page makes it send; a form's own token it cannot know.
     private func checkForm(_ call: Call, _ route: Route, _ visitor: Visitor) async throws {
-        guard route.method != "GET", call.request.headers["authorization"] == nil,
-            let cookie = call.request.cookie(Sessions.cookie)
-        else { return }
+        guard route.method != "GET", call.request.headers["authorization"] == nil else { return }
+        guard isFromHere(call.request) else {
+            try await audit(call.request, route, visitor, "refused", "sent by a page of another site")
+            throw Problem.forbidden("A page of another site sent this.")
+        }
+        guard let cookie = call.request.cookie(Sessions.cookie) else { return }
         let session = sessions.find(cookie, now: now.seconds)
         let shown = call.request.headers["x-csrf-token"] ?? form(call.request)["csrf"] ?? ""
         guard let session, constantTimeEqual(Array(shown.utf8), Array(session.formToken.utf8)) else {
             try await audit(call.request, route, visitor, "refused", "no form token")
             throw Problem.forbidden("The form's token is missing or old; open the page again.")
         }
+    }
+
+    /// Whether no browser says that another site's page sent a request (Fetch Metadata; RFC 6454).
+    private func isFromHere(_ request: Request) -> Bool {
+        if let site = request.headers["sec-fetch-site"] { return site == "same-origin" || site == "none" }
+        guard let origin = request.headers["origin"] else { return true }
+        let host = origin.firstRange(of: "://").map { origin[$0.upperBound...] } ?? origin[...]
+        return host == request.headers["host"] ?? ""
     }
 
     /// Writes down who asks for what, and what came of it.
@@ -159,8 +175,12 @@ package final class Site: Sendable {
         _ outcome: String,
         _ detail: String
     ) async throws {
-        // Whoever guesses tokens fills neither the disk nor the log.
-        if visitor == nil, attempts.take(request.client, now: now.seconds) != nil { return }
+        // Whoever tries what is refused fills neither the disk nor the log.
+        let isStranger = visitor == nil || visitor?.name == "anonymous"
+        if outcome != "allowed" || isStranger, attempts.take(request.client, now: now.seconds) != nil {
+            guard outcome == "allowed" else { return }
+            throw Problem(status: 429, title: "Too Many Requests", detail: "Sign in, or ask again later.")
+        }
         try await store.record(
             AuditEntry(
                 time: now,
@@ -168,9 +188,9 @@ package final class Site: Sendable {
                 role: visitor?.role.rawValue ?? "none",
                 client: request.client,
                 action: "\(route.method) \(route.path)",
-                subject: request.path,
+                subject: String(request.path.prefix(300)),
                 outcome: outcome,
-                detail: detail
+                detail: String(detail.prefix(300))
             )
         )
     }
@@ -179,9 +199,9 @@ package final class Site: Sendable {
 
     private func kept(_ call: Call, _ make: @Sendable (Call) async throws -> JSON) async throws -> Response {
         let generation = try await store.generation()
-        let query = call.request.query.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-        let projects = call.visitor.projects.map { $0.sorted().joined(separator: ",") } ?? "*"
-        let key = "\(call.request.path)?\(query.joined(separator: "&")) \(projects)"
+        let query = call.request.query.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] }
+        let projects = call.visitor.projects.map { JSON($0.sorted()) } ?? .null
+        let key = JSON.array([.string(call.request.path), JSON(query), projects]).text()
         let known = kept.withLock { kept in
             if kept.generation != generation { kept = (generation, [:], 0) }
             return kept.documents[key]
@@ -193,9 +213,10 @@ package final class Site: Sendable {
             let bytes = try await make(call).encoded() + [0x0A]
             document = Kept(bytes: SharedBytes(bytes), tag: "\"\(sha256(bytes).prefix(20))\"")
             kept.withLock { kept in
-                guard kept.generation == generation, kept.size + bytes.count <= Self.keptLimit else { return }
+                let size = bytes.count + key.utf8.count
+                guard kept.generation == generation, kept.size + size <= Self.keptLimit else { return }
                 kept.documents[key] = document
-                kept.size += bytes.count
+                kept.size += size
             }
         }
         let isKnown = (call.request.headers["if-none-match"] ?? "").split(separator: ",").contains {

@@ -241,5 +241,19 @@ import Testing
         ]
         let other = try Configuration(environment: environment(variables)).notifications.channels[0]
         #expect(other.to == ["b@example.org", "c@example.org"] && other.port == 2525)
+        let mixed = try read(
+            """
+            git: {url: /fleet}
+            notifications: {smtp: {host: mail, from: HiveMind <a@example.org>, to: 'b@example.org , c@example.org'}}
+            """,
+            ["HIVEMIND_SMTP_PASSWORD": "p", "HIVEMIND_WEBHOOK_SECRET_FILE": "/secret"],
+            files: ["/secret": "s3cret\n"]
+        )
+        let smtp = mixed.notifications.channels[0]
+        #expect(
+            smtp.values["from"] == "a@example.org" && smtp.values["password"] == "p" && smtp.values["host"] == "mail"
+        )
+        #expect(smtp.to == ["b@example.org", "c@example.org"] && smtp.severity == "info")
+        #expect(mixed.sources[0].webhookSecret == "s3cret")
     }
 }

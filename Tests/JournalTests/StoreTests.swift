@@ -1,4 +1,5 @@
 import Delivery
+import JSON
 import Journal
 import SQLite
 import TestSupport
@@ -66,6 +67,39 @@ import Testing
         for number in 1...5 { try await store.record(event("\(number)")) }
         #expect(try await store.nextEvents(after: 1, subject: nil, limit: 2).map(\.message) == ["2", "3"])
         #expect(try await store.events(after: 1, subject: nil, limit: 2).map(\.message) == ["4", "5"])
+    }
+
+    @Test func whatJoinsADeliveryAsItBeginsGoesWithIt() async throws {
+        func enqueue(_ name: String, _ number: Int) async throws {
+            try await store.enqueue(
+                [.string(name)],
+                for: "ops",
+                upTo: number,
+                told: [:],
+                id: name,
+                at: Timestamp(0),
+                due: Timestamp(0),
+                joins: true
+            )
+        }
+        try await enqueue("one", 1)
+        let seen = try #require(try await store.outgoing().first)
+        try await enqueue("two", 2)
+        #expect(try await store.begin(seen) == [.string("one"), .string("two")])
+        #expect(try await store.begin(seen) == nil, "somebody is at it")
+        try await enqueue("three", 3)
+        #expect(try await store.outgoing().map(\.events) == [[.string("one"), .string("two")], [.string("three")]])
+        try await store.close(seen)
+        #expect(try await store.outgoing().count == 1)
+        #expect(try await store.seen(by: "ops") == 3)
+    }
+
+    @Test func onlyWhatIsConfiguredIsOnRecord() async throws {
+        try await store.save(SourceRecord(name: "old", url: "x", error: "gone"))
+        try await store.save(SourceRecord(name: "kept", url: "x", lastSuccess: Timestamp(5)))
+        try await store.expect([SourceRecord(name: "kept", url: "x"), SourceRecord(name: "new", url: "x")], [])
+        #expect(try await store.sources().map(\.name) == ["kept", "new"])
+        #expect(try await store.sources().first?.lastSuccess == Timestamp(5))
     }
 
     @Test func whoeverChangesTheAuditLogIsSeen() async throws {

@@ -163,6 +163,19 @@ import Testing
         await room.end()
     }
 
+    @Test func whatComesAgainAfterItsEndIsNews() async throws {
+        let room = try Room()
+        var silent = webhook(room, "silent", group: .zero)
+        silent.reasons = [.healthCheckFailed]
+        try await room.start(silent)
+        try await room.happen(.healthCheckFailed, "the same words")
+        try await room.eventually("it is told") { room.receivers.taken.count == 1 }
+        try await room.happen(.recovered, "well again", .info)
+        try await room.happen(.healthCheckFailed, "the same words")
+        try await room.eventually("it is told again") { room.receivers.taken.count == 2 }
+        await room.end()
+    }
+
     @Test func onlyWhatIsAskedForIsTold() async throws {
         let room = try Room()
         var some = webhook(room, "some")
@@ -207,7 +220,10 @@ import Testing
         try await room.happen(.healthCheckFailed)
         try await room.eventually("it is told") { !room.receivers.taken.isEmpty }
         #expect(room.receivers.attempts == 4 && ContinuousClock.now - start > .seconds(3), "later each time")
-        #expect(room.complaints.withLock { $0 }.count == 1, "said once")
+        try await room.eventually("its end is said") {
+            room.complaints.withLock { $0.last?.contains("again") ?? false }
+        }
+        #expect(room.complaints.withLock { $0 }.count == 2, "said once, and once that it is over")
         try await room.eventually("nothing is left") { try await room.store.outgoing().isEmpty }
         await room.end()
     }

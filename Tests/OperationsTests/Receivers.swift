@@ -119,7 +119,14 @@ final class Receivers: Sendable {
             let isGood =
                 request.headers["private-token"] == "forge-token" && parts.dropFirst().first == "projects"
                 && request.path.contains("/statuses/") && states.contains(body["state"]?.string ?? "")
-            return isGood ? take(request, body, 201, "{}") : Response(400, type: "application/json", "{}")
+            guard isGood else { return Response(400, type: "application/json", "{}") }
+            // A state that a commit has already is refused.
+            let state = "\(request.path) \(body["name"]?.string ?? "") \(body["state"]?.string ?? "")"
+            guard self.state.withLock({ $0.transactions.insert(state).inserted }) else {
+                let words = "{\"message\":\"Cannot transition status via :run from :running\"}"
+                return Response(400, type: "application/json", words)
+            }
+            return take(request, body, 201, "{}")
         default:
             return take(request, body, 200, "taken")
         }

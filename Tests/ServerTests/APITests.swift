@@ -23,6 +23,26 @@ import Testing
         #expect(pages == 5 && seen.count == 30 && Set(seen).count == 30)
     }
 
+    @Test func noTargetIsSkippedBecauseOfItsName() async throws {
+        let windows = try Windows()
+        for target in ["prod", "prod-eu", "prod.us"] {
+            for name in ["a", "b", "web"] { try await windows.add(name, target: target) }
+        }
+        var (seen, cursor): ([String], String?) = ([], nil)
+        repeat {
+            let answer = await windows.get("/api/v1/apps?limit=2" + (cursor.map { "&cursor=\($0)" } ?? ""))
+            seen += (answer.json["items"]?.array ?? []).map {
+                "\($0["target"]?.string ?? "")/\($0["name"]?.string ?? "")"
+            }
+            cursor = answer.json["next"]?.string
+        } while cursor != nil && seen.count < 20
+        #expect(seen.count == 9 && Set(seen).count == 9, "\(seen)")
+        #expect(await windows.get("/api/v1/apps?cursor=x").status == 400)
+        // Two questions that look alike are two.
+        try await windows.add("x&ready=true", ready: false)
+        #expect(await windows.get("/api/v1/apps?q=nothing").names.isEmpty)
+    }
+
     @Test func filtersAreAppliedAndWrongOnesNamed() async throws {
         let windows = try Windows()
         try await windows.add("web", ready: false)
@@ -78,7 +98,7 @@ import Testing
             $0.webhooks = [WebhookSecret(source: "fleet", url: "x", branch: nil, secret: "s")]
         }
         try await windows.add("web")
-        try await windows.store.save(SourceRecord(name: "fleet", url: "x"))
+        try await windows.store.save(SourceRecord(name: "fleet", url: "x", lastSuccess: Timestamp(1)))
         let document = await windows.get("/api/v1/openapi.json", token: nil).json
         #expect(document["openapi"]?.string == "3.1.0")
         let paths = try #require(document["paths"]?.object)
@@ -142,8 +162,12 @@ import Testing
         #expect(await windows.get("/healthz", token: nil).text == "ok\n")
         #expect(await windows.get("/health", token: nil).text == "{\"status\":\"ok\",\"version\":\"1.2.3\"}\n")
         #expect(await windows.get("/readyz", token: nil).status == 200)
+        try await windows.store.expect([SourceRecord(name: "fleet", url: "x")], [])
+        #expect(await windows.get("/readyz").text.contains("not looked at yet"))
         try await windows.store.save(SourceRecord(name: "fleet", url: "x", error: "the key is refused"))
-        let answer = await windows.get("/readyz", token: nil)
+        let stranger = await windows.get("/readyz", token: nil)
+        #expect(stranger.status == 503 && !stranger.text.contains("fleet") && !stranger.text.contains("refused"))
+        let answer = await windows.get("/readyz")
         let check = answer.json["checks"]?.array?.first { $0["name"]?.string == "fleet" }
         #expect(answer.status == 503 && check?["reason"]?.string == "the key is refused")
     }
@@ -154,6 +178,7 @@ import Testing
         let metrics = windows.site.metrics
         metrics.note(AppID(target: "default", name: "we\"b\\\n"), .milliseconds(20), true)
         metrics.note(windows.event("default/web", "deployed"))
+        _ = await windows.ask("BREW\"\u{301}", "/nowhere")
         _ = await windows.get("/api/v1/apps")
         let open = await windows.get("/metrics", headers: ["accept": "application/openmetrics-text"])
         #expect(open.headers["content-type"]?.hasPrefix("application/openmetrics-text") ?? false)

@@ -75,6 +75,9 @@ import Testing
         for page in ["/", "/events", "/sources"] {
             #expect(!(await windows.get(page, token: token).text.contains("theirs")))
         }
+        for path in ["/metrics", "/api/v1/audit"] {
+            #expect(await windows.get(path, token: token).status == 403, "\(path) shows everybody's")
+        }
         // Documents are kept by who may see them.
         #expect(await windows.get("/api/v1/apps").names == ["mine", "theirs"])
         #expect(await windows.get("/api/v1/apps", token: token).names == ["mine"])
@@ -86,6 +89,18 @@ import Testing
         #expect(await windows.get("/api/v1/apps", token: nil).status == 200)
         #expect(await windows.ask("POST", "/api/v1/reconcile", token: nil).status == 403)
         #expect(await windows.get("/api/v1/apps", token: "wrong").status == 401, "what is wrong is not nothing")
+        let foreign = await windows.ask(
+            "POST",
+            "/api/v1/reconcile",
+            token: nil,
+            headers: ["sec-fetch-site": "cross-site"],
+            client: "unix"
+        )
+        #expect(foreign.status == 403 && foreign.text.contains("another site"))
+        let other = ["origin": "https://evil.example.org", "host": "hecate.example.org"]
+        #expect(
+            await windows.ask("POST", "/api/v1/reconcile", token: nil, headers: other, client: "unix").status == 403
+        )
         let socket = await windows.ask("GET", "/api/v1/audit", token: nil, client: "unix")
         #expect(socket.status == 200, "the socket's permissions guard it")
     }
@@ -240,6 +255,15 @@ import Testing
         claims["role"] = nil
         claims["roles"] = ["viewer", "admin", "unheard-of"]
         #expect(try await status(claims, "RS256", id: "two") == 202, "the highest of several")
+        // One project as a text, and one that is none: neither sees everything.
+        try await windows.add("shop", source: "shop")
+        try await windows.add("web", source: "fleet")
+        for (projects, seen) in [("shop", ["shop"]), (.null, []), (["fleet"], ["web"])] as [(JSON, [String])] {
+            var claims = good
+            claims["projects"] = projects
+            let token = try await signer.token(.object(claims), key: "EdDSA", id: "one")
+            #expect(await windows.get("/api/v1/apps", token: token).names == seen, "\(projects)")
+        }
 
         for (name, value) in [
             ("exp", JSON.int(1000)), ("exp", .null), ("nbf", later), ("iss", "https://elsewhere.example.org"),

@@ -39,6 +39,14 @@ import Testing
         #expect(await windows.get("/events").text.contains("<a href=\"/apps/default/zzz\">default/zzz</a>"))
         let hostile = await windows.get("/?q=\"><b>").text
         #expect(!hostile.contains("\"><b>"))
+        // A sign before or after which Swift sees one character and a browser two.
+        for text in ["\u{600}<b>", "<\u{301}b>", "\"\u{301}onfocus=x", "\u{600}\"onfocus=x", "&\u{301}lt;"] {
+            let page = await windows.get("/?q=\(text)").text
+            let shown = try #require(page.utf8.firstRange(of: "name=\"q\" value=\"".utf8))
+            let value = page.utf8[shown.upperBound...].prefix { $0 != UInt8(ascii: "\"") }
+            #expect(!value.contains(UInt8(ascii: "<")), "\(text)")
+            #expect(page.utf8[value.endIndex...].starts(with: "\" type=\"search\"".utf8), "\(text): \(value)")
+        }
     }
 
     /// WCAG 2.2, success criterion 1.4.3: 4.5 to 1 for text on each of its grounds.

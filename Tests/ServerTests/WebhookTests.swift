@@ -156,6 +156,7 @@ import Testing
 
     @Test func aPushedImageWakesAndAnAlertIsWrittenDown() async throws {
         let id = try await windows.add("web", source: "fleet")
+        try await windows.add("bank", source: "foreign")
         let fields = ["authorization": "Bearer \(Self.secret)"]
         let image = #"{"events":[{"id":"1","action":"push","target":{"repository":"web","tag":"1"}}]}"#
         let pull = #"{"events":[{"id":"2","action":"pull","target":{"repository":"web"}}]}"#
@@ -172,6 +173,10 @@ import Testing
         #expect(await send("alertmanager", alert, [:]).status == 401)
         #expect(await send("alertmanager", alert, fields).status == 202)
         let events = try await windows.store.events(after: 0, subject: "default/web", limit: 10)
+        let bank = alert.replacing("\"app\":\"web\"", with: "\"app\":\"bank\"")
+        #expect(await send("alertmanager", bank, fields).status == 202)
+        let others = try await windows.store.events(after: 0, subject: "default/bank", limit: 10)
+        #expect(others.count == 1, "the history of another source's app is not theirs to write")
         #expect(events.last?.message == "TooSlow is firing: p99 is 4 s" && events.last?.severity == .warning)
     }
 }

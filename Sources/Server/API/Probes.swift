@@ -32,8 +32,9 @@ extension Site {
                 "/readyz",
                 role: nil,
                 "whether Git, every target and the store answer, with reasons",
-                .made { [self] _ in
-                    try await readiness()
+                .made { [self] call in
+                    let visitor = try? settings.access.visitor(of: call.request, sessions: sessions, now: now.seconds)
+                    return try await readiness(withReasons: visitor.map { $0.projects == nil } ?? false)
                 }
             ),
             Route(
@@ -42,6 +43,7 @@ extension Site {
                 role: .viewer,
                 "figures for Prometheus",
                 .made { [self] call in
+                    try requireAll(call)
                     let isOpen = (call.request.headers["accept"] ?? "").contains("application/openmetrics-text")
                     let type =
                         isOpen
@@ -53,7 +55,8 @@ extension Site {
         ]
     }
 
-    private func readiness() async throws -> Response {
+    /// Names and reasons are for whoever may look; a probe needs neither.
+    private func readiness(withReasons: Bool) async throws -> Response {
         var checks: [JSON] = []
         var isReady = true
         func check(_ kind: String, _ name: String, _ error: String?) {
@@ -61,15 +64,20 @@ extension Site {
             var members: [String: JSON] = [
                 "kind": .string(kind), "name": .string(name), "ready": .bool(error == nil),
             ]
-            members["reason"] = error.map { .string($0) }
+            if withReasons { members["reason"] = error.map { .string($0) } } else { members["name"] = nil }
             checks.append(.object(members))
         }
         do {
-            for source in try await store.sources() { check("source", source.name, source.error) }
-            for target in try await store.targets() { check("target", target.name, target.error) }
+            let never = "not looked at yet"
+            for source in try await store.sources() {
+                check("source", source.name, source.error ?? (source.lastSuccess == nil ? never : nil))
+            }
+            for target in try await store.targets() {
+                check("target", target.name, target.error ?? (target.lastSuccess == nil ? never : nil))
+            }
             check("store", "journal", nil)
         } catch {
-            check("store", "journal", "\(error)")
+            check("store", "journal", "the journal cannot be read")
         }
         let document: JSON = ["ready": .bool(isReady), "checks": .array(checks)]
         return Response(isReady ? 200 : 503, type: "application/json", document.encoded() + [0x0A])
@@ -108,7 +116,7 @@ extension Site {
             ),
             Metrics.Gauge(
                 "hecate_target_last_success_timestamp_seconds",
-                "When a target last answered; 0 for never.",
+                "When a target was last connected to; 0 for never.",
                 times("target", targets.map { ($0.name, $0.lastSuccess) })
             ),
         ]

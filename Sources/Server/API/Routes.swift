@@ -136,6 +136,7 @@ extension Site {
                     Parameter("limit", type: "integer", "how many at most"),
                 ],
                 .made { [self] call in
+                    try requireAll(call)
                     let after = try call.number("after", usual: 0, in: 0...Int.max)
                     let limit = try call.number("limit", usual: 100, in: 1...1000)
                     return json([
@@ -148,7 +149,8 @@ extension Site {
                 "/api/v1/audit/verification",
                 role: .admin,
                 "whether the audit log is as it was written",
-                .made { [self] _ in
+                .made { [self] call in
+                    try requireAll(call)
                     let (count, broken, last) = try await store.verifyAudit()
                     return json([
                         "entries": .int(Int64(count)), "broken": broken.map { .int(Int64($0)) } ?? .null,
@@ -245,7 +247,14 @@ extension Site {
                 .made { [self] call in
                     let record = try await record(call)
                     let author = call.visitor.name
-                    let wasHeld = try await store.resume(record.id, commit: record.commit, by: author, at: now)
+                    let reason = try form(call.request)["reason"] ?? call.object()["reason"]?.string ?? ""
+                    let wasHeld = try await store.resume(
+                        record.id,
+                        commit: record.commit,
+                        by: author,
+                        because: String(reason.prefix(500)),
+                        at: now
+                    )
                     await house.refreshHolds()
                     await feed.poke()
                     return done(call, ["resumed": .bool(wasHeld)])
@@ -298,6 +307,13 @@ extension Site {
         return record
     }
 
+    /// Ends what shows everybody's doings to somebody who may see some projects only.
+    func requireAll(_ call: Call) throws(Problem) {
+        guard call.visitor.projects == nil else {
+            throw .forbidden("Your token is for some projects only; this shows all of them.")
+        }
+    }
+
     /// The source a path names, when the visitor may see it.
     private func source(_ call: Call) async throws -> String {
         let name = call.value("name")
@@ -323,7 +339,15 @@ extension Site {
                 && query["q"].map { record.id.name.contains($0) } ?? true
         }
         let sorted = records.sorted { $0.id < $1.id }
-        let rest = query["cursor"].map { cursor in sorted.drop { $0.id.description <= cursor } } ?? sorted[...]
+        var rest = sorted[...]
+        if let cursor = query["cursor"] {
+            let parts = cursor.split(separator: "/", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else {
+                throw Problem.invalid("'cursor' is '\(cursor.prefix(40))'; expected the 'next' of a page.")
+            }
+            let last = AppID(target: parts[0], name: parts[1])
+            rest = sorted.drop { !(last < $0.id) }
+        }
         let page = rest.prefix(limit)
         return [
             "items": .array(page.map { document($0, hold: holds[$0.id]) }), "total": .int(Int64(records.count)),
@@ -332,7 +356,7 @@ extension Site {
     }
 
     private func events(_ call: Call) async throws -> JSON {
-        let limit = try call.number("limit", usual: 100, in: 1...1000)
+        let limit = try call.number("limit", usual: 100, in: 1...20_000)
         let after = try call.number("after", usual: 0, in: 0...Int.max)
         let severity = call.request.query["severity"]
         if let severity, Event.Severity(rawValue: severity) == nil {
@@ -351,7 +375,7 @@ extension Site {
         return ["items": .array(events.reversed().map { document($0) })]
     }
 
-    private func visibleSubjects(_ visitor: Visitor) async throws -> Set<String> {
+    func visibleSubjects(_ visitor: Visitor) async throws -> Set<String> {
         let apps = try await store.records().filter { visitor.sees(source: $0.source) }.map(\.id.description)
         return Set(apps).union(visitor.projects ?? [])
     }
@@ -366,6 +390,13 @@ extension Site {
             subject: call.request.query["subject"],
             sources: call.visitor.projects
         )
+        if let end = call.visitor.expires {
+            let left = end - now.seconds
+            Task {
+                try? await Task.sleep(for: .seconds(max(0, left)))
+                stream.finish()
+            }
+        }
         return Response(
             200,
             [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")],

@@ -28,18 +28,6 @@ package struct WebhookSecret: Sendable {
 private enum Provider: String, CaseIterable {
     case github, gitlab, gitea, forgejo, bitbucket, generic, registry, alertmanager
 
-    /// The field that numbers a delivery, so that a second one with the same number is known.
-    var delivery: String {
-        switch self {
-        case .github: "x-github-delivery"
-        case .gitlab: "x-gitlab-event-uuid"
-        case .gitea: "x-gitea-delivery"
-        case .forgejo: "x-forgejo-delivery"
-        case .bitbucket: "x-request-uuid"
-        case .generic, .registry, .alertmanager: "x-delivery"
-        }
-    }
-
     var event: String {
         switch self {
         case .github: "x-github-event"
@@ -91,6 +79,8 @@ final class Deliveries: Sendable {
             return true
         }
     }
+
+    func forget(_ name: String) { seen.withLock { $0[name] = nil } }
 }
 
 extension Site {
@@ -162,20 +152,40 @@ extension Site {
                 )
             }
         }
-        let delivery =
-            request.headers[provider.delivery]
-            ?? sha256(request.body + Array((request.headers["x-timestamp"] ?? "").utf8))
-        guard deliveries.isNew("\(provider.rawValue) \(delivery)", now: now.seconds) else {
+        // What is signed is what counts; a sender's number for it could be any.
+        let names = signers.map(\.source).sorted().joined(separator: ",")
+        let content = sha256(request.body + Array((request.headers["x-timestamp"] ?? "").utf8))
+        let delivery = "\(provider.rawValue) \(request.headers[provider.event] ?? "") \(names) \(content)"
+        guard deliveries.isNew(delivery, now: now.seconds) else {
             return counted(
                 "repeated",
                 json(["status": "ignored", "reason": "this delivery was received before"], status: 202)
             )
         }
+        do {
+            let (result, response) = try await act(on: body, request, provider, signers)
+            return counted(result, response)
+        } catch {
+            // The sender tries again, and is heard then.
+            deliveries.forget(delivery)
+            throw error
+        }
+    }
+
+    /// Does what a delivery that is signed and new asks for.
+    /// - Returns: What came of it in a word, and the answer.
+    private func act(
+        on body: JSON,
+        _ request: Request,
+        _ provider: Provider,
+        _ signers: [WebhookSecret]
+    ) async throws -> (String, Response) {
+        func counted(_ result: String, _ response: Response) -> (String, Response) { (result, response) }
         let event = request.headers[provider.event] ?? ""
         if event == "ping" || event == "diagnostics:ping" { return counted("ping", json(["status": "ok"])) }
         switch provider {
         case .alertmanager:
-            await take(alerts: body)
+            try await take(alerts: body, for: Set(signers.map(\.source)))
             return counted("accepted", json(["status": "accepted"], status: 202))
         case .registry:
             let isPush = (body["events"]?.array ?? []).contains { $0["action"]?.string == "push" }
@@ -251,11 +261,15 @@ extension Site {
     }
 
     /// Writes Alertmanager's alerts into the journal, about the app their labels name.
-    private func take(alerts body: JSON) async {
+    ///
+    /// `sources`: Those whose secret signed them; the history of other sources' apps is not theirs to write.
+    private func take(alerts body: JSON, for sources: Set<String>) async throws {
         for alert in (body["alerts"]?.array ?? []).prefix(100) {
             let labels = alert["labels"]?.strings ?? [:]
             let isFiring = alert["status"]?.string == "firing"
-            let app = labels["app"].map { "\(labels["target"] ?? "default")/\($0)" }
+            let id = labels["app"].map { AppID(target: labels["target"] ?? "default", name: $0) }
+            let record = if let id { try await store.record(of: id) } else { AppRecord?.none }
+            let app = record.flatMap { sources.contains($0.source) ? $0.id.description : nil }
             let text = alert["annotations"]?.strings["summary"] ?? ""
             let event = Event(
                 time: now,
@@ -265,7 +279,7 @@ extension Site {
                 message:
                     "\(labels["alertname"] ?? "alert") is \(isFiring ? "firing" : "resolved")\(text.isEmpty ? "" : ": \(text)")"
             )
-            try? await store.record(event)
+            try await store.record(event)
         }
         await feed.poke()
     }

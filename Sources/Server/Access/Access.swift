@@ -21,6 +21,8 @@ package struct Visitor: Sendable, Hashable {
     package var role: Role
     /// The sources whose apps are this visitor's to act on; nil for all.
     package var projects: Set<String>?
+    /// Until when what was shown holds, in seconds since 1970; nil for as long as it is configured.
+    var expires: Double?
 
     package init(name: String, role: Role, projects: Set<String>? = nil) {
         self.name = name

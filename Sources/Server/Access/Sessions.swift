@@ -19,7 +19,8 @@ final class Sessions: Sendable {
     /// - Returns: What the cookie is to hold.
     func begin(_ visitor: Visitor, now: Double) -> String {
         let secret = hexadecimal(randomBytes(32))
-        let session = Session(visitor: visitor, formToken: hexadecimal(randomBytes(16)), expires: now + Self.lifetime)
+        let expires = min(now + Self.lifetime, visitor.expires ?? .infinity)
+        let session = Session(visitor: visitor, formToken: hexadecimal(randomBytes(16)), expires: expires)
         open.withLock { open in
             open = open.filter { $0.value.expires > now }
             // Nobody needs so many; who floods the sign-in does not fill the memory.

@@ -23,8 +23,13 @@ extension Access {
         else { return nil }
         let named = [claims["role"]?.string].compactMap { $0 } + (claims["roles"]?.array ?? []).compactMap(\.string)
         guard let role = named.compactMap(Role.init).max() else { return nil }
-        let projects = claims["projects"]?.array.map { Set($0.compactMap(\.string)) }
-        return Visitor(name: claims["sub"]?.string ?? "unnamed", role: role, projects: projects)
+        // One project may be written as a text; whatever else is there that names none lets nobody see everything.
+        let projects = claims["projects"].map { claim in
+            claim.string.map { [$0] } ?? Set((claim.array ?? []).compactMap(\.string))
+        }
+        var visitor = Visitor(name: claims["sub"]?.string ?? "unnamed", role: role, projects: projects)
+        visitor.expires = expires
+        return visitor
     }
 
     private func isForUs(_ claim: JSON?) -> Bool {

@@ -1,8 +1,28 @@
 /// Text in which HTML sees nothing but text.
 func escaped(_ text: String) -> String {
     guard text.utf8.contains(where: { "&<>\"'".utf8.contains($0) }) else { return text }
-    return text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-        .replacing("\"", with: "&quot;").replacing("'", with: "&#39;")
+    return replaced(text) { byte in
+        switch byte {
+        case UInt8(ascii: "&"): "&amp;"
+        case UInt8(ascii: "<"): "&lt;"
+        case UInt8(ascii: ">"): "&gt;"
+        case UInt8(ascii: "\""): "&quot;"
+        case UInt8(ascii: "'"): "&#39;"
+        default: nil
+        }
+    }
+}
+
+/// A text with some of its bytes written otherwise.
+///
+/// Bytes and not characters: to Swift a sign and the accent after it are one character, to whoever reads the page two.
+func replaced(_ text: String, _ other: (UInt8) -> String?) -> String {
+    var result: [UInt8] = []
+    result.reserveCapacity(text.utf8.count + 16)
+    for byte in text.utf8 {
+        if let word = other(byte) { result += word.utf8 } else { result.append(byte) }
+    }
+    return String(decoding: result, as: UTF8.self)
 }
 
 /// A part of a path.

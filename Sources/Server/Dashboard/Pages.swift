@@ -170,7 +170,7 @@ extension Site {
         var body = """
             <h1>Apps</h1><ul class="cards">
             <li><b>\(all.count)</b>apps</li><li><b class="good">\(ready)</b>ready</li>
-            <li><b class="\(wrong > 0 ? "bad" : "")">\(wrong)</b><a href="/?state=wrong">not ready</a></li><li><b>\(holds.count)</b>suspended</li></ul>
+            <li><b class="\(wrong > 0 ? "bad" : "")">\(wrong)</b><a href="/?state=wrong">not ready</a></li><li><b>\(all.count { holds[$0.id] != nil })</b>suspended</li></ul>
             """
         for error in try await errors(call.visitor) { body += "<p class=\"bad\" role=\"alert\">\(escaped(error))</p>" }
         body += """
@@ -345,13 +345,13 @@ extension Site {
     }
 
     private func eventsPage(_ call: Call) async throws -> Response {
-        var events = try await store.events(after: 0, subject: call.request.query["subject"], limit: 200)
-        if call.visitor.projects != nil {
-            let apps = Set(
-                try await store.records().filter { call.visitor.sees(source: $0.source) }.map(\.id.description)
-            )
-            events = events.filter { apps.contains($0.subject) }
-        }
+        let subjects = call.visitor.projects == nil ? nil : try await visibleSubjects(call.visitor)
+        let all = try await store.events(
+            after: 0,
+            subject: call.request.query["subject"],
+            limit: subjects == nil ? 200 : 20_000
+        )
+        let events = Array(all.filter { subjects?.contains($0.subject) ?? true }.suffix(200))
         return page(
             "Events",
             "/events",

@@ -84,6 +84,10 @@ actor Agent {
 
     /// Follows the folder until the task is cancelled.
     func follow(rings: AsyncStream<Void>) async throws {
+        try await room.store.expect(
+            [SourceRecord(name: NodePlatform.owner, url: layout.gitops)],
+            [TargetRecord(name: platform.name, endpoint: layout.quadlet)]
+        )
         let notifications = try NotificationRoom(settings.notifications, settings.server, room: room)
         let server =
             try settings.server.isOn
@@ -145,7 +149,8 @@ actor Agent {
                         "the gitops folder is at \(head.prefix(12))",
                         commit: head
                     )
-                } else if failures > 0 {
+                }
+                if failures > 0 {
                     await room.note(.info, .sourceReady, "repository", "\(publicURL(origin)) answers again")
                 }
                 failures = 0
@@ -190,9 +195,7 @@ actor Agent {
                 try await self.bring(try await source.snapshot(at: try await source.head()), house)
             }
             try await self.look()
-            let wanted = await room.reconciler.apps.filter { id in
-                names.isEmpty || names.contains(id.name) || names.contains(id.description)
-            }
+            let wanted = try Settings.chosen(names, among: await room.reconciler.apps)
             await room.reconciler.reconcile(wanted)
             group.cancelAll()
             return try await room.store.records()

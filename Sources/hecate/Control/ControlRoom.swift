@@ -73,17 +73,19 @@ struct ControlRoom: Sendable {
     /// `look`: Reads the sources at once.
     func serve(rings: AsyncStream<Void>, look: @escaping @Sendable () async -> Void) async {
         let desk = RequestDesk(room: self, look: look)
+        let (calls, call) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         await withDiscardingTaskGroup { group in
-            group.addTask {
-                await desk.serve()
-                for await _ in rings { await desk.serve() }
-            }
+            group.addTask { for await _ in rings { call.yield() } }
             group.addTask {
                 // A ring can be lost; a request must not be.
                 while !Task.isCancelled {
+                    call.yield()
                     try? await Task.sleep(for: .seconds(5))
-                    await desk.serve()
                 }
+            }
+            // What takes long is not waited for: a hold has to be heard meanwhile.
+            for await _ in calls {
+                for request in await desk.take() { group.addTask { await desk.answer(request) } }
             }
         }
     }

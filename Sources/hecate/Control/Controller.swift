@@ -35,6 +35,10 @@ struct Controller: Sendable {
         for warning in configuration.warnings {
             await room.note(.warning, .warning, "configuration", warning.description)
         }
+        try await store.expect(
+            configuration.sources.map { SourceRecord(name: $0.name, url: publicURL($0.url)) },
+            platforms.map { TargetRecord(name: $0.name, endpoint: $0.engine.endpoint) }
+        )
         let followers = followers()
         let server = try serverRoom(followers)
         let notifications = try NotificationRoom(configuration.notifications, configuration.server, room: room)
@@ -68,9 +72,7 @@ struct Controller: Sendable {
             group.addTask { await reconciler.run() }
             for platform in platforms { try await watcher(platform).check() }
             for follower in followers() { try await follower.look() }
-            let wanted = await reconciler.apps.filter { id in
-                names.isEmpty || names.contains(id.name) || names.contains(id.description)
-            }
+            let wanted = try Settings.chosen(names, among: await reconciler.apps)
             await reconciler.reconcile(wanted)
             group.cancelAll()
             return try await store.records()

@@ -29,6 +29,9 @@ struct KeyFetcher: Sendable {
                 let words = "the keys at \(url) cannot be read: \(problem)"
                 await room.note(.warning, .unavailable, "server", words)
             }
+            if !wasWell, problem == nil {
+                await room.note(.info, .recovered, "server", "the keys at \(url) can be read again")
+            }
             wasWell = problem == nil
             try? await Task.sleep(for: wasWell ? .seconds(600) : .seconds(15))
         }

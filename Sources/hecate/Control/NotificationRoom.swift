@@ -44,8 +44,13 @@ struct NotificationRoom: Sendable {
                             _ = await room.reconciler.queueDepth
                             return (try? await room.store.generation()) != nil
                         },
-                        failed: {
-                            await room.note(.warning, .unavailable, "heartbeat", "the sign of life failed: \($0)")
+                        changed: { problem in
+                            if let problem {
+                                let words = "the sign of life failed: \(problem)"
+                                await room.note(.warning, .unavailable, "heartbeat", words)
+                            } else {
+                                await room.note(.info, .recovered, "heartbeat", "the sign of life is given again")
+                            }
                         }
                     )
                 }

@@ -14,20 +14,26 @@ extension Store {
 }
 
 /// Answers what other processes ask of the running controller through the store.
-struct RequestDesk: Sendable {
-    let room: ControlRoom
+actor RequestDesk {
+    private let room: ControlRoom
     /// Reads the sources at once: whoever asks wants what is there now.
-    let look: @Sendable () async -> Void
+    private let look: @Sendable () async -> Void
+    private var begun: Set<Int> = []
 
-    /// Takes every open request up; each is answered when what it asked for is done.
-    func serve() async {
-        guard let requests = try? await room.store.openRequests() else { return }
-        await withDiscardingTaskGroup { group in
-            for request in requests { group.addTask { await answer(request) } }
-        }
+    init(room: ControlRoom, look: @escaping @Sendable () async -> Void) {
+        self.room = room
+        self.look = look
     }
 
-    private func answer(_ request: Store.Request) async {
+    /// The open requests that nobody is at yet; whoever takes them answers them.
+    func take() async -> [Store.Request] {
+        let open = (try? await room.store.openRequests()) ?? []
+        begun.formIntersection(open.map(\.number))
+        return open.filter { begun.insert($0.number).inserted }
+    }
+
+    /// Does what a request asks for, and says so when it is done.
+    nonisolated func answer(_ request: Store.Request) async {
         let reconciler = room.reconciler
         switch request.kind {
         case "reconcile":

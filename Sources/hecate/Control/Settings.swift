@@ -97,18 +97,29 @@ enum Settings {
 
     /// The app a person means by a name, with or without its target.
     static func app(_ name: String, among records: [AppRecord]) throws -> AppRecord {
-        var matches = records.filter { $0.id.name == name || $0.id.description == name }
+        let id = try app(name, among: records.map(\.id))
+        return records.first { $0.id == id } ?? AppRecord(id: id, source: "")
+    }
+
+    /// The apps that names mean; all when none is named.
+    static func chosen(_ names: [String], among ids: some Collection<AppID>) throws -> [AppID] {
+        let ids = Array(ids)
+        return try names.isEmpty ? ids : names.map { try app($0, among: ids) }
+    }
+
+    private static func app(_ name: String, among ids: [AppID]) throws -> AppID {
+        var matches = ids.filter { $0.name == name || $0.description == name }
         // On a node 'web' means 'web.container' when there is no other.
-        if matches.isEmpty { matches = records.filter { $0.id.name == "\(name).container" } }
-        if matches.isEmpty { matches = records.filter { $0.id.name.hasPrefix("\(name).") } }
+        if matches.isEmpty { matches = ids.filter { $0.name == "\(name).container" } }
+        if matches.isEmpty { matches = ids.filter { $0.name.hasPrefix("\(name).") } }
         if matches.count == 1 { return matches[0] }
         if matches.count > 1 {
             throw Failure(
                 .notFound,
-                "'\(name)' runs on several targets; name one: \(matches.map(\.id.description).joined(separator: ", "))"
+                "'\(name)' runs on several targets; name one: \(matches.map(\.description).joined(separator: ", "))"
             )
         }
-        let hint = suggestion(for: name, among: records.map(\.id.name)) ?? "see 'hecate list apps'"
+        let hint = suggestion(for: name, among: ids.map(\.name)) ?? "see 'hecate list apps'"
         throw Failure(.notFound, "there is no app '\(name)'; \(hint)")
     }
 }

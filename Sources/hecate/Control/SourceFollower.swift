@@ -21,6 +21,8 @@ actor SourceFollower {
     /// Somebody called while a look was under way, which may have been too early.
     private var isHurried = false
     private var record: SourceRecord
+    private var isLooking = false
+    private var waiting: [CheckedContinuation<Void, Never>] = []
 
     init(source: GitSource, settings: SourceConfiguration, controller: Controller) {
         self.source = source
@@ -67,8 +69,23 @@ actor SourceFollower {
         }
     }
 
+    /// One look at a time: a slower one must not put an older head over a newer one.
+    private func enter() async {
+        guard isLooking else {
+            isLooking = true
+            return
+        }
+        await withCheckedContinuation { waiting.append($0) }
+    }
+
+    private func leave() {
+        if waiting.isEmpty { isLooking = false } else { waiting.removeFirst().resume() }
+    }
+
     /// Asks for the head once, and takes in a new one.
     func look() async throws {
+        await enter()
+        defer { leave() }
         do {
             let head: String
             do {
@@ -81,13 +98,12 @@ actor SourceFollower {
             if head != commit { try await takeOrReject(head) }
             failures = 0
             lastError = rejected
-            let isFirst = record.lastSuccess == nil
             let isStale = record.commit != head || record.lastSuccess.map { currentTime() - $0 > 30 } ?? true
             record.lastSuccess = currentTime()
             record.commit = head
             let hadError = record.error != nil
             record.error = rejected
-            if hadError, !isFirst, rejected == nil {
+            if hadError, rejected == nil {
                 await controller.room.note(.info, .sourceReady, settings.name, "answers again", commit: head)
             }
             if isStale || hadError { try await controller.store.save(record) }

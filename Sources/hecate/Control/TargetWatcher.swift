@@ -35,6 +35,7 @@ struct TargetWatcher: Sendable {
                     await room.note(.error, .unavailable, platform.name, message)
                     var record = TargetRecord(name: platform.name, endpoint: endpoint)
                     record.error = message
+                    record.lastSuccess = try? await room.store.targets().first { $0.name == platform.name }?.lastSuccess
                     try? await room.store.save(record)
                 }
                 let delay = min(

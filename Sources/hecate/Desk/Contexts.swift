@@ -13,8 +13,10 @@ struct Contexts: Sendable {
         var tokenFile: String?
         var authority: String?
 
-        func desk(_ token: String?) throws -> RemoteDesk {
-            try RemoteDesk(server: server, token: token ?? tokenFile.map(Contexts.secret), authority: authority)
+        /// A token of its own goes before one that the environment has for everybody.
+        func desk(_ token: String? = nil, _ authority: String? = nil) throws -> RemoteDesk {
+            let own = try token ?? tokenFile.map(Contexts.secret) ?? environmentVariable("HECATE_TOKEN")
+            return try RemoteDesk(server: server, token: own, authority: authority ?? self.authority)
         }
     }
 
@@ -45,6 +47,15 @@ struct Contexts: Sendable {
             )
         }
         return contexts
+    }
+
+    /// The controller of a name.
+    func desk(_ name: String, _ token: String?, _ authority: String?) throws -> RemoteDesk {
+        guard let context = all.first(where: { $0.name == name }) else {
+            let hint = suggestion(for: name, among: all.map(\.name)) ?? "see 'hecate context list'"
+            throw Failure(.notFound, "there is no context '\(name)'; \(hint)")
+        }
+        return try context.desk(token, authority)
     }
 
     func write() throws {

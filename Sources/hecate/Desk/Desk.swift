@@ -24,24 +24,32 @@ extension Settings {
         try remote(invocation) ?? existingStore(invocation)
     }
 
-    /// The controller a command line, the environment or the context in use names; nil for this machine.
+    /// The controller a command line, the environment or the context in use names, in this order; nil for this machine.
     static func remote(_ invocation: Invocation) throws -> RemoteDesk? {
-        let token = try invocation["token-file"].map(Contexts.secret) ?? environmentVariable("HECATE_TOKEN")
-        if let server = invocation["server"] ?? environmentVariable("HECATE_SERVER") {
-            return try RemoteDesk(server: server, token: token, authority: invocation["ca"])
+        let named = ["server", "context", "store", "config"].filter { invocation[$0] != nil }
+        if named.count > 1, named.contains("server") || named.contains("context") {
+            let words = named.map { "'--\($0)'" }.joined(separator: " and ")
+            throw UsageError(description: "\(words) name different places; give one of them")
+        }
+        let token = try invocation["token-file"].map(Contexts.secret)
+        let authority = invocation["ca"]
+        let general = environmentVariable("HECATE_TOKEN")
+        if let server = invocation["server"] {
+            return try RemoteDesk(server: server, token: token ?? general, authority: authority)
         }
         let contexts = try Contexts.read()
-        if let name = invocation["context"] ?? environmentVariable("HECATE_CONTEXT") {
-            guard let context = contexts.all.first(where: { $0.name == name }) else {
-                let hint = suggestion(for: name, among: contexts.all.map(\.name)) ?? "see 'hecate context list'"
-                throw Failure(.notFound, "there is no context '\(name)'; \(hint)")
+        if let name = invocation["context"] { return try contexts.desk(name, token, authority) }
+        if named.isEmpty {
+            if let server = environmentVariable("HECATE_SERVER") {
+                return try RemoteDesk(server: server, token: token ?? general, authority: authority)
             }
-            return try context.desk(token)
+            if let name = environmentVariable("HECATE_CONTEXT") { return try contexts.desk(name, token, authority) }
+            if !contexts.current.isEmpty { return try contexts.desk(contexts.current, token, authority) }
         }
-        guard invocation["store"] == nil, invocation["config"] == nil,
-            let context = contexts.all.first(where: { $0.name == contexts.current })
-        else { return nil }
-        return try context.desk(token)
+        for name in ["token-file", "ca"] where invocation[name] != nil {
+            throw UsageError(description: "'--\(name)' is for a controller elsewhere; name it with '--server'")
+        }
+        return nil
     }
 
     /// Ends a verb that works on this machine when another one is named.

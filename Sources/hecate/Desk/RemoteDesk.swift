@@ -116,7 +116,7 @@ struct RemoteDesk: Desk {
 
     func events(after number: Int, subject: String?, limit: Int) async throws -> [Event] {
         let about = subject.map { "&subject=\(percentEncoded($0))" } ?? ""
-        let events = try await items("/api/v1/events?after=\(number)&limit=\(min(limit, 1000))\(about)")
+        let events = try await items("/api/v1/events?after=\(number)&limit=\(min(limit, 20_000))\(about)")
         return events.reversed().compactMap { Event(document: $0) }
     }
 
@@ -147,8 +147,8 @@ struct RemoteDesk: Desk {
     // MARK: Acting
 
     /// - Returns: Whether it was held.
-    func resume(_ id: AppID) async throws -> Bool {
-        try await ask("POST", "\(path(id))/resume", .object([:]))["resumed"]?.bool ?? false
+    func resume(_ id: AppID, _ reason: String) async throws -> Bool {
+        try await ask("POST", "\(path(id))/resume", ["reason": .string(reason)])["resumed"]?.bool ?? false
     }
 
     func suspend(_ id: AppID, _ reason: String) async throws {
@@ -198,7 +198,8 @@ struct RemoteDesk: Desk {
                         }
                     } catch {
                         failures += 1
-                        if failures > 5 {
+                        let status = (error as? TransportError)?.status ?? 0
+                        if failures > 5 || [400, 401, 403, 404].contains(status) {
                             let words = "the events of \(address) cannot be followed: \(error)"
                             return continuation.finish(throwing: Failure(.unavailable, words))
                         }

@@ -1,5 +1,6 @@
 internal import Arguments
 internal import Delivery
+internal import Glibc
 internal import JSON
 
 /// `hecate context`: the controllers a person works with.
@@ -15,11 +16,11 @@ enum ContextVerb {
             let context = Contexts.Context(
                 name: name,
                 server: server,
-                tokenFile: invocation["token-file"],
-                authority: invocation["ca"]
+                tokenFile: invocation["token-file"].map(absolute),
+                authority: invocation["ca"].map(absolute)
             )
             // Somebody is told now of what would not work later.
-            _ = try context.desk(environmentVariable("HECATE_TOKEN"))
+            _ = try context.desk()
             contexts.all.removeAll { $0.name == name }
             contexts.all.append(context)
             if contexts.current.isEmpty { contexts.current = name }
@@ -43,6 +44,13 @@ enum ContextVerb {
             Terminal.print(Terminal.table(["", "NAME", "SERVER", "TOKEN FILE"], rows))
         }
         return .success
+    }
+
+    /// A path that means the same from every folder.
+    private static func absolute(_ path: String) -> String {
+        guard !path.hasPrefix("/"), let here = getcwd(nil, 0) else { return path }
+        defer { free(here) }
+        return "\(String(cString: here))/\(path)"
     }
 
     private static func unknown(_ name: String) -> Failure {

@@ -45,7 +45,9 @@ extension HoldVerb {
             try await remote.suspend(id, reason)
             Terminal.print("\(id) is suspended")
         } else {
-            Terminal.print(try await remote.resume(id) ? "\(id) is resumed" : "\(id) was not suspended")
+            Terminal.print(
+                try await remote.resume(id, invocation["reason"] ?? "") ? "\(id) is resumed" : "\(id) was not suspended"
+            )
         }
         return .success
     }

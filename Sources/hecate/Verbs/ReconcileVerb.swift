@@ -15,7 +15,7 @@ enum ReconcileVerb {
         let store = try? Settings.existingStore(invocation)
         if let store, ControllerSeat.ring(folder: folder) {
             let known = try await store.records()
-            for name in names { _ = try Settings.app(name, among: known) }
+            let names = try names.map { try Settings.app($0, among: known).id.description }
             let number = try await store.ask(
                 "reconcile",
                 subject: names.joined(separator: ","),
@@ -37,14 +37,20 @@ enum ReconcileVerb {
             let seat = try ControllerSeat(folder: node.store)
             _ = try await Agent.make(node, store: own, log: Log(nil)).once(only: names)
             withExtendedLifetime(seat) {}
-            return try await report(own, names, invocation)
+            return try await report(own, resolved(names, own), invocation)
         }
         let configuration = try Settings.configuration(invocation)
         let own = try Settings.ownStore(configuration.store)
         let seat = try ControllerSeat(folder: configuration.store)
         _ = try await Controller(configuration, store: own, log: Log(nil)).once(only: names)
         withExtendedLifetime(seat) {}
-        return try await report(own, names, invocation)
+        return try await report(own, resolved(names, own), invocation)
+    }
+
+    /// The apps that names mean, once they are known.
+    private static func resolved(_ names: [String], _ store: Store) async throws -> [String] {
+        let known = try await store.records()
+        return try names.map { try Settings.app($0, among: known).id.description }
     }
 
     /// The same of a controller elsewhere.

@@ -13,7 +13,11 @@ internal import Systemd
 enum ServiceVerbs {
     static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         if invocation.verb.name == "logs", let remote = try Settings.remote(invocation) {
-            let name = invocation.arguments.first ?? "daemon"
+            guard let name = invocation.arguments.first, invocation.arguments.count == 1 else {
+                throw UsageError(
+                    description: "name one app of \(remote.address); its last lines are all that can be had"
+                )
+            }
             let id = try Settings.app(name, among: try await remote.records()).id
             for line in try await remote.logs(of: id) { Terminal.print(line) }
             return .success
