@@ -17,7 +17,17 @@ struct UnitText {
 
     /// A text in which systemd sees neither a specifier nor a variable.
     static func literal(_ text: String) -> String {
-        text.replacing("%", with: "%%").replacing("$", with: "$$")
+        scalars(of: text) { "%$".unicodeScalars.contains($0) ? "\($0)\($0)" : nil }
+    }
+
+    /// A text with some of its scalars written otherwise: to Swift a sign and the accent after it, or CR and LF, are one
+    /// character; to systemd they are two.
+    private static func scalars(of text: String, _ other: (Unicode.Scalar) -> String?) -> String {
+        var result = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            if let word = other(scalar) { result += word.unicodeScalars } else { result.append(scalar) }
+        }
+        return String(result)
     }
 
     /// One word of a line that systemd splits (systemd.syntax(7), "Quoting").
@@ -26,8 +36,15 @@ struct UnitText {
             byte > 0x20 && byte < 0x7F && !"\"'\\;#".utf8.contains(byte)
         }
         if plain, !text.isEmpty { return literal(text) }
-        let escaped = literal(text).replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-            .replacing("\n", with: "\\n").replacing("\t", with: "\\t").replacing("\r", with: "\\r")
+        let escaped = scalars(of: literal(text)) { scalar in
+            switch scalar {
+            case "\\", "\"": "\\\(scalar)"
+            case "\n": "\\n"
+            case "\t": "\\t"
+            case "\r": "\\r"
+            default: nil
+            }
+        }
         return "\"\(escaped)\""
     }
 }

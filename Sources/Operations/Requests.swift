@@ -93,7 +93,9 @@ extension Channel {
         let title = message.url.map { "<a href=\"\(plain($0))\">\(plain(message.title))</a>" } ?? plain(message.title)
         let body: JSON = [
             "msgtype": "m.notice", "body": .string("\(message.title)\n\(text)"), "format": "org.matrix.custom.html",
-            "formatted_body": .string("<b>\(title)</b><br>\(plain(text).replacing("\n", with: "<br>"))"),
+            "formatted_body": .string(
+                "<b>\(title)</b><br>\(plain(text).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: "<br>"))"
+            ),
         ]
         let path = "/_matrix/client/v3/rooms/\(percentEncoded(room))/send/m.room.message/\(message.id)"
         return Telling("PUT", server + path, ["Authorization": "Bearer \(token)"], body.encoded())

@@ -39,6 +39,16 @@ import Testing
         #expect(lines.contains(#"Exec=-c "echo \"$$HOME\" 100%%; sleep 1" "" "a b""#), "\(lines)")
     }
 
+    @Test func noValueLeavesItsLine() throws {
+        // CR and LF, and a quote with an accent, are one character to Swift and two to systemd.
+        let container = #","args":["a\r\nExecStartPre=/bin/evil","b\"\u0301 $\u0301 %\u0301"]"#
+        let text = try #require(try apps(workload(container: container))[0].units["web.container"])
+        let lines = text.unicodeScalars.split(separator: "\n").map(String.init)
+        let line = try #require(lines.first { $0.hasPrefix("Exec=") })
+        #expect(line == "Exec=\"a\\r\\nExecStartPre=/bin/evil\" \"b\\\"\u{301} $$\u{301} %%\u{301}\"", "\(line)")
+        #expect(!lines.contains { $0.hasPrefix("ExecStartPre") })
+    }
+
     @Test func theEnvironmentIsResolvedInKubernetesOrder() throws {
         let settings = #"{"kind":"ConfigMap","metadata":{"name":"c","namespace":"default"},"data":{"A":"1","B":"map"}}"#
         let secret = #"{"kind":"Secret","metadata":{"name":"s","namespace":"default"},"data":{"KEY":"czNjcjN0"}}"#

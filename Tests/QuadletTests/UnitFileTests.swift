@@ -37,6 +37,14 @@ import Testing
         #expect(unit.sections == ["Unit", "Container"])
     }
 
+    @Test func linesMayEndAsWindowsEndsThem() throws {
+        let text = "[Container]\r\nImage=one\r\n# a comment\r\nExec=a \\\r\n  b\r\n"
+        let unit = try UnitFile(Array(text.utf8), file: "web.container")
+        let plain = try UnitFile(Array(text.replacing("\r\n", with: "\n").utf8), file: "web.container")
+        #expect(unit.entries.count == 2 && unit.entries.map(\.value) == plain.entries.map(\.value))
+        #expect(unit.entries.last?.place.line == plain.entries.last?.place.line)
+    }
+
     @Test func commentsAndOrderOfSectionsAreNoDifference() throws {
         let one = try UnitFile(Array("[Container]\nImage=x\n\n# no\n[Service]\nRestart=always\n".utf8), file: "a")
         let other = try UnitFile(Array("[Container]\nImage = x\n[Service]\nRestart=always".utf8), file: "a")

@@ -327,7 +327,16 @@ struct ServiceBuilder {
 
     /// A word as systemd reads it back; specifiers stay specifiers.
     static func quoted(_ word: String) -> String {
-        let escaped = word.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+        // By scalars: to Swift a sign and the accent after it, or CR and LF, are one character; to systemd they are two.
+        var escaped = ""
+        for scalar in word.unicodeScalars {
+            switch scalar {
+            case "\\", "\"": escaped += "\\\(scalar)"
+            case "\n": escaped += "\\n"
+            case "\r": escaped += "\\r"
+            default: escaped.unicodeScalars.append(scalar)
+            }
+        }
         let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_./:=,@%+".contains($0) } && !word.isEmpty
         return isPlain ? word : "\"\(escaped)\""
     }
@@ -335,6 +344,10 @@ struct ServiceBuilder {
     /// A word as a shell reads it back.
     static func shellQuoted(_ word: String) -> String {
         let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_./:=,@%+".contains($0) } && !word.isEmpty
-        return isPlain ? word : "'\(word.replacing("'", with: "'\\''"))'"
+        var escaped = ""
+        for scalar in word.unicodeScalars {
+            if scalar == "'" { escaped += "'\\''" } else { escaped.unicodeScalars.append(scalar) }
+        }
+        return isPlain ? word : "'\(escaped)'"
     }
 }

@@ -29,7 +29,9 @@ package struct UnitFile: Sendable, Hashable {
         var pending = ""
         var start = 0
         let text = String(decoding: bytes, as: UTF8.self)
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        // To Swift CR and LF are one character, which is no LF.
+        let lines = text.replacing("\r\n", with: "\n").split(separator: "\n", omittingEmptySubsequences: false)
+        for (index, line) in lines.enumerated() {
             var line = line
             if line.last == "\r" { line.removeLast() }
             let isComment = line.drop { $0 == " " || $0 == "\t" }.first.map { $0 == "#" || $0 == ";" } ?? false

@@ -60,7 +60,7 @@ struct NodeHouse: Sendable {
         guard let bytes = try? fileContent(path) else {
             throw Failure(.notFound, "the password file '\(path)' cannot be read; check HECATE_GITOPS_PASSWORD_FILE")
         }
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").first.map(String.init)
+        return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init)
     }
 
     /// What can be installed, or nil when nothing says so.

@@ -84,7 +84,9 @@ struct NodeSetup: Sendable {
             ("HECATE_GPU_VRAM_GB", "0"),
         ]
         var text = (try? fileContent(path)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        let missing = facts.filter { fact in !text.split(separator: "\n").contains { $0.hasPrefix("\(fact.0)=") } }
+        let missing = facts.filter { fact in
+            !text.split(whereSeparator: \.isNewline).contains { $0.hasPrefix("\(fact.0)=") }
+        }
         guard !missing.isEmpty else { return }
         if !text.isEmpty, text.last != "\n" { text += "\n" }
         for (name, value) in missing { text += "\(name)=\(value)\n" }

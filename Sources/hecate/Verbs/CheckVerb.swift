@@ -69,7 +69,10 @@ enum CheckVerb {
             // The workflow commands of GitHub Actions: annotations at the line.
             return all.map { diagnostic in
                 let text = diagnostic.cure.map { "\(diagnostic.message); \($0)" } ?? diagnostic.message
-                let escaped = text.replacing("%", with: "%25").replacing("\n", with: "%0A").replacing("\r", with: "%0D")
+                let escaped = text.replacing("%", with: "%25").replacing("\r\n", with: "%0A").replacing(
+                    "\n",
+                    with: "%0A"
+                ).replacing("\r", with: "%0D")
                 let place =
                     diagnostic.place.map { "file=\($0.file),line=\(max(1, $0.line)),col=\(max(1, $0.column))" } ?? ""
                 return "::\(diagnostic.severity.rawValue) \(place)::\(escaped)"

@@ -97,7 +97,7 @@ enum ClusterVerbs {
         guard let keys = found.flatMap({ inventory.data(of: $0) }), !keys.isEmpty else { return }
         let path = "\(house.root)/secrets/api-keys.env"
         var text = (try? fileContent(path)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        let known = Set(text.split(separator: "\n").compactMap { $0.split(separator: "=").first })
+        let known = Set(text.split(whereSeparator: \.isNewline).compactMap { $0.split(separator: "=").first })
         let missing = keys.filter { !known.contains(Substring($0.key)) && !$0.value.contains(UInt8(ascii: "\n")) }
         guard !missing.isEmpty else { return }
         if !text.isEmpty, text.last != "\n" { text += "\n" }
