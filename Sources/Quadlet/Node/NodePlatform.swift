@@ -227,7 +227,7 @@ package actor NodePlatform: Platform {
                 timeout: .seconds(10)
             )
         )
-        return answer?.outputText.split(separator: "\n").suffix(lines).map(String.init) ?? []
+        return answer?.outputText.split(whereSeparator: \.isNewline).suffix(lines).map(String.init) ?? []
     }
 
     package func unit(of service: String) -> UnitName? { units[service] }
