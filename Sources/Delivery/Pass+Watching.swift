@@ -48,6 +48,9 @@ extension Pass {
             try await tell(&track, Failure(.healthCheckFailed, what), .warning)
             return .again(.seconds(2))
         case .failed(let failure):
+            // It may have failed since it was compared: then there is something to do about it, and no news yet.
+            let fresh = try await deployment.plan(observedSince: .now)
+            if !fresh.plan.forward.isEmpty { return .again(.milliseconds(50)) }
             try await tell(&track, failure, .error)
             return .retry
         }
