@@ -22,6 +22,8 @@ package actor Feed {
         var subject: String?
         /// Only what is about apps of these sources; nil for everything.
         var sources: Set<String>?
+        /// Until when whoever listens may, in seconds since 1970; nil for as long as they like.
+        var end: Double?
     }
 
     package init(store: Store) { self.store = store }
@@ -34,11 +36,17 @@ package actor Feed {
         last = (try? await store.events(after: 0, subject: nil, limit: 1).last?.number) ?? 0
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(15))
+            dismiss(at: currentTime().seconds)
             let words = SharedBytes(Array(": still here\n\n".utf8))
             for listener in listeners.values { listener.stream.send(words) }
             // Whatever another process wrote is seen as well.
             await poke()
         }
+    }
+
+    /// Ends the streams of those whose token or session has ended.
+    func dismiss(at now: Double) {
+        for listener in listeners.values where listener.end.map({ $0 <= now }) ?? false { listener.stream.finish() }
     }
 
     /// Something was recorded.
@@ -83,9 +91,14 @@ package actor Feed {
     }
 
     /// Adds somebody who listens, and tells what was missed first.
-    func listen(after number: Int?, subject: String?, sources: Set<String>?) async -> ByteStream {
+    func listen(
+        after number: Int?,
+        subject: String?,
+        sources: Set<String>?,
+        until end: Double? = nil
+    ) async -> ByteStream {
         let stream = ByteStream()
-        let audience = Audience(stream: stream, subject: subject, sources: sources)
+        let audience = Audience(stream: stream, subject: subject, sources: sources, end: end)
         stream.send(SharedBytes(Array("retry: 2000\n\n".utf8)))
         await poke()
         var seen = number ?? last

@@ -1,9 +1,10 @@
 import Documents
+import HTTPServer
 import Crypto
 import Delivery
 import JSON
 import Journal
-import Server
+@testable import Server
 import Subprocess
 import TestSupport
 import Testing
@@ -184,6 +185,17 @@ import Testing
         for number in 0..<200 { _ = await windows.get("/api/v1/apps", token: "guess \(number)") }
         let entries = try await windows.store.auditEntries(after: 0, limit: 1000)
         #expect((1...20).contains(entries.count))
+    }
+
+    @Test func nobodyListensForLongerThanTheyMay() async throws {
+        let windows = try Windows()
+        let feed = windows.site.feed
+        let brief = await feed.listen(after: nil, subject: nil, sources: nil, until: 100)
+        let long = await feed.listen(after: nil, subject: nil, sources: nil)
+        await feed.dismiss(at: 99)
+        #expect(brief.send(SharedBytes([1])))
+        await feed.dismiss(at: 100)
+        #expect(!brief.send(SharedBytes([1])) && long.send(SharedBytes([1])))
     }
 
     // MARK: Signed tokens

@@ -388,15 +388,9 @@ extension Site {
         let stream = await feed.listen(
             after: named.flatMap { Int($0) },
             subject: call.request.query["subject"],
-            sources: call.visitor.projects
+            sources: call.visitor.projects,
+            until: call.visitor.expires
         )
-        if let end = call.visitor.expires {
-            let left = end - now.seconds
-            Task {
-                try? await Task.sleep(for: .seconds(max(0, left)))
-                stream.finish()
-            }
-        }
         return Response(
             200,
             [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")],

@@ -180,41 +180,40 @@ extension Site {
         _ provider: Provider,
         _ signers: [WebhookSecret]
     ) async throws -> (String, Response) {
-        func counted(_ result: String, _ response: Response) -> (String, Response) { (result, response) }
         let event = request.headers[provider.event] ?? ""
-        if event == "ping" || event == "diagnostics:ping" { return counted("ping", json(["status": "ok"])) }
+        if event == "ping" || event == "diagnostics:ping" { return ("ping", json(["status": "ok"])) }
         switch provider {
         case .alertmanager:
             try await take(alerts: body, for: Set(signers.map(\.source)))
-            return counted("accepted", json(["status": "accepted"], status: 202))
+            return ("accepted", json(["status": "accepted"], status: 202))
         case .registry:
             let isPush = (body["events"]?.array ?? []).contains { $0["action"]?.string == "push" }
             guard isPush else {
-                return counted("ignored", json(["status": "ignored", "reason": "nothing was pushed"], status: 202))
+                return ("ignored", json(["status": "ignored", "reason": "nothing was pushed"], status: 202))
             }
             for signer in signers { await house.wake(source: signer.source) }
             let names = Set(signers.map(\.source))
             let ids = try await store.records().filter { names.contains($0.source) }.map(\.id)
             Task { await house.reconcile(ids) }
-            return counted("accepted", json(["status": "accepted", "sources": JSON(names.sorted())], status: 202))
+            return ("accepted", json(["status": "accepted", "sources": JSON(names.sorted())], status: 202))
         default:
             break
         }
         guard ["push", "", "Push Hook", "Tag Push Hook", "repo:push", "create"].contains(event) else {
-            return counted(
+            return (
                 "ignored",
                 json(["status": "ignored", "reason": .string("'\(event)' is no push")], status: 202)
             )
         }
         let meant = signers.filter { isMeant($0, body) }
         guard !meant.isEmpty else {
-            return counted(
+            return (
                 "ignored",
                 json(["status": "ignored", "reason": "no source follows this repository and branch"], status: 202)
             )
         }
         for source in meant { await house.wake(source: source.source) }
-        return counted("accepted", json(["status": "accepted", "sources": JSON(meant.map(\.source))], status: 202))
+        return ("accepted", json(["status": "accepted", "sources": JSON(meant.map(\.source))], status: 202))
     }
 
     /// Whether a push is to the repository and branch that a source follows; what a sender does not say is no hindrance.

@@ -20,6 +20,8 @@ final class Sessions: Sendable {
     func begin(_ visitor: Visitor, now: Double) -> String {
         let secret = hexadecimal(randomBytes(32))
         let expires = min(now + Self.lifetime, visitor.expires ?? .infinity)
+        var visitor = visitor
+        visitor.expires = expires
         let session = Session(visitor: visitor, formToken: hexadecimal(randomBytes(16)), expires: expires)
         open.withLock { open in
             open = open.filter { $0.value.expires > now }
