@@ -8,7 +8,10 @@ package actor SharedLook<Value: Sendable> {
     package init(fetch: @escaping @Sendable () async throws -> Value) { self.fetch = fetch }
 
     /// What a look found that began at the moment or later.
+    ///
+    /// A moment in the future means now: nobody can look then yet.
     package func value(since moment: ContinuousClock.Instant) async throws -> Value {
+        let moment = min(moment, .now)
         while true {
             if let last, last.moment >= moment { return last.value }
             let current = running ?? begin()

@@ -13,6 +13,14 @@ package struct AppID: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// `target/name`.
     package var description: String { "\(target)/\(name)" }
 
+    /// Whether both parts name something: an empty name means "any" to more than one API, and must reach none.
+    package var isValid: Bool {
+        [target, name].allSatisfy { part in
+            !part.isEmpty && part.utf8.count <= 255 && part != "." && part != ".."
+                && part.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F && $0 != "/" }
+        }
+    }
+
     package static func < (left: AppID, right: AppID) -> Bool {
         (left.target, left.name) < (right.target, right.name)
     }
@@ -92,6 +100,11 @@ package struct Fleet: Sendable {
     package var retired: [AppID]
     /// Apps that the source declares and that cannot be read; they are left exactly as they are.
     package var unreadable: [AppID: Failure]
+    /// Whether some entry could not be attributed to an app, so that nothing may be taken for undeclared.
+    package var isPartial = false
+    /// Whether the targets read the declared files themselves, so that a refused one has to be replaced by the last good
+    /// revision at once instead of being left aside.
+    package var isReadInPlace = false
     package var warnings: [Diagnostic]
 
     package init(

@@ -11,6 +11,18 @@ package struct Plan: Sendable, Hashable {
     package var removals: [Change] { changes.filter { $0.action == .remove } }
 }
 
+extension Plan {
+    /// Whether the removals alone would take away all of the app's services, or more than this share of all that it has
+    /// and is to have.
+    ///
+    /// `services`: How many services the app is to have.
+    package func removesMany(ofDeclared services: Int, share: Double) -> Bool {
+        let gone = removals.count { $0.kind == "service" }
+        guard gone > 0 else { return false }
+        return services == 0 || Double(gone) > Double(gone + services) * share
+    }
+}
+
 /// One change of one object.
 package struct Change: Sendable, Hashable {
     /// What is done to the object.
@@ -23,6 +35,9 @@ package struct Change: Sendable, Hashable {
     package var kind: String
     package var name: String
     package var fields: [FieldChange]
+
+    /// The object in words, such as `service web_app`.
+    package var subject: String { "\(kind) \(name)" }
 
     package init(_ action: Action, _ kind: String, _ name: String, fields: [FieldChange] = []) {
         self.action = action

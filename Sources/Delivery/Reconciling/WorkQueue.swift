@@ -11,6 +11,16 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
     package enum Priority: Int, Sendable, Comparable {
         case periodic, event, user
         package static func < (left: Priority, right: Priority) -> Bool { left.rawValue < right.rawValue }
+
+        /// How much longer ago a wish counts as made: the crowd of events goes ahead of what is periodic, and yet cannot
+        /// starve it.
+        var advance: Duration {
+            switch self {
+            case .periodic: .zero
+            case .event: .seconds(5)
+            case .user: .seconds(600)
+            }
+        }
     }
 
     /// One wish for a pass.
@@ -27,10 +37,7 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
     /// A key that was asked for again stands here twice; only what `waiting` says counts.
     private var timeline = Heap<Scheduled> { $0.due < $1.due }
     /// The wishes whose time has come, the next one first.
-    private var ready = Heap<Ready> { left, right in
-        if left.entry.priority != right.entry.priority { return left.entry.priority > right.entry.priority }
-        return (left.entry.due, left.key) < (right.entry.due, right.key)
-    }
+    private var ready = Heap<Ready> { left, right in (left.rank, left.key) < (right.rank, right.key) }
 
     private struct Scheduled: Sendable {
         var due: ContinuousClock.Instant
@@ -40,6 +47,8 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
     private struct Ready: Sendable {
         var key: Key
         var entry: Entry
+
+        var rank: ContinuousClock.Instant { entry.due - entry.priority.advance }
     }
 
     package init() {}
@@ -48,7 +57,7 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
     package var activeCount: Int { active.count }
 
     /// Asks for a pass at a time; of several wishes the earliest time, the latest question and the highest priority
-    /// count.
+    /// count. A question never lies in the future: whoever takes the key asks no later than that.
     package mutating func add(
         _ key: Key,
         at due: ContinuousClock.Instant,
@@ -78,7 +87,9 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
             guard waiting[next.key] == next.entry, !active.contains(next.key) else { continue }
             waiting[next.key] = nil
             active.insert(next.key)
-            return (next.key, next.entry)
+            var entry = next.entry
+            entry.asked = min(entry.asked, now)
+            return (next.key, entry)
         }
         return nil
     }
