@@ -68,7 +68,7 @@ package enum Reason: String, Sendable, CaseIterable {
     case superseded = "Superseded"
     case suspended = "Suspended"
     case timedOut = "TimedOut"
-    case turningBack = "TurningBack"
+    case rollingBack = "RollingBack"
     case unavailable = "Unavailable"
     case unchanged = "Unchanged"
     case unknown = "Unknown"

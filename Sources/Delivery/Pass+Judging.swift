@@ -72,8 +72,8 @@ extension Pass {
         track.record.details = []
         if let quarantine = track.record.quarantine {
             let back = track.record.deployedCommit.map { "\(running($0)) again" } ?? "removed"
-            let message = "turned back in \(took), \(back): \(quarantine.failure)"
-            markTurnedBack(&track.record, quarantine)
+            let message = "rolled back in \(took), \(back): \(quarantine.failure)"
+            markRolledBack(&track.record, quarantine)
             try await save(
                 track.record,
                 event: event(.warning, .rolledBack, track.record, message, details: quarantine.details)
@@ -138,7 +138,7 @@ extension Pass {
         return try await reject(track, failure)
     }
 
-    /// Puts the desired state into quarantine; the next pass turns the whole app back.
+    /// Puts the desired state into quarantine; the next pass rolls the whole app back.
     func reject(_ start: Track, _ failure: Failure) async throws -> Outcome {
         var track = start
         guard let fingerprint = track.fingerprint else { throw failure }
@@ -152,7 +152,7 @@ extension Pass {
         track.record.attempt = nil
         track.record.details = failure.details
         set(&track.record, .ready, false, failure.reason, failure.message)
-        set(&track.record, .reconciling, true, .turningBack, "turning back: \(failure.message)")
+        set(&track.record, .reconciling, true, .rollingBack, "rolling back: \(failure.message)")
         try await save(
             track.record,
             event: event(.error, failure.reason, track.record, failure.message, details: failure.details)

@@ -11,8 +11,8 @@ extension Pass {
         if !planned.plan.removals.isEmpty, try await !planned.prune() { return .again(.seconds(1)) }
         if let quarantine = track.record.quarantine {
             if track.record.ready?.reason != .rolledBack {
-                markTurnedBack(&track.record, quarantine)
-                let message = "turned back: \(quarantine.failure)"
+                markRolledBack(&track.record, quarantine)
+                let message = "rolled back: \(quarantine.failure)"
                 try await save(track.record, event: event(.warning, .rolledBack, track.record, message))
             }
             return .rest
@@ -72,10 +72,10 @@ extension Pass {
         try await save(track.record, event: isNews ? told : nil)
     }
 
-    /// Puts into the record that a revision was turned back and why.
-    func markTurnedBack(_ record: inout AppRecord, _ quarantine: Quarantine) {
+    /// Puts into the record that a revision was rolled back and why.
+    func markRolledBack(_ record: inout AppRecord, _ quarantine: Quarantine) {
         let message =
-            "\(quarantine.commit.isEmpty ? "the change" : short(quarantine.commit)) was turned back: \(quarantine.failure)"
+            "\(quarantine.commit.isEmpty ? "the change" : short(quarantine.commit)) was rolled back: \(quarantine.failure)"
         set(&record, .ready, false, .rolledBack, message)
         set(&record, .stalled, true, .rolledBack, "waits for a commit that changes it")
         clear(&record, .reconciling, .drifted)

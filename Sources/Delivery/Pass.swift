@@ -227,10 +227,10 @@ struct Pass {
         let changes = planned.plan.forward
         let summary = summarise(changes)
         if !isRejected { set(&track.record, .ready, false, .applying, summary) }
-        set(&track.record, .reconciling, true, isRejected ? .turningBack : .applying, summary)
+        set(&track.record, .reconciling, true, isRejected ? .rollingBack : .applying, summary)
         let event = event(
             .info,
-            isRejected ? .turningBack : .applying,
+            isRejected ? .rollingBack : .applying,
             track.record,
             summary,
             details: describe(changes)
@@ -268,7 +268,7 @@ struct Pass {
         return surroundings.now() - attempt.started > app.timeout.inSeconds
     }
 
-    /// Keeps what runs before the first change by this controller, so that there is something to turn back to.
+    /// Keeps what runs before the first change by this controller, so that there is something to roll back to.
     func keepBaseline(_ track: Track, _ platform: any Platform) async throws {
         guard track.record.deployed == nil, try await journal.revisions(of: id).isEmpty,
             let payload = try await platform.capture(id)

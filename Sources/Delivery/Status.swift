@@ -61,7 +61,7 @@ package struct Attempt: Sendable, Hashable {
     package var started: Timestamp
     /// The target's own time before the first change.
     package var mark: String
-    /// Whether this attempt puts back what was already deployed (a repair, a turning back) instead of something new.
+    /// Whether this attempt puts back what was already deployed (a repair, a rollback) instead of something new.
     package var isRestoring: Bool
 
     package init(fingerprint: String, commit: String, started: Timestamp, mark: String, isRestoring: Bool) {
