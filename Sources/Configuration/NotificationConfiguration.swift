@@ -1,7 +1,7 @@
 package import Diagnostics
 internal import YAML
 
-/// Who is told of what happens, and the sign of life.
+/// Who is notified of what happens, and the sign of life.
 package struct NotificationConfiguration: Sendable {
     /// One receiver.
     package struct Channel: Sendable {
@@ -222,7 +222,7 @@ extension ConfigurationReader {
         channel.to = mailboxes(smtp.strings("to") ?? [environment.value("SMTP_TO") ?? ""])
         channel.port = smtp.integer("port", in: 1...65_535) ?? 25
         if smtp.has("priority") {
-            smtp.warning(at: smtp.keyPlace("priority"), "'priority' is read by no part; letters carry none")
+            smtp.warning(at: smtp.keyPlace("priority"), "'priority' is read by no part; mails carry none")
         }
         mail(channel, smtp)
         smtp.finish()

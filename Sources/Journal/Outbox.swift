@@ -2,7 +2,7 @@ package import Delivery
 package import JSON
 internal import SQLite
 
-/// Something a channel is to be told, until it was.
+/// Something a channel is to be notified of, until it was.
 package struct Outgoing: Sendable, Hashable {
     /// How far it has come.
     package enum State: String, Sendable {
@@ -24,8 +24,8 @@ package struct Outgoing: Sendable, Hashable {
     package var due: Timestamp
 }
 
-/// What a channel was told last of a subject.
-package struct Told: Sendable, Hashable {
+/// What a channel was last notified of about a subject.
+package struct Notified: Sendable, Hashable {
     package var fact: String
     package var severity: String
 
@@ -41,14 +41,14 @@ extension Store {
         try query("SELECT seen FROM channels WHERE name = ?", [.text(channel)]).first?.first?.integer.map { Int($0) }
     }
 
-    /// A channel has looked at everything up to an event, and will be told some of it: kept together, or not at all.
+    /// A channel has looked at everything up to an event, and will be notified of some of it: kept together, or not at all.
     ///
     /// Events join what already waits for its time, when `joins`.
     package func enqueue(
         _ events: [JSON],
         for channel: String,
         upTo number: Int,
-        told: [String: Told],
+        notified: [String: Notified],
         id: String,
         at now: Timestamp,
         due: Timestamp,
@@ -59,9 +59,9 @@ extension Store {
                 "INSERT OR REPLACE INTO channels (name, seen) VALUES (?,?)",
                 [.text(channel), .integer(Int64(number))]
             )
-            for (subject, last) in told {
+            for (subject, last) in notified {
                 _ = try query(
-                    "INSERT OR REPLACE INTO told (channel, subject, fact, severity) VALUES (?,?,?,?)",
+                    "INSERT OR REPLACE INTO notified (channel, subject, fact, severity) VALUES (?,?,?,?)",
                     [.text(channel), .text(subject), .text(last.fact), .text(last.severity)]
                 )
             }
@@ -88,11 +88,11 @@ extension Store {
         }
     }
 
-    /// What a channel was told last, by subject.
-    package func told(by channel: String) throws -> [String: Told] {
-        let rows = try query("SELECT subject, fact, severity FROM told WHERE channel = ?", [.text(channel)])
+    /// What a channel was last notified of, by subject.
+    package func notified(by channel: String) throws -> [String: Notified] {
+        let rows = try query("SELECT subject, fact, severity FROM notified WHERE channel = ?", [.text(channel)])
         return Dictionary(
-            rows.map { ($0[0].text ?? "", Told(fact: $0[1].text ?? "", severity: $0[2].text ?? "")) }
+            rows.map { ($0[0].text ?? "", Notified(fact: $0[1].text ?? "", severity: $0[2].text ?? "")) }
         ) { first, _ in first }
     }
 

@@ -75,4 +75,9 @@ let migrations: [[String]] = [
         ) STRICT
         """,
     ],
+    [
+        "ALTER TABLE told RENAME TO notified",
+        "UPDATE events SET reason = 'RollingBack' WHERE reason = 'TurningBack'",
+        "UPDATE apps SET conditions = replace(conditions, '\"TurningBack\"', '\"RollingBack\"')",
+    ],
 ]

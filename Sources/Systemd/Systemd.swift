@@ -107,7 +107,7 @@ package actor Systemd {
     // MARK: Jobs
 
     /// What is asked of a unit.
-    package enum Verb: String, Sendable {
+    package enum UnitMethod: String, Sendable {
         case start = "StartUnit"
         case stop = "StopUnit"
         case restart = "RestartUnit"
@@ -118,8 +118,8 @@ package actor Systemd {
 
     /// Queues a job and gives it at once.
     /// - Throws: `SystemdError` when the unit does not exist or the job cannot be queued.
-    package func enqueue(_ verb: Verb, _ unit: String) throws(SystemdError) -> JobID {
-        let reply = try manager(verb.rawValue) { message throws(SystemdError) in
+    package func enqueue(_ method: UnitMethod, _ unit: String) throws(SystemdError) -> JobID {
+        let reply = try manager(method.rawValue) { message throws(SystemdError) in
             try message.append(unit)
             try message.append("replace")
         }
@@ -139,8 +139,8 @@ package actor Systemd {
 
     /// Queues a job and waits for its result.
     @discardableResult
-    package func run(_ verb: Verb, _ unit: String) async throws -> String {
-        await result(of: try enqueue(verb, unit))
+    package func run(_ method: UnitMethod, _ unit: String) async throws -> String {
+        await result(of: try enqueue(method, unit))
     }
 
     /// Reads every unit file again and runs the generators; returns when that is done.

@@ -1,6 +1,6 @@
 import Delivery
 import JSON
-import Journal
+@testable import Journal
 import SQLite
 import TestSupport
 import Testing
@@ -75,7 +75,7 @@ import Testing
                 [.string(name)],
                 for: "ops",
                 upTo: number,
-                told: [:],
+                notified: [:],
                 id: name,
                 at: Timestamp(0),
                 due: Timestamp(0),
@@ -145,6 +145,21 @@ import Testing
         #expect(try await store.openRequests().map(\.number) == [number])
         try await store.answer(number, at: Timestamp(2))
         #expect(try await store.isAnswered(number))
+    }
+
+    @Test func aStoreOfTheThirdSchemaKeepsWhatItHolds() async throws {
+        let path = "\(scratch.path)/third.db"
+        do {
+            let database = try Database(path: path)
+            try database.migrate(Array(migrations.prefix(3)))
+            try database.execute("INSERT INTO told VALUES ('ops', 't/web', 'broken', 'error')")
+            try database.execute(
+                "INSERT INTO events VALUES (1, 1, 'info', 'TurningBack', 't/web', 'c', 'message', '[]', '')"
+            )
+        }
+        let store = try Store(path: path)
+        #expect(try await store.notified(by: "ops") == ["t/web": Notified(fact: "broken", severity: "error")])
+        #expect(try await store.events(after: 0, subject: nil, limit: 1).map(\.reason) == [.rollingBack])
     }
 
     @Test func aFileThatIsNoStoreIsRefusedByName() throws {

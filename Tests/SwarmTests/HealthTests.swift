@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test(arguments: ["paused", "rollback_started", "rollback_completed", "rollback_paused"])
-    func whatSwarmTurnedBackOrPausedHasFailed(state: String) throws {
+    func whatSwarmRolledBackOrPausedHasFailed(state: String) throws {
         let update: JSON = ["State": .string(state), "StartedAt": "2026-01-01T00:00:25Z", "Message": "m"]
         #expect(isFailed(judge(try service(["Replicated": [:]], update: update), [try task("running")])))
     }

@@ -3,7 +3,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-/// The verbs that need no Engine.
+/// The commands that need no Engine.
 @Suite struct CommandTests {
     private let binary = "\(checkout)/.build/debug/hecate"
 
@@ -85,13 +85,13 @@ import Testing
     @Test func usageAndHelp() async throws {
         #expect(try await execute([binary, "pln"]).code == 64)
         let overview = try await execute([binary, "help"]).outputText
-        for verb in [
+        for command in [
             "run", "plan", "reconcile", "check", "list apps", "read app", "status", "events", "suspend", "resume",
             "version", "completion",
         ] {
-            #expect(overview.contains("  \(verb)"))
-            let help = try await execute([binary] + verb.split(separator: " ").map(String.init) + ["--help"])
-            #expect(help.code == 0 && help.outputText.contains("Example:"), "\(verb)")
+            #expect(overview.contains("  \(command)"))
+            let help = try await execute([binary] + command.split(separator: " ").map(String.init) + ["--help"])
+            #expect(help.code == 0 && help.outputText.contains("Example:"), "\(command)")
         }
         for shell in ["bash", "zsh", "fish"] { #expect(try await execute([binary, "completion", shell]).code == 0) }
         #expect(try await execute(["bash", "-n", "/dev/stdin"]).code == 0)

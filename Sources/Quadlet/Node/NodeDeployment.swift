@@ -115,7 +115,7 @@ final class NodeDeployment: Deployment {
     private func isOlderThanItsFiles(_ unit: UnitDeclaration) async throws -> Bool {
         let properties = try await platform.systemd.properties(of: unit.service)
         guard let begun = properties["InactiveExitTimestamp"].flatMap(UInt64.init), begun > 0 else { return false }
-        let paths = [unit.path] + unit.dropInFolders + unit.companions.map(\.path)
+        let paths = [unit.path] + unit.dropInFolders + unit.referencedFiles.map(\.path)
         let newest = paths.compactMap { fileStatus($0)?.changedMicroseconds }.max() ?? 0
         return newest > begun
     }
@@ -126,9 +126,9 @@ final class NodeDeployment: Deployment {
         for payload in await platform.revisions(id) where KeptUnits.fingerprint(payload) == fingerprint {
             return UnitDifference.fields(
                 from: platform.kept.text(payload) ?? UnitFile(),
-                KeptUnits.companions(payload),
+                KeptUnits.referencedFiles(payload),
                 to: unit.unit,
-                unit.companions
+                unit.referencedFiles
             )
         }
         return []

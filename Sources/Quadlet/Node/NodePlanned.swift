@@ -16,7 +16,7 @@ struct NodePlanned: Planned {
     var allLinks: [String: String]
     var staleLinks: [String] = []
     var reloads = false
-    var job: Systemd.Verb?
+    var job: Systemd.UnitMethod?
     /// What differs of the service.
     var fields: [FieldChange] = []
     /// The service that has to be stopped before its links go.

@@ -246,10 +246,10 @@ package actor NodePlatform: Platform {
     func reload() async throws { try await reloads.value(since: .now) }
 
     /// Queues a start or restart and notes how it ends.
-    func begin(_ verb: Systemd.Verb, _ service: String) async throws {
+    func begin(_ method: Systemd.UnitMethod, _ service: String) async throws {
         starts[service] = .underWay
         do {
-            let job = try await systemd.enqueue(verb, service)
+            let job = try await systemd.enqueue(method, service)
             Task {
                 var result = await systemd.result(of: job)
                 // The restart of what this one requires takes its start away.

@@ -7,13 +7,13 @@ internal import Glibc
 internal import Journal
 internal import Quadlet
 
-/// What every verb begins with: the configuration and the store.
+/// What every command begins with: the configuration and the store.
 enum Settings {
     /// Reads the configuration a command line names.
     /// - Throws: `Invalid` when it cannot be used, `Failure` when the named file is not there.
     static func configuration(_ invocation: Invocation) throws -> Configuration {
         let environment = ConfigurationEnvironment(variables: environmentVariables(), read: { readFile($0) })
-        let named = invocation["config"] ?? (invocation.verb.name == "run" ? invocation.arguments.first : nil)
+        let named = invocation["config"] ?? (invocation.command.name == "run" ? invocation.arguments.first : nil)
         var configuration: Configuration
         if let path = named ?? environmentVariable("HECATE_CONFIG") {
             guard let bytes = readFile(path) else {
@@ -53,7 +53,7 @@ enum Settings {
         return try configuration(invocation).store
     }
 
-    /// Opens the store that a verb reads.
+    /// Opens the store that a command reads.
     /// - Throws: `Failure` when no controller has ever run there.
     static func existingStore(_ invocation: Invocation) throws -> Store {
         let folder = try storeFolder(invocation)
