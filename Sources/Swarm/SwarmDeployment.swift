@@ -33,7 +33,7 @@ final class SwarmDeployment: Deployment {
     func plan(observedSince moment: ContinuousClock.Instant) async throws -> any Planned {
         do {
             let hasFiles = !desired.files.isEmpty || desired.services.isEmpty
-            let observed = try await platform.observe(id.name, withFiles: hasFiles)
+            var observed = try await platform.observe(id.name, withFiles: hasFiles)
             try await askAboutSecrets(observed)
             let context = PlanContext(
                 prunes: options.prunes,
@@ -47,8 +47,9 @@ final class SwarmDeployment: Deployment {
                 try await checkExternals()
                 try await resolveImages(&plan)
             }
-            let made = plan
-            last.withLock { $0 = (observed, made) }
+            if !plan.plan.isEmpty { observed.tasks = try await allTasks() }
+            let made = (observed, plan)
+            last.withLock { $0 = made }
             if plan.plan.isEmpty {
                 await platform.settle(id, fingerprint: fingerprint, services: observed.services)
             } else {
@@ -63,14 +64,16 @@ final class SwarmDeployment: Deployment {
     func health(since mark: String?) async throws -> Health {
         do {
             // The services were observed a moment ago, for the plan; what changes by itself are the tasks.
-            let wanted = Set(desired.services.map(\.name))
-            let services = (last.withLock { $0 })?.observed.services.filter { wanted.contains($0.name) } ?? []
-            let canTurnBack = mark == nil ? true : await !platform.settings.kept(id).isEmpty
+            let known = last.withLock { $0 }
+            let services = known?.observed.services ?? []
+            let hasEarlierRevision = mark == nil ? true : await !platform.settings.kept(id).isEmpty
             let judged = StackHealth(
                 services: services,
                 tasks: try await tasks(of: services),
-                mark: mark,
-                canTurnBack: canTurnBack
+                desired: desired.services,
+                mark: mark.map(StackMark.init(text:)),
+                pending: known?.plan.pendingServices ?? [],
+                hasEarlierRevision: hasEarlierRevision
             ).verdict()
             guard case .failed(var failure) = judged.health, let culprit = judged.culprit else { return judged.health }
             failure.message += await nodeName(culprit.nodeID).map { " on node \($0)" } ?? ""
@@ -86,7 +89,10 @@ final class SwarmDeployment: Deployment {
         let runsNothing = services.allSatisfy {
             $0.spec["Mode"]?["Replicated"]?["Replicas"]?.int == 0 && $0.running == 0
         }
-        if runsNothing { return [] }
+        return runsNothing ? [] : try await allTasks()
+    }
+
+    private func allTasks() async throws -> [ObservedTask] {
         let filter = labelFilter("\(StackLabel.namespace)=\(id.name)")
         return try await engine.call("GET", "/tasks", query: [filter]).array?.compactMap(ObservedTask.init) ?? []
     }

@@ -9,7 +9,7 @@ struct SwarmPlanned: Planned {
     let stackPlan: StackPlan
 
     var plan: Plan { stackPlan.plan }
-    var mark: String { observed.mark }
+    var mark: String { observed.mark.text }
 
     private var engine: EngineClient { deployment.platform.engine }
 
@@ -56,10 +56,7 @@ struct SwarmPlanned: Planned {
         let filter = labelFilter("\(StackLabel.namespace)=\(deployment.id.name)")
         let tasks = try await engine.call("GET", "/tasks", query: [filter]).array?.compactMap(ObservedTask.init) ?? []
         let live = Set(observed.services.map(\.id)).subtracting(services)
-        return tasks.contains {
-            !live.contains($0.serviceID)
-                && !["complete", "shutdown", "failed", "rejected", "remove", "orphaned"].contains($0.state)
-        }
+        return tasks.contains { !live.contains($0.serviceID) && !$0.hasEnded }
     }
 
     /// Takes one step.

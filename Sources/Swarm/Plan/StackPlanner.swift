@@ -37,6 +37,11 @@ struct StackPlan: Sendable {
     var networkNames: [String: String] = [:]
     /// Why the plan must not be carried out, when it must not.
     var refusal: String?
+
+    /// The names of the services that are not as they are desired.
+    var pendingServices: Set<String> {
+        Set(plan.forward.filter { $0.kind == "service" }.map(\.name))
+    }
 }
 
 /// Decides what must change.
