@@ -80,4 +80,6 @@ let migrations: [[String]] = [
         "UPDATE events SET reason = 'RollingBack' WHERE reason = 'TurningBack'",
         "UPDATE apps SET conditions = replace(conditions, '\"TurningBack\"', '\"RollingBack\"')",
     ],
+    // What is known of an app beside what is queried; conditions are derived from it and no longer kept.
+    ["ALTER TABLE apps ADD COLUMN facts TEXT NOT NULL DEFAULT '{}'"],
 ]

@@ -110,17 +110,17 @@ package actor Store: Journal {
     }
 
     private let recordColumns =
-        "target, name, source, commit_id, deployed, deployed_commit, deployed_at, attempt, quarantine, conditions, details"
+        "target, name, source, commit_id, deployed, deployed_commit, deployed_at, attempt, quarantine, facts, conditions, details"
 
     private func write(_ record: AppRecord) throws {
         try database.execute(
-            "INSERT OR REPLACE INTO apps (\(recordColumns)) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO apps (\(recordColumns)) VALUES (?,?,?,?,?,?,?,?,?,?,'[]','[]')",
             [
                 .text(record.id.target), .text(record.id.name), .text(record.source), .text(record.commit),
                 Value(record.deployed), Value(record.deployedCommit),
                 record.deployedAt.map { .real($0.seconds) } ?? .null,
                 Value(record.attempt.map { encode($0).text() }), Value(record.quarantine.map { encode($0).text() }),
-                .text(JSON.array(record.conditions.map(encode)).text()), .text(JSON(record.details).text()),
+                .text(encodeFacts(record).text()),
             ]
         )
     }
@@ -134,8 +134,7 @@ package actor Store: Journal {
         record.deployedAt = row[6].real.map(Timestamp.init)
         record.attempt = parsed(row[7]).flatMap(decodeAttempt)
         record.quarantine = parsed(row[8]).flatMap(decodeQuarantine)
-        record.conditions = parsed(row[9])?.array?.compactMap(decodeCondition) ?? []
-        record.details = parsed(row[10])?.array?.compactMap(\.string) ?? []
+        decodeFacts(parsed(row[9]) ?? [:], into: &record)
         return record
     }
 

@@ -24,7 +24,16 @@ import Testing
         record.commit = "abc"
         record.deployed = "f"
         record.deployedAt = Timestamp(12.5)
-        record.attempt = Attempt(fingerprint: "g", commit: "abc", started: Timestamp(3), mark: "m", isRestoring: true)
+        record.hasBaseline = true
+        record.attempt = Attempt(
+            fingerprint: "g",
+            commit: "abc",
+            purpose: .repair,
+            since: Timestamp(3),
+            mark: "m",
+            phase: .verifying,
+            message: "1 of 2"
+        )
         record.quarantine = Quarantine(
             fingerprint: "q",
             commit: "x",
@@ -32,8 +41,15 @@ import Testing
             failure: "why",
             details: ["log"]
         )
-        record.conditions = [Condition(.ready, false, .timedOut, "late", since: Timestamp(5))]
-        record.details = ["a", "b"]
+        record.quarantine?.isRolledBack = true
+        record.quarantine?.refused = ["r"]
+        record.hold = Hold(app: id, author: "anna", reason: "disks", since: Timestamp(6))
+        let failure = Failure(.timedOut, "late", next: .needsChange, details: ["a", "b"])
+        record.problem = Problem(failure, since: Timestamp(5))
+        record.waiting = Waiting(.dependencyNotReady, "db", since: Timestamp(7))
+        record.drift = Drift(message: "x", isFight: true, since: Timestamp(8))
+        record.removal = Removal(why: "gone", since: Timestamp(9))
+        record.result = .init(.deployed, "deployed in 1s", since: Timestamp(10))
         try await store.save(record, event: event("one"))
         #expect(try await store.records() == [record])
         let reopened = try Store(path: "\(scratch.path)/hecate.db")

@@ -61,14 +61,19 @@ extension AppState {
         }
         switch situation.leave {
         case .held:
+            leaseTries = 0
             if record.waiting?.reason == .leaseHeld { record.waiting = nil }
         case .waiting(let holder):
             loseContact()
             wait(.leaseHeld, "another controller acts for this source: \(holder)", at: now)
             return settle(.rest)
         case .unknown:
+            // It is being asked for; whoever waits for the app waits for that too, for a while.
             loseContact()
-            return settle(.rest)
+            leaseTries += 1
+            return leaseTries < 20 && situation.targetProblem == nil
+                ? finish(.again(min(.milliseconds(25) * (1 << min(leaseTries - 1, 5)), .milliseconds(500))))
+                : settle(.check(after: .seconds(1)))
         }
         if let problem = situation.targetProblem {
             loseContact()

@@ -31,6 +31,8 @@ struct AppState: Sendable {
     /// When the target last answered about the attempt under way; nil after it did not, and after a restart.
     var lastContact: ContinuousClock.Instant?
     var failures = 0
+    /// How often the lease was not known yet, in a row.
+    var leaseTries = 0
     /// Conflicts in a row.
     var conflicts = 0
     var lastPass: ContinuousClock.Instant?

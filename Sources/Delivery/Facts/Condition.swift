@@ -40,6 +40,8 @@ extension AppRecord {
             if let problem { message += "; what runs instead is not well: \(problem.message)" }
             return no(.rolledBack, message, quarantine.since)
         }
+        // Of what nobody can look at nobody can say that it is well.
+        if let waiting, waiting.reason == .unavailable { return no(.unavailable, waiting.message, waiting.since) }
         if let problem { return no(problem.reason, problem.message, problem.since) }
         if let attempt { return no(attempt.phase, attempt.message, attempt.since) }
         if let result, deployed != nil {
@@ -88,7 +90,7 @@ extension AppRecord {
     package var details: [String] { problem?.details ?? quarantine?.details ?? [] }
 
     /// What runs, in words.
-    var running: String {
+    package var running: String {
         guard let deployedCommit, !deployedCommit.isEmpty else { return "running as declared" }
         return "running \(deployedCommit.prefix(12))"
     }

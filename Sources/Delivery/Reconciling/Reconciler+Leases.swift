@@ -125,6 +125,17 @@ extension Reconciler {
         }
     }
 
+    /// Gives back every lease, also when whoever asks is being cancelled; waits for two seconds at most.
+    package nonisolated func endLeases() async {
+        let giving = Task { await releaseLeases() }
+        let limit = Task {
+            try? await Task.sleep(for: .seconds(2))
+            giving.cancel()
+        }
+        await giving.value
+        limit.cancel()
+    }
+
     /// Gives back every lease, so that another controller can go on at once. To be called when `run` has ended.
     package func releaseLeases() async {
         for key in leases.keys {

@@ -114,7 +114,8 @@ enum PlanCommand {
         let declared = Set(fleet.apps.map(\.id)).union(fleet.unreadable.keys).union(fleet.retired)
         guard fleet.unreadable.isEmpty else { return result }
         for platform in platforms {
-            for (id, owner) in try await platform.owned() where owner == reading.owner && !declared.contains(id) {
+            let claims = try await platform.claims()
+            for (id, claim) in claims where claim.owner == reading.owner && !declared.contains(id) {
                 result.append(id)
             }
         }
