@@ -93,6 +93,8 @@ package struct Fleet: Sendable {
     /// Apps that the source declares and that cannot be read; they are left exactly as they are.
     package var unreadable: [AppID: Failure]
     package var warnings: [Diagnostic]
+    /// Whether some entry of the source could not be attributed to an app, so nothing may be taken for undeclared.
+    package var isPartial = false
 
     package init(
         revision: Revision,

@@ -15,7 +15,7 @@ extension Reconciler {
         let leaving = tracks.filter { $0.value.removal != nil }.keys
         let decided = declared.union(fleet.retired).union(replaced).union(leaving)
         let gone = await undeclared(by: fleet, except: decided)
-        guard fleet.unreadable.isEmpty, !gone.isEmpty else { return }
+        guard fleet.unreadable.isEmpty, !fleet.isPartial, !gone.isEmpty else { return }
 
         let total = declared.count + gone.count
         let isMany = gone.count > limits.pruneCount && Double(gone.count) > Double(total) * limits.pruneShare

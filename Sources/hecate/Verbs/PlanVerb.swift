@@ -112,7 +112,7 @@ enum PlanVerb {
         let fleet = reading.fleet
         var result = fleet.retired
         let declared = Set(fleet.apps.map(\.id)).union(fleet.unreadable.keys).union(fleet.retired)
-        guard fleet.unreadable.isEmpty else { return result }
+        guard fleet.unreadable.isEmpty, !fleet.isPartial else { return result }
         for platform in platforms {
             for (id, owner) in try await platform.owned() where owner == reading.owner && !declared.contains(id) {
                 result.append(id)
