@@ -2,14 +2,6 @@ internal import Delivery
 internal import JSON
 internal import Synchronization
 
-/// How one stack wants to be treated.
-struct StackOptions: Sendable {
-    var prunes = true
-    var ignored: [(service: String, field: String)] = []
-    var resolvesImages = true
-    var sendsRegistryAuth = true
-}
-
 /// One stack in one desired state.
 final class SwarmDeployment: Deployment {
     let platform: SwarmPlatform
@@ -103,7 +95,7 @@ final class SwarmDeployment: Deployment {
         for service in state?.observed.services ?? [] {
             images[service.name] = service.spec["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string
         }
-        return desired.payload(fileNames: state?.plan.fileNames ?? [:], images: images)
+        return desired.payload(fileNames: state?.plan.fileNames ?? [:], images: images, options: options)
     }
 
     // MARK: Before anything is changed

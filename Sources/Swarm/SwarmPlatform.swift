@@ -69,11 +69,11 @@ package actor SwarmPlatform: Platform {
         guard let desired = DesiredStack(name: id.name, payload: payload) else {
             throw Failure(.unavailable, "the kept revision of \(id) cannot be read; it was written by another version")
         }
-        return deployment(id, desired, options: StackOptions(), warnings: [])
+        return deployment(id, desired, options: StackOptions(payload: payload), warnings: [])
     }
 
     package func removal(of id: AppID) -> any Deployment {
-        deployment(id, DesiredStack(name: id.name), options: StackOptions(), warnings: [])
+        deployment(id, DesiredStack(name: id.name, isRemoval: true), options: StackOptions(), warnings: [])
     }
 
     package func capture(_ id: AppID) async throws -> [UInt8]? {

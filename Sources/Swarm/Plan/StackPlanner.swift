@@ -38,6 +38,11 @@ struct StackPlan: Sendable {
     /// Why the plan must not be carried out, when it must not.
     var refusal: String?
 
+    /// How many services the stack has now.
+    var currentServices = 0
+    /// How many of them the plan removes.
+    var removedServices: Int { plan.removedServices.count }
+
     /// The names of the services that are not as they are desired.
     var pendingServices: Set<String> {
         Set(plan.forward.filter { $0.kind == "service" }.map(\.name))
@@ -52,8 +57,14 @@ struct StackPlanner {
     let observed: ObservedStack
     let context: PlanContext
 
+    /// How many digits of its body's hash another version of a network carries in its name, and of a file's content.
+    private static let networkDigits = 8
+    private static let fileDigits = 12
+
     func plan() -> StackPlan {
         var result = StackPlan()
+        result.currentServices = observed.services.count
+        result.refusal = refusal()
         planNetworks(&result)
         planFiles(&result)
         planServices(&result)
@@ -62,13 +73,27 @@ struct StackPlanner {
         return result
     }
 
+    /// What must not be done though it was declared.
+    private func refusal() -> String? {
+        if desired.services.isEmpty, !desired.isRemoval, !observed.services.isEmpty {
+            let count = observed.services.count
+            return
+                "the stack '\(desired.name)' declares no service any more, and \(count == 1 ? "one runs" : "\(count) run"); "
+                + "to remove the stack, disable it or take it out of the stacks file"
+        }
+        for file in desired.files where file.name.utf8.count > ObjectName.limit {
+            return
+                "the name of the \(file.kind.rawValue) '\(file.name)' has \(file.name.utf8.count) characters, and Docker takes "
+                + "\(ObjectName.limit); give it a shorter 'name'"
+        }
+        return nil
+    }
+
     // MARK: Networks
 
     private func planNetworks(_ result: inout StackPlan) {
         for network in desired.networks {
-            let candidates = observed.networks.filter {
-                $0.name == network.name || $0.name.hasPrefix("\(network.name)-")
-            }
+            let candidates = versions(of: network)
             let same = candidates.filter { networkDifferences(network, $0).isEmpty }
             if let existing = same.first(where: { isUsed($0.id) }) ?? same.first {
                 result.networkNames[network.name] = existing.name
@@ -84,7 +109,8 @@ struct StackPlanner {
                         + "cannot have the same; change the subnet as well"
                 }
                 // A network cannot be changed; a new one takes its place beside it and the services move over.
-                name = "\(network.name)-\(sha256(network.body.text()).prefix(8))"
+                let version = sha256(network.body.text()).prefix(Self.networkDigits)
+                name = ObjectName.versioned(network.name, version, to: ObjectName.networkLimit)
                 result.plan.changes.append(
                     Change(.replace, "network", network.name, fields: networkDifferences(network, old))
                 )
@@ -94,6 +120,21 @@ struct StackPlanner {
             result.networkNames[network.name] = name
             result.forward.append(.createNetwork(name: name, body: network.body))
         }
+    }
+
+    /// The networks that are this one or another version of it, itself first.
+    private func versions(of network: DesiredNetwork) -> [ObservedObject] {
+        let others = Set(desired.networks.map(\.name)).subtracting([network.name])
+        return observed.networks.filter { $0.name == network.name }
+            + observed.networks.filter { other in
+                !others.contains(other.name)
+                    && ObjectName.isVersion(
+                        other.name,
+                        of: network.name,
+                        digits: Self.networkDigits,
+                        limit: ObjectName.networkLimit
+                    )
+            }
     }
 
     private func isUsed(_ id: String) -> Bool {
@@ -139,9 +180,12 @@ struct StackPlanner {
 
     private func planFiles(_ result: inout StackPlan) {
         for file in desired.files {
-            let objects = file.kind == .config ? observed.configs : observed.secrets
-            let candidates = objects.filter { $0.name == file.name || $0.name.hasPrefix("\(file.name)-") }
-            let rotated = "\(file.name)-\(file.hash.prefix(12))"
+            let candidates = versions(of: file)
+            let rotated = ObjectName.versioned(
+                file.name,
+                file.hash.prefix(Self.fileDigits),
+                to: ObjectName.limit
+            )
             let fits = candidates.filter { isSame($0, file, rotated: rotated) }
             let inUse = fits.first { object in references(to: object.name, file.kind) }
             if let existing = inUse ?? fits.first(where: { $0.name == file.deployedName }) ?? fits.first {
@@ -165,6 +209,23 @@ struct StackPlanner {
             result.plan.changes.append(change)
             result.forward.append(.createFile(file, name: name))
         }
+    }
+
+    /// The objects that are this one or another version of it, itself first.
+    private func versions(of file: DesiredFile) -> [ObservedObject] {
+        let others = Set(desired.files.filter { $0.kind == file.kind }.map(\.name)).subtracting([file.name])
+        let objects = file.kind == .config ? observed.configs : observed.secrets
+        return objects.filter { $0.name == file.name }
+            + objects.filter { other in
+                guard other.name != file.name, !others.contains(other.name) else { return false }
+                return other.name == file.deployedName
+                    || ObjectName.isVersion(
+                        other.name,
+                        of: file.name,
+                        digits: Self.fileDigits,
+                        limit: ObjectName.limit
+                    )
+            }
     }
 
     /// Whether an object holds the declared content under the declared labels.
@@ -329,7 +390,7 @@ struct StackPlanner {
     private func planRemovals(_ result: inout StackPlan) {
         let wanted = Set(desired.services.map(\.name))
         let dropped = observed.services.filter { !wanted.contains($0.name) }
-        guard context.prunes || desired.services.isEmpty else { return }
+        guard context.prunes || desired.isRemoval else { return }
         for service in dropped {
             result.plan.changes.append(Change(.remove, "service", service.name))
             result.removals.append(.removeService(id: service.id, name: service.name))
@@ -341,7 +402,7 @@ struct StackPlanner {
         }
         // Configs and secrets go only with the whole stack; otherwise kept revisions may need them, and the
         // garbage collection knows.
-        guard desired.services.isEmpty, desired.files.isEmpty else { return }
+        guard desired.isRemoval else { return }
         for (kind, objects) in [(DesiredFile.Kind.config, observed.configs), (.secret, observed.secrets)] {
             for object in objects {
                 result.plan.changes.append(Change(.remove, kind.rawValue, object.name))
