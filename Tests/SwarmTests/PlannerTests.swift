@@ -285,6 +285,13 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
         )
     }
 
+    @Test func aServiceWhoseNameIsTooLongForDockerIsNamedWithItsPlace() async throws {
+        let long = String(repeating: "n", count: 62)
+        let refusal = planned(try await stack("services: {\(long): {image: x}}")).refusal ?? ""
+        #expect(refusal.hasPrefix("compose.yml:1:12: the name of the service 's_nnn"))
+        #expect(refusal.hasSuffix("has 64 characters, and Docker takes 63; shorten the service's name or the stack's"))
+    }
+
     @Test func namesAreShortenedTheSameWayEveryTime() {
         #expect(ObjectName.shortened("hecate.web", to: 64) == "hecate.web")
         let long = "hecate." + String(repeating: "a", count: 62)
