@@ -17,7 +17,7 @@ struct ClaimConfig: Sendable {
     var namePrefix: String?
 
     /// The name of the config that claims a stack.
-    static func name(_ stack: String) -> String { configName("hecate.\(stack)") }
+    static func name(_ stack: String) -> String { ObjectName.shortened("hecate.\(stack)", to: 64) }
 
     init(claim: Claim, namePrefix: String?) {
         self.claim = claim
@@ -65,9 +65,4 @@ struct LeaseConfig: Sendable {
             version: "\(object.id) \(object.version)"
         )
     }
-}
-
-/// A config's name within the 64 characters that the Engine allows: longer ones end in a hash of the whole.
-func configName(_ name: String) -> String {
-    name.utf8.count <= 64 ? name : "\(name.prefix(51))-\(sha256(name).prefix(12))"
 }

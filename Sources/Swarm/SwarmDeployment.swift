@@ -1,14 +1,6 @@
 internal import Delivery
 internal import JSON
 
-/// How one stack wants to be treated.
-struct StackOptions: Sendable {
-    var prunes = true
-    var ignored: [(service: String, field: String)] = []
-    var resolvesImages = true
-    var sendsRegistryAuth = true
-}
-
 /// One stack in one desired state.
 struct SwarmDeployment: Deployment {
     let platform: SwarmPlatform

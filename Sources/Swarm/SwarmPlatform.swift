@@ -69,11 +69,11 @@ package actor SwarmPlatform: Platform {
         guard let desired = DesiredStack(name: id.name, payload: payload) else {
             throw Failure(.unavailable, "the kept revision of \(id) cannot be read; it was written by another version")
         }
-        return deployment(id, desired, options: StackOptions(), warnings: [])
+        return deployment(id, desired, options: StackOptions(payload: payload), warnings: [])
     }
 
     package func removal(of id: AppID) -> any Deployment {
-        deployment(id, DesiredStack(name: id.name), options: StackOptions(), warnings: [])
+        deployment(id, DesiredStack(name: id.name, isRemoval: true), options: StackOptions(), warnings: [])
     }
 
     package func capture(_ ownership: Ownership) async throws -> [UInt8]? {
@@ -252,16 +252,5 @@ package actor SwarmPlatform: Platform {
                 }
             }
         }
-    }
-}
-
-extension ObservedStack {
-    func keeping(only stack: String) -> ObservedStack {
-        var kept = self
-        kept.services.removeAll { $0.stack != stack }
-        kept.networks.removeAll { $0.labels[StackLabel.namespace] != stack }
-        kept.configs.removeAll { $0.labels[StackLabel.namespace] != stack }
-        kept.secrets.removeAll { $0.labels[StackLabel.namespace] != stack }
-        return kept
     }
 }

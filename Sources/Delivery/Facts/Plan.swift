@@ -9,6 +9,8 @@ package struct Plan: Sendable, Hashable {
     package var forward: [Change] { changes.filter { $0.action != .remove } }
     /// What takes undesired objects away; done last, after health.
     package var removals: [Change] { changes.filter { $0.action == .remove } }
+    /// The names of the services that are taken away.
+    package var removedServices: [String] { removals.filter { $0.kind == "service" }.map(\.name) }
 }
 
 extension Plan {
@@ -17,7 +19,7 @@ extension Plan {
     ///
     /// `services`: How many services the app is to have.
     package func removesMany(ofDeclared services: Int, share: Double) -> Bool {
-        let gone = removals.count { $0.kind == "service" }
+        let gone = removedServices.count
         guard gone > 0 else { return false }
         return services == 0 || Double(gone) > Double(gone + services) * share
     }

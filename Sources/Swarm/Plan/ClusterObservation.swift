@@ -77,6 +77,18 @@ struct ObservedStack: Sendable {
 
     var isEmpty: Bool { services.isEmpty && networks.isEmpty && configs.isEmpty && secrets.isEmpty }
 
+    /// Only what is marked as the stack's own, letter for letter, whatever the Engine thought of the filter.
+    func keeping(only stack: String) -> ObservedStack {
+        var kept = self
+        kept.services.removeAll { $0.stack != stack }
+        for list in [\ObservedStack.networks, \.configs, \.secrets] {
+            kept[keyPath: list].removeAll { $0.labels[StackLabel.namespace] != stack }
+        }
+        let services = Set(kept.services.map(\.id))
+        kept.tasks.removeAll { !services.contains($0.serviceID) }
+        return kept
+    }
+
     /// What has happened to the stack up to now; needs its tasks.
     var mark: StackMark { StackMark(services: services, tasks: tasks) }
 }

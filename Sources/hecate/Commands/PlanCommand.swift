@@ -112,7 +112,7 @@ enum PlanCommand {
         let fleet = reading.fleet
         var result = fleet.retired
         let declared = Set(fleet.apps.map(\.id)).union(fleet.unreadable.keys).union(fleet.retired)
-        guard fleet.unreadable.isEmpty else { return result }
+        guard fleet.unreadable.isEmpty, !fleet.isPartial else { return result }
         for platform in platforms {
             let claims = try await platform.claims()
             for (id, claim) in claims where claim.owner == reading.owner && !declared.contains(id) {
