@@ -283,18 +283,20 @@ package actor Reconciler {
     }
 
     private func pass(_ id: AppID, _ worker: inout Worker, _ correlation: String) async -> Outcome {
+        var situation = situation(of: id)
         guard
             var action = states[id]?.begin(
                 asked: worker.asked,
                 correlation: correlation,
-                situation(of: id),
+                situation,
                 at: environment.moment
             )
         else { return .gone }
         while true {
             if case .finish(let outcome) = action { return outcome }
             let answer = await worker.perform(action)
-            guard let next = states[id]?.next(answer, situation(of: id), at: environment.moment) else { return .gone }
+            situation = self.situation(of: id)
+            guard let next = states[id]?.next(answer, situation, at: environment.moment) else { return .gone }
             action = next
         }
     }
