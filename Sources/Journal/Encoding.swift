@@ -1,7 +1,14 @@
 internal import Delivery
 internal import JSON
 
-// How the parts of a record that are not queried stand in their columns.
+// How the parts of a record that are not queried stand in their columns. A member that is missing is read as its
+// default and one that is not known is passed over, so that members can be added without another schema.
+
+/// The parts of a record that have no column of their own.
+func encodeMore(_ record: AppRecord) -> JSON { [:] }
+
+/// Fills in the parts of a record that have no column of their own.
+func decodeMore(_ json: JSON, into record: inout AppRecord) {}
 
 func encode(_ attempt: Attempt) -> JSON {
     [

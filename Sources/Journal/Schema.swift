@@ -75,4 +75,12 @@ let migrations: [[String]] = [
         ) STRICT
         """,
     ],
+    [
+        // Whatever of a record is not queried and has no column of its own.
+        "ALTER TABLE apps ADD COLUMN more TEXT NOT NULL DEFAULT '{}'",
+        // One row that is written to learn whether anything can be.
+        "CREATE TABLE probe (number INTEGER PRIMARY KEY, time REAL NOT NULL) STRICT",
+        // The audit entry before the oldest that is kept.
+        "CREATE TABLE audit_start (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, chain TEXT NOT NULL) STRICT",
+    ],
 ]
