@@ -87,7 +87,9 @@ package actor Store: Journal {
             database.close()
         } catch let error as DatabaseError where repairs && error.kind == .damaged {}
         let aside = try file.setAside("damaged", at: time)
-        return (try file.open(), aside)
+        let database = try file.open()
+        _ = file.takeOverHolds(from: aside, into: database)
+        return (database, aside)
     }
 
     /// Changes with whatever is written, by this program or another.
@@ -169,12 +171,13 @@ package actor Store: Journal {
         database?.close()
         database = nil
         let aside = try file.setAside("damaged", at: now().seconds)
-        _ = try connection()
+        let holds = file.takeOverHolds(from: aside, into: try connection())
+        let rest = holds == 0 ? "no hold could be read from it" : "\(holds) of its holds were taken over"
         incident.yield(
             StoreIncident(
                 kind: .damaged,
                 message: "the store '\(file.path)' was damaged (\(error.description)); it was set aside as '\(aside)' "
-                    + "and an empty one begun, which adopts what runs; check the disk"
+                    + "and an empty one begun, which adopts what runs; \(rest): see that all are there, and check the disk"
             )
         )
     }

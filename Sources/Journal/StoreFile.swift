@@ -61,13 +61,14 @@ struct StoreFile: Sendable {
         defer { unlink(fresh) }
         try database.copy(to: fresh)
         try writeThrough(fresh)
+        // A log that is not the new file's must never lie beside it; the connection has its own open without a name.
         if FileIdentity("\(path)-wal") == walIdentity { unlink("\(path)-wal") }
         if exists { _ = try setAside("replaced", at: time) }
-        // The connection removes its log by name as it ends, so it ends before there is another's.
-        database.close()
         unlink("\(path)-wal")
         unlink("\(path)-shm")
         try move(fresh, to: path)
+        // It removes its log by name as it ends, so it ends before there is another of that name.
+        database.close()
         syncFolder()
     }
 
@@ -86,6 +87,25 @@ struct StoreFile: Sendable {
         }
         removeOldest(why)
         return aside
+    }
+
+    /// Takes over the holds of a store that was set aside, as far as they can be read.
+    ///
+    /// They are people's words, and nothing else knows them.
+    /// - Returns: How many there were.
+    func takeOverHolds(from aside: String, into database: Database) -> Int {
+        guard let old = try? Database(path: aside, creates: false, durability: .none) else { return 0 }
+        defer { old.close() }
+        guard let rows = try? old.execute("SELECT * FROM holds"), let width = rows.first?.count else { return 0 }
+        let places = Array(repeating: "?", count: width).joined(separator: ",")
+        do {
+            try database.transaction {
+                for row in rows { try database.execute("INSERT OR REPLACE INTO holds VALUES (\(places))", row) }
+            }
+            return rows.count
+        } catch {
+            return 0
+        }
     }
 
     private func removeOldest(_ why: String) {

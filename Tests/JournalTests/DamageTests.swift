@@ -77,6 +77,28 @@ import Testing
         #expect(try await fileNames("\(scratch.path)/store").contains { $0.hasPrefix("hecate.db.damaged-") })
     }
 
+    @Test(arguments: [false, true]) func holdsThatCanStillBeReadAreTakenOver(whileRunning: Bool) async throws {
+        try await filled()
+        let hold = Hold(app: id, author: "anna", reason: "migration", since: Timestamp(9))
+        var store: Store? = try store()
+        try await store?.hold(hold, event: testEvent("held"))
+        let other = try Database(path: path)
+        try other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        let root = try other.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events'")[0][0].integer
+        other.close()
+        if !whileRunning { store = nil }
+        try garble(path, at: (Int(root ?? 0) - 1) * 4096, count: 4096)
+        if whileRunning {
+            #expect(try await store?.events(after: 0, subject: nil, limit: 9) == [])
+            #expect(try await store?.holds() == [hold])
+        } else {
+            try writeFile("left behind", to: "\(path)-wal")
+            let next = try self.store()
+            #expect(next.setAside != nil)
+            #expect(try await next.holds() == [hold])
+        }
+    }
+
     @Test(arguments: ["file", "all", "folder", "replaced"])
     func aStoreThatGoesMissingIsWrittenAgainWhole(how: String) async throws {
         let store = try store()

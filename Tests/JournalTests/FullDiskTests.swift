@@ -82,6 +82,16 @@ import Testing
         #expect(try await store.events(after: 0, subject: nil, limit: 9).map(\.message) == ["before", "after"])
     }
 
+    @Test func askingForHealthChangesNothingThatIsSeen() async throws {
+        try await store.record(testEvent("one"))
+        let generation = try await store.generation()
+        for _ in 0..<3 {
+            clock.advance(10)
+            #expect(await store.health.isWritable)
+        }
+        #expect(try await store.generation() == generation)
+    }
+
     @Test func theQueueOfEventsIsBounded() async throws {
         _ = try #require(try await exhaust())
         for number in 0..<1100 {
