@@ -135,8 +135,9 @@ struct Worker {
         do {
             try await journal.save(record, event: event)
         } catch {
-            // The record is saved again with the next change; an event has no next time.
-            if let event { await announce(event) }
+            // The record is saved again with the next change, and the journal keeps the event until it can write; whoever
+            // listens hears of it now.
+            if let event { environment.announce(event) }
             throw journalFailure(error)
         }
         if let event { environment.announce(event) }
