@@ -33,6 +33,11 @@ enum PlanCommand {
                 failed = true
                 complain(id, failure)
             }
+            // Entries of which nobody can say what app they are about.
+            for diagnostic in fleet.warnings where diagnostic.severity == .error {
+                failed = true
+                Terminal.complain("\(diagnostic)")
+            }
             for app in fleet.apps where isWanted(app.id) {
                 found.formUnion([app.id.name, app.id.description, stem(app.id.name)])
                 do {
