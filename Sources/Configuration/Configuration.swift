@@ -14,7 +14,7 @@ package struct Configuration: Sendable {
     package var interval: Duration = .seconds(300)
     package var pruneShare = 0.5
     package var variables: [String: String] = [:]
-    package var bindRoot = "/var/lib/hecate/files"
+    package var bindRoot = Self.defaultBindRoot
     /// The stacks written into the configuration itself, as the bytes of a stacks file, and where they stand.
     package var inlineStacks: (bytes: [UInt8], file: String)?
     package var server = ServerConfiguration()
@@ -22,6 +22,9 @@ package struct Configuration: Sendable {
     package var warnings: [Diagnostic] = []
 
     package init() {}
+
+    /// Where relative bind mounts lie on the nodes unless somebody says otherwise.
+    package static let defaultBindRoot = "/var/lib/hecate/files"
 }
 
 /// One Git repository to follow.
