@@ -88,8 +88,18 @@ package struct ConfigurationEnvironment: Sendable {
     /// A variable by Hecate's name or by HiveMind's.
     func value(_ name: String) -> String? {
         for prefix in ["HECATE_", "HIVEMIND_"] {
-            if let value = variables[prefix + name], !value.isEmpty { return value }
+            guard var value = variables[prefix + name] else { continue }
+            // HiveMind takes quotes off what is said of its repository.
+            if prefix == "HIVEMIND_", name.hasPrefix("GIT_") { value = unquoted(value) }
+            if !value.isEmpty { return value }
         }
         return nil
+    }
+
+    private func unquoted(_ value: String) -> String {
+        guard let quote = value.first, quote == "\"" || quote == "'", value.count > 1, value.last == quote else {
+            return value
+        }
+        return String(value.dropFirst().dropLast())
     }
 }

@@ -61,6 +61,12 @@ import Testing
         #expect(throws: Invalid.self) { try Configuration(environment: environment([:])) }
     }
 
+    @Test func quotesAroundHiveMindsVariablesMeanNothing() throws {
+        let quoted = ["HIVEMIND_GIT_URL": "\"git@host:fleet.git\"", "HIVEMIND_GIT_BRANCH": "'prod'"]
+        let source = try Configuration(environment: environment(quoted)).sources[0]
+        #expect(source.url == "git@host:fleet.git" && source.reference == .branch("prod"))
+    }
+
     @Test func hecatesOwnForm() throws {
         let configuration = try read(
             """
