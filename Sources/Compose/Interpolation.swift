@@ -30,8 +30,19 @@ package struct Interpolation: Sendable {
         package var literal: [String] = []
     }
 
+    /// How deep defaults may stand in defaults.
+    private static let depth = 32
+
     /// The text with every variable replaced.
-    package func substitute(_ text: String) throws(Failure) -> Substitution {
+    package func substitute(_ text: String) throws(Failure) -> Substitution { try substitute(text, depth: 0) }
+
+    private func substitute(_ text: String, depth: Int) throws(Failure) -> Substitution {
+        guard depth <= Self.depth else {
+            throw Failure(
+                message: "variables are nested more than \(Self.depth) deep",
+                cure: "give the inner ones names of their own"
+            )
+        }
         var result = Substitution(text: text)
         guard text.utf8.contains(UInt8(ascii: "$")) else { return result }
         var output = ""
@@ -44,7 +55,7 @@ package struct Interpolation: Sendable {
                 rest = rest.dropFirst()
             } else if rest.first == "{" {
                 let body = try braced(&rest)
-                output += try expand(body, &result)
+                output += try expand(body, &result, depth)
             } else if let first = rest.first, first == "_" || first.isASCII && first.isLetter {
                 let name = String(rest.prefix { $0 == "_" || $0.isASCII && ($0.isLetter || $0.isNumber) })
                 rest = rest.dropFirst(name.count)
@@ -69,19 +80,19 @@ package struct Interpolation: Sendable {
     /// The text between the braces that just opened; nested braces count.
     private func braced(_ rest: inout Substring) throws(Failure) -> Substring {
         var depth = 0
-        for index in rest.indices {
-            if rest[index] == "{" { depth += 1 }
-            if rest[index] == "}" { depth -= 1 }
+        for index in rest.utf8.indices {
+            if rest.utf8[index] == UInt8(ascii: "{") { depth += 1 }
+            if rest.utf8[index] == UInt8(ascii: "}") { depth -= 1 }
             if depth == 0 {
-                let body = rest[rest.index(after: rest.startIndex)..<index]
-                rest = rest[rest.index(after: index)...]
+                let body = rest[rest.utf8.index(after: rest.startIndex)..<index]
+                rest = rest[rest.utf8.index(after: index)...]
                 return body
             }
         }
         throw Failure(message: "'${' is never closed", cure: "add '}'")
     }
 
-    private func expand(_ body: Substring, _ result: inout Substitution) throws(Failure) -> String {
+    private func expand(_ body: Substring, _ result: inout Substitution, _ depth: Int) throws(Failure) -> String {
         let name = String(body.prefix { $0 == "_" || $0 == "." || $0.isASCII && ($0.isLetter || $0.isNumber) })
         let rest = body.dropFirst(name.count)
         guard let first = name.first, !first.isNumber else {
@@ -105,8 +116,8 @@ package struct Interpolation: Sendable {
         let word = String(rest.dropFirst(found.count))
         let counts = value.map { !needsText || !$0.isEmpty } ?? false
         switch found.last {
-        case "-": return counts ? value ?? "" : try fallback(word, of: name, &result)
-        case "+": return counts ? try nested(word, &result) : ""
+        case "-": return counts ? value ?? "" : try fallback(word, of: name, &result, depth)
+        case "+": return counts ? try nested(word, &result, depth) : ""
         default:
             if counts { return value ?? "" }
             throw Failure(
@@ -120,14 +131,19 @@ package struct Interpolation: Sendable {
     ///
     /// `docker stack deploy` takes every default as it stands and ends it at the first `}`,
     /// which makes nothing of a variable in it; there the specification is followed.
-    private func fallback(_ word: String, of name: String, _ result: inout Substitution) throws(Failure) -> String {
-        guard !keepsUnknownBareNames, !word.contains("${") else { return try nested(word, &result) }
+    private func fallback(
+        _ word: String,
+        of name: String,
+        _ result: inout Substitution,
+        _ depth: Int
+    ) throws(Failure) -> String {
+        guard !keepsUnknownBareNames, !word.contains("${") else { return try nested(word, &result, depth) }
         if let read = try? substitute(word), read.text != word, read.unset.isEmpty { result.literal.append(name) }
         return word
     }
 
-    private func nested(_ word: String, _ result: inout Substitution) throws(Failure) -> String {
-        let inner = try substitute(word)
+    private func nested(_ word: String, _ result: inout Substitution, _ depth: Int) throws(Failure) -> String {
+        let inner = try substitute(word, depth: depth + 1)
         result.unset += inner.unset
         result.literal += inner.literal
         return inner.text

@@ -18,7 +18,8 @@ enum Merge {
             return Node(.mapping(mergeMappings(left, right, path: path)), at: override.place)
         case (.sequence(let left), .sequence(let right)):
             // What both say is said once.
-            let new = right.filter { item in !left.contains { $0.saysTheSame(as: item) } }
+            let known = Set(left.map(\.meaning))
+            let new = right.filter { !known.contains($0.meaning) }
             return Node(.sequence(left + new), at: override.place)
         default:
             // A null override leaves the base as it is, a single value replaces it.
@@ -216,18 +217,18 @@ enum Merge {
 }
 
 extension Node {
-    /// Whether two nodes hold the same, wherever they stand.
-    func saysTheSame(as other: Node) -> Bool {
-        guard tag == other.tag else { return false }
-        switch (content, other.content) {
-        case (.scalar(let left), .scalar(let right)):
-            return left.text == right.text && left.isPlain == right.isPlain
-        case (.sequence(let left), .sequence(let right)):
-            return left.count == right.count && zip(left, right).allSatisfy { $0.saysTheSame(as: $1) }
-        case (.mapping(let left), .mapping(let right)):
-            return left.entries.count == right.entries.count
-                && left.entries.allSatisfy { entry in right[entry.key].map(entry.value.saysTheSame(as:)) ?? false }
-        default: return false
+    /// What the node holds, wherever it stands and in whichever order its keys are: equal for two that say the same.
+    var meaning: Node {
+        let nowhere = Place(file: "")
+        switch content {
+        case .scalar(let scalar):
+            return Node(.scalar(Scalar(text: scalar.text, isPlain: scalar.isPlain)), at: nowhere, tag: tag)
+        case .sequence(let items): return Node(.sequence(items.map(\.meaning)), at: nowhere, tag: tag)
+        case .mapping(let mapping):
+            let entries = mapping.entries.sorted { $0.key < $1.key }.map { entry in
+                Mapping.Entry(key: entry.key, keyPlace: nowhere, value: entry.value.meaning)
+            }
+            return Node(.mapping(Mapping(entries)), at: nowhere, tag: tag)
         }
     }
 }

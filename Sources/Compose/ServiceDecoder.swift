@@ -152,6 +152,14 @@ struct ServiceDecoder {
 
     private mutating func host() {
         for line in fields.node("extra_hosts").map(hostLines) ?? [] {
+            if line.isNull {
+                fields.warning(
+                    at: line.place,
+                    "a name in extra_hosts has no address and is left out",
+                    cure: "give it one, or remove it"
+                )
+                continue
+            }
             guard let host = line.scalar.flatMap({ splitHost($0.text) }) else {
                 fields.error(
                     at: line.place,

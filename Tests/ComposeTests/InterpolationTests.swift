@@ -51,6 +51,11 @@ import Testing
         #expect(found.map { $0.prefix(17) } == ["compose.yml:1:40:", "compose.yml:1:75:"], "\(found)")
     }
 
+    @Test func variablesNestedWithoutEndAreRefused() {
+        let text = String(repeating: "${NONE:-", count: 5000) + String(repeating: "}", count: 5000)
+        #expect(throws: Interpolation.Failure.self) { try interpolation.substitute(text) }
+    }
+
     @Test func unsetNamesAreReported() throws {
         #expect(try interpolation.substitute("$ONE ${TWO}").unset == ["ONE", "TWO"])
     }

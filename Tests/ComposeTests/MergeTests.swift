@@ -55,6 +55,12 @@ import Testing
         #expect(service.dnsOptions == ["o"])
     }
 
+    @Test(.timeLimit(.minutes(1))) func longListsMergeInReasonableTime() async throws {
+        let items = (0..<20_000).map { "'a == \($0)'" }.joined(separator: ", ")
+        let text = "deploy: {placement: {constraints: [\(items)]}}"
+        #expect(try await merged(text, text).deploy.constraints.count == 20_000)
+    }
+
     @Test func referencesAndMountsAreKnownByTheirTarget() async throws {
         let files = [
             "compose.yml":

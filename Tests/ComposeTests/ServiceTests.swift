@@ -92,6 +92,11 @@ import Testing
         #expect(hosts.map { "\($0.address) \($0.name)" } == ["1.1.1.1 a-b", "2.2.2.2 a", "::2 a", "::1 b"])
     }
 
+    @Test func aHostWithoutAnAddressIsLeftOut() async {
+        let found = await complaints("services: {a: {image: x, extra_hosts: {b: , c: 1.1.1.1}}}")
+        #expect(found.count == 1 && found[0].contains("a name in extra_hosts has no address and is left out"))
+    }
+
     @Test func optionsOfNamesAndGroups() async throws {
         let found = await complaints("services: {a: {image: x, dns_opt: ['ndots:2'], group_add: [1000, video]}}")
         #expect(found.isEmpty)
