@@ -91,8 +91,7 @@ enum Merge {
         case "configs": return .keyed(.references(""))
         case "secrets": return .keyed(.references("/run/secrets"))
         case "expose", "cap_add", "cap_drop", "dns", "dns_opt", "dns_search", "tmpfs", "env_file", "security_opt",
-            "group_add",
-            "profiles", "depends_on", "external_links", "links":
+            "group_add", "profiles", "depends_on", "external_links", "links":
             return .keyed(.words)
         case "networks": return .keyed(.networks)
         case "extra_hosts": return .keyed(.hosts)
