@@ -80,6 +80,11 @@ let package = Package(
             dependencies: ["Delivery", "Diagnostics", "Subprocess", "JSON"],
             path: "Tests/TestSupport"
         ),
+        .target(name: "SimulatedEngine", dependencies: ["HTTP", "JSON"], path: "Tests/SimulatedEngine"),
+        .testTarget(
+            name: "SimulatedEngineTests",
+            dependencies: ["Delivery", "Diagnostics", "HTTP", "JSON", "SimulatedEngine", "Swarm"]
+        ),
         .testTarget(name: "YAMLTests", dependencies: ["YAML", "Diagnostics"]),
         .testTarget(name: "ComposeTests", dependencies: ["Compose", "Diagnostics", "TestSupport", "YAML"]),
         .testTarget(name: "DeliveryTests", dependencies: ["Delivery", "TestSupport"]),
@@ -112,7 +117,9 @@ let package = Package(
         .testTarget(name: "ConventionTests", dependencies: ["TestSupport"]),
         .testTarget(
             name: "SystemTests",
-            dependencies: ["HTTPServer", "JSON", "Subprocess", "TestSupport", .target(name: "hecate")]
+            dependencies: [
+                "HTTP", "HTTPServer", "JSON", "SimulatedEngine", "Subprocess", "TestSupport", .target(name: "hecate"),
+            ]
         ),
 
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),

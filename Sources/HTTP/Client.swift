@@ -62,6 +62,12 @@ package struct Response: Sendable {
     package var body: [UInt8]
     /// How long the server asks to be left alone (RFC 9110, section 10.2.3), when it says so.
     package var retryAfter: Duration?
+
+    package init(status: Int, body: [UInt8], retryAfter: Duration? = nil) {
+        self.status = status
+        self.body = body
+        self.retryAfter = retryAfter
+    }
 }
 
 /// A request that got no answer: nobody listens, the name is unknown, the deadline passed.
@@ -69,12 +75,17 @@ package struct TransportError: Error, Sendable, CustomStringConvertible {
     package var description: String
     /// What a stream was refused with.
     package var status: Int?
+
+    package init(description: String, status: Int? = nil) {
+        self.description = description
+        self.status = status
+    }
 }
 
 /// An HTTP client for one endpoint, on libcurl.
 ///
 /// Connections are kept and reused.
-package final class Client: Sendable {
+package final class Client: Transport {
     private let endpoint: Endpoint
     private let pool: ThreadPool
     private let idle = Mutex<[Handle]>([])
