@@ -128,12 +128,16 @@ package actor EngineClient {
         if response.status == 503 || response.status == 406,
             text.contains("swarm manager") || text.contains("not a swarm")
         {
-            let isWorker = text.contains("Worker nodes") || text.contains("worker node")
-            let cure =
-                isWorker
-                ? "it is a worker node; name a manager's Engine in 'targets'"
-                : "run 'docker swarm init' there, or name a manager's Engine in 'targets'"
-            return Failure(.refused, "the Docker Engine at \(endpoint) is not a Swarm manager: \(cure)")
+            if text.contains("Worker nodes") || text.contains("worker node") {
+                let cure = "it is a worker node; name a manager's Engine in 'targets'"
+                return Failure(.refused, "the Docker Engine at \(endpoint) is not a Swarm manager: \(cure)")
+            }
+            // An Engine that is stopping says the same for a few seconds: nothing is concluded from it.
+            return Failure(
+                .unavailable,
+                "the Docker Engine at \(endpoint) is not a Swarm manager now; when it stays so, run 'docker swarm init' there, "
+                    + "or name a manager's Engine in 'targets'"
+            )
         }
         return EngineError(
             status: response.status,
