@@ -30,6 +30,11 @@ import Testing
         volumes: {data: {}}
         """
 
+    private func ownership(_ platform: SwarmPlatform) async throws -> Ownership {
+        let claimant = Claimant(owner: "fleet", controller: "test", until: .now + .seconds(3600))
+        return try await platform.claim(AppID(target: platform.name, name: "shop"), as: claimant)
+    }
+
     @Test func aStackIsDeployedAndThenThereIsNothingToDo() async throws {
         let world = World()
         let platform = platform(world)
@@ -37,17 +42,17 @@ import Testing
         let desired = try await deployment(files, on: platform)
         let plan = try await desired.plan(observedSince: .now)
         #expect(!plan.plan.isEmpty)
-        try await plan.apply()
+        try await plan.apply(try await ownership(platform))
         world.pass(seconds: 1)
         let early = try await desired.plan(observedSince: .now)
         #expect(early.plan.isEmpty, "\(early.plan)")
-        guard case .progressing = try await desired.health(since: plan.mark) else {
+        guard case .progressing = try await early.health(since: plan.mark, hasEarlierRevision: false) else {
             Issue.record("healthy before its health check passed")
             return
         }
         world.pass(seconds: 9)
-        _ = try await desired.plan(observedSince: .now)
-        #expect(try await desired.health(since: plan.mark) == .healthy(runsNothing: false))
+        let late = try await desired.plan(observedSince: .now)
+        #expect(try await late.health(since: plan.mark, hasEarlierRevision: false) == .healthy(runsNothing: false))
         world.with { engine in
             #expect(engine.serviceRecords.map(\.name).sorted() == ["shop_db", "shop_web"])
             #expect(engine.networkRecords.map(\.name) == ["shop_default"])
@@ -61,15 +66,15 @@ import Testing
         let world = World()
         let platform = platform(world)
         var desired = try await deployment(["shop.yml": "services: {web: {image: 'web:1'}}"], on: platform)
-        try await desired.plan(observedSince: .now).apply()
+        try await desired.plan(observedSince: .now).apply(try await ownership(platform))
         world.pass(seconds: 10)
         let broken = "services: {web: {image: 'web:1', environment: {SIM: 'crash:2'}}}"
         desired = try await deployment(["shop.yml": broken], on: platform)
         let plan = try await desired.plan(observedSince: .now)
-        try await plan.apply()
+        try await plan.apply(try await ownership(platform))
         world.pass(seconds: 30)
-        _ = try await desired.plan(observedSince: .now)
-        guard case .failed(let failure) = try await desired.health(since: plan.mark) else {
+        let late = try await desired.plan(observedSince: .now)
+        guard case .failed(let failure) = try await late.health(since: plan.mark, hasEarlierRevision: true) else {
             Issue.record("a service that crashes is not told of")
             return
         }
