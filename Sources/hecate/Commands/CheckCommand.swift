@@ -9,7 +9,25 @@ internal import Swarm
 
 /// `hecate check`: the fleet repository alone, without any target.
 enum CheckCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    static let command = Subcommand(
+        "check",
+        summary: "check a fleet repository without any target, for its own CI",
+        arguments: ["[FOLDER]"],
+        options: [
+            Option("stacks-file", value: "FILE", help: "the stacks file; stacks.yml when not given"),
+            Option(
+                "targets",
+                value: "NAME,...",
+                help: "the targets that stacks may name; default when not given"
+            ),
+            Option("format", choices: ["text", "github", "json"], help: "how findings are written"),
+            Option("strict", help: "exit 2 when there are warnings"),
+        ],
+        example: "hecate check . --format github",
+        isLocal: true
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let folder = invocation.arguments.first ?? "."
         let file = invocation["stacks-file"] ?? "stacks.yml"
         let targets = invocation["targets"]?.split(separator: ",").map(String.init) ?? ["default"]
