@@ -6,6 +6,7 @@ internal import JSON
 internal import Quadlet
 internal import Repository
 internal import Swarm
+internal import Text
 
 /// `hecate check`: the fleet repository alone, without any target.
 enum CheckCommand {
@@ -87,10 +88,14 @@ enum CheckCommand {
             // The workflow commands of GitHub Actions: annotations at the line.
             return all.map { diagnostic in
                 let text = diagnostic.cure.map { "\(diagnostic.message); \($0)" } ?? diagnostic.message
-                let escaped = text.replacing("%", with: "%25").replacing("\r\n", with: "%0A").replacing(
-                    "\n",
-                    with: "%0A"
-                ).replacing("\r", with: "%0D")
+                let escaped = replacingBytes(in: text) { byte in
+                    switch byte {
+                    case UInt8(ascii: "%"): "%25"
+                    case UInt8(ascii: "\n"): "%0A"
+                    case UInt8(ascii: "\r"): "%0D"
+                    default: nil
+                    }
+                }
                 let place =
                     diagnostic.place.map { "file=\($0.file),line=\(max(1, $0.line)),col=\(max(1, $0.column))" } ?? ""
                 return "::\(diagnostic.severity.rawValue) \(place)::\(escaped)"

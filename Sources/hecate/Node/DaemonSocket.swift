@@ -3,6 +3,7 @@ internal import Delivery
 internal import Files
 internal import HTTP
 internal import JSON
+internal import Text
 
 /// The sockets on which the daemons of a node answer.
 enum DaemonSocket {
