@@ -42,18 +42,7 @@ enum AgentCommand {
         let agent = try await Agent.make(settings, store: store, log: log)
         let what = "keeping \(settings.layout.quadlet) equal to \(settings.layout.gitops) by \(agent.platform.method)"
         await agent.context.note(.info, .started, NodePlatform.owner, what)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await agent.follow(wakeups: lock.wakeups) }
-            group.addTask { for await _ in signals { return } }
-            group.addTask {
-                while !Task.isCancelled {
-                    try? await Task.sleep(for: .seconds(20))
-                    hecate_trim_memory()
-                }
-            }
-            try await group.next()
-            group.cancelAll()
-        }
+        try await untilAsked(by: signals) { try await agent.follow(wakeups: lock.wakeups) }
         withExtendedLifetime(lock) {}
         return .success
     }

@@ -46,19 +46,7 @@ enum RunCommand {
                 "following \(source.name) on \(configuration.targets.map(\.name).joined(separator: ", "))"
             )
         }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await controller.follow(wakeups: lock.wakeups) }
-            group.addTask { for await _ in signals { return } }
-            group.addTask {
-                // What a burst of work left behind goes back to the system.
-                while !Task.isCancelled {
-                    try? await Task.sleep(for: .seconds(20))
-                    hecate_trim_memory()
-                }
-            }
-            try await group.next()
-            group.cancelAll()
-        }
+        try await untilAsked(by: signals) { try await controller.follow(wakeups: lock.wakeups) }
         withExtendedLifetime(lock) {}
         return .success
     }
