@@ -95,13 +95,21 @@ package actor Systemd {
 
     /// The version of systemd, such as `257`.
     package func managerVersion() throws(SystemdError) -> String {
+        try managerProperty("Version").split(separator: " ").first.map(String.init) ?? ""
+    }
+
+    /// How far the machine, or the user's session, is: `starting`, `running`, `degraded` and others (systemctl(1),
+    /// is-system-running).
+    package func managerState() throws(SystemdError) -> String { try managerProperty("SystemState") }
+
+    private func managerProperty(_ name: String) throws(SystemdError) -> String {
         let reply = try call("/org/freedesktop/systemd1", "org.freedesktop.DBus.Properties", "Get") {
             message throws(SystemdError) in
             try message.append("org.freedesktop.systemd1.Manager")
-            try message.append("Version")
+            try message.append(name)
         }
         _ = try reply.enter("v", "s")
-        return try reply.string().split(separator: " ").first.map(String.init) ?? ""
+        return try reply.string()
     }
 
     // MARK: Jobs

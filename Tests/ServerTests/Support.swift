@@ -80,9 +80,13 @@ struct ServerFixture {
         record.commit = "0123456789abcdef"
         record.deployedCommit = "0123456789abcdef"
         record.deployedAt = Timestamp(1000)
-        record.conditions = [
-            Condition(.ready, ready, ready ? .deployed : .healthCheckFailed, "<script>x</script>", since: Timestamp(1))
-        ]
+        let message = "<script>x</script>"
+        if ready {
+            record.deployed = "f"
+            record.result = .init(.deployed, message, since: Timestamp(1))
+        } else {
+            record.problem = Problem(Failure(.healthCheckFailed, message), since: Timestamp(1))
+        }
         try await store.save(record, event: event("\(target)/\(name)", "saved"))
         return record.id
     }

@@ -62,6 +62,23 @@ import Testing
         #expect(try await check(files, "--strict").code == 2)
     }
 
+    @Test func checkTakesTheConfigurationsBindRootAndVariables() async throws {
+        let files = [
+            "stacks.yml": "stacks: [{name: a, compose_file: a.yml}]",
+            "a.yml": "services: {web: {image: 'x:${TAG:?set it}', volumes: ['./data:/data']}}",
+            "hecate.yml": "git: {url: /fleet, password_file: /none}\nvariables: {TAG: 1}\nbind_root: /mnt/files\n",
+        ]
+        let scratch = try Scratch()
+        for (name, text) in files { try scratch.write(text, to: name) }
+        let configuration = "\(scratch.path)/hecate.yml"
+        let with = try await execute([binary, "check", scratch.path, "--config", configuration])
+        #expect(with.code == 0 && with.outputText.contains("is '/mnt/files/data'"), "\(with.outputText)")
+        let plain = files["a.yml"]?.replacing(":${TAG:?set it}", with: "") ?? ""
+        try scratch.write(plain, to: "a.yml")
+        let without = try await execute([binary, "check", scratch.path])
+        #expect(without.code == 0 && without.outputText.contains("is '/var/lib/hecate/files/data'"))
+    }
+
     @Test func encryptedFilesNeedAKey() async throws {
         let files = [
             "stacks.yml": "stacks: [{name: a, compose_file: a.yml}]", "a.yml": "services: {web: {image: x}}",

@@ -12,6 +12,9 @@ struct KeptUnits: Sendable {
 
     private func folder(_ name: UnitName) -> String { "\(layout.kept)/kept/\(name)" }
 
+    /// Whether anything of a unit is kept, which stands for its having been ours.
+    func has(_ name: UnitName) -> Bool { pathExists(folder(name)) || pathExists("\(layout.kept)/live/\(name)") }
+
     /// Keeps a unit and gives what the journal remembers of it.
     func keep(_ declaration: UnitDeclaration) throws(FileError) -> [UInt8] {
         let folder = folder(declaration.name)

@@ -1,23 +1,15 @@
 internal import Delivery
 internal import Files
 internal import Subprocess
-internal import Synchronization
 internal import Systemd
 
 /// One unit in one desired state, or its absence.
-final class NodeDeployment: Deployment {
+struct NodeDeployment: Deployment {
     let platform: NodePlatform
     let id: AppID
     let name: UnitName
     /// Nil when the unit is to go.
     let unit: UnitDeclaration?
-
-    init(platform: NodePlatform, id: AppID, name: UnitName, unit: UnitDeclaration?) {
-        self.platform = platform
-        self.id = id
-        self.name = name
-        self.unit = unit
-    }
 
     var fingerprint: String { unit?.fingerprint ?? "removed" }
     var warnings: [String] { [] }
@@ -147,7 +139,8 @@ final class NodeDeployment: Deployment {
 
     // MARK: Health
 
-    func health(since mark: String?) async throws -> Health {
+    /// How the unit is.
+    func health() async throws -> Health {
         guard let unit, !name.isTemplate else { return .healthy(runsNothing: true) }
         do {
             var progress = await platform.progress(of: unit.service)
@@ -190,7 +183,12 @@ final class NodeDeployment: Deployment {
         case "activating", "deactivating": return .progressing("\(unit.service) is \(active) (\(sub))")
         case "inactive" where unit.runsToItsEnd && properties["Result"] == "success":
             return .healthy(runsNothing: true)
-        default: return .failed(await failure(unit, properties, job: nil))
+        default:
+            // While the machine is still starting, nobody has tried to start it yet.
+            if let state = try? await platform.systemd.managerState(), ["initializing", "starting"].contains(state) {
+                return .progressing("\(unit.service) waits for the machine to finish starting")
+            }
+            return .failed(await failure(unit, properties, job: nil))
         }
     }
 

@@ -48,12 +48,13 @@ package actor NodeReader {
         try await check(changed, in: tree)
         try index.save(only: Set(tree.units.map(\.name.description)))
         if isActing { try await platform.mendLinks() }
-        let fleet = Fleet(
+        var fleet = Fleet(
             revision: NodeSnapshot().revision,
             owner: NodePlatform.owner,
             snapshot: NodeSnapshot(),
             apps: apps
         )
+        fleet.isReadInPlace = true
         return (fleet, folders.sorted())
     }
 

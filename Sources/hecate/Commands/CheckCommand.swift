@@ -1,4 +1,5 @@
 internal import Arguments
+internal import Configuration
 internal import Delivery
 internal import Diagnostics
 internal import Files
@@ -36,21 +37,43 @@ enum CheckCommand {
         let hasStacks = pathExists("\(folder)/\(file)") || invocation["stacks-file"] != nil
         let hasUnits = RepositoryCheck.applies(to: folder)
         if hasUnits { found.append(contentsOf: try RepositoryCheck.diagnostics(of: folder).all) }
-        if hasStacks || !hasUnits { try await checkStacks(folder, file, targets, &found) }
+        if hasStacks || !hasUnits {
+            let shared = try shared(invocation, &found)
+            let reader = FleetReader.offline(
+                stacksFile: file,
+                targets: targets,
+                variables: shared.variables,
+                bindRoot: shared.bindRoot
+            )
+            try await checkStacks(folder, reader, &found)
+        }
         Terminal.print(report(found.all, invocation["format"]))
         if found.hasErrors { return .failure }
         return invocation.has("strict") && !found.all.isEmpty ? .changes : .success
     }
 
+    /// What the controller's configuration gives every stack; a fleet repository is checked where there is none as well.
+    private static func shared(_ invocation: Invocation, _ found: inout Diagnostics) throws -> SharedSettings {
+        guard let path = Settings.configurationFile(invocation) else { return SharedSettings() }
+        guard let bytes = readFile(path) else {
+            throw Failure(.notFound, "the configuration '\(path)' cannot be read")
+        }
+        do throws(Invalid) {
+            return try SharedSettings(bytes, file: path)
+        } catch {
+            // A 'config.yml' that nobody named may be something else's.
+            if Settings.namesConfiguration(invocation) { found.append(contentsOf: error.diagnostics) }
+            return SharedSettings()
+        }
+    }
+
     private static func checkStacks(
         _ folder: String,
-        _ file: String,
-        _ targets: [String],
+        _ reader: FleetReader,
         _ found: inout Diagnostics
     ) async throws {
         do {
             let snapshot = try FolderSnapshot(folder)
-            let reader = FleetReader.offline(stacksFile: file, targets: targets)
             let stacks = try await reader.stacks(at: snapshot)
             found.append(contentsOf: stacks.diagnostics)
             for stack in stacks.stacks {

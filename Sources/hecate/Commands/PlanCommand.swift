@@ -44,6 +44,11 @@ enum PlanCommand {
                 failed = true
                 complain(id, failure)
             }
+            // Entries of which nobody can say what app they are about.
+            for diagnostic in fleet.warnings where diagnostic.severity == .error {
+                failed = true
+                Terminal.complain("\(diagnostic)")
+            }
             for app in fleet.apps where isWanted(app.id) {
                 found.formUnion([app.id.name, app.id.description, stem(app.id.name)])
                 do {
@@ -123,9 +128,10 @@ enum PlanCommand {
         let fleet = reading.fleet
         var result = fleet.retired
         let declared = Set(fleet.apps.map(\.id)).union(fleet.unreadable.keys).union(fleet.retired)
-        guard fleet.unreadable.isEmpty else { return result }
+        guard fleet.unreadable.isEmpty, !fleet.isPartial else { return result }
         for platform in platforms {
-            for (id, owner) in try await platform.owned() where owner == reading.owner && !declared.contains(id) {
+            let claims = try await platform.claims()
+            for (id, claim) in claims where claim.owner == reading.owner && !declared.contains(id) {
                 result.append(id)
             }
         }

@@ -24,7 +24,14 @@ actor Agent {
         var limits = Limits()
         // A pass waits for systemd and holds nothing meanwhile; many at once share one reading of the units.
         limits.parallelism = 1024
-        context = ControllerContext(platforms: [platform], store: store, limits: limits, log: log)
+        context = ControllerContext(
+            platforms: [platform],
+            store: store,
+            folder: settings.store,
+            sources: [NodePlatform.owner],
+            limits: limits,
+            log: log
+        )
         reader = NodeReader(platform: platform, defaults: settings.defaults, isActing: true)
         watch = try FolderWatch(quiet: settings.debounce)
     }
@@ -198,6 +205,7 @@ actor Agent {
             let wanted = try Settings.chosen(names, among: await context.reconciler.apps)
             await context.reconciler.reconcile(wanted)
             group.cancelAll()
+            await context.reconciler.endLeases()
             return try await context.store.records()
         }
     }

@@ -26,7 +26,14 @@ struct Controller: Sendable {
         var limits = Limits()
         limits.parallelism = configuration.parallelism
         limits.pruneShare = configuration.pruneShare
-        context = ControllerContext(platforms: platforms, store: store, limits: limits, log: log)
+        context = ControllerContext(
+            platforms: platforms,
+            store: store,
+            folder: configuration.store,
+            sources: Set(configuration.sources.map(\.name)),
+            limits: limits,
+            log: log
+        )
     }
 
     /// Follows everything until the task is cancelled.
@@ -59,9 +66,11 @@ struct Controller: Sendable {
                 while try await group.next() != nil {}
             } catch {
                 group.cancelAll()
+                await reconciler.endLeases()
                 throw error
             }
         }
+        await reconciler.endLeases()
     }
 
     /// Reads every source once and reconciles everything until it rests.
@@ -72,9 +81,11 @@ struct Controller: Sendable {
             group.addTask { await reconciler.run() }
             for platform in platforms { try await watcher(platform).check() }
             for follower in followers() { try await follower.look() }
+            await reconciler.surveyed()
             let wanted = try Settings.chosen(names, among: await reconciler.apps)
             await reconciler.reconcile(wanted)
             group.cancelAll()
+            await reconciler.endLeases()
             return try await store.records()
         }
     }

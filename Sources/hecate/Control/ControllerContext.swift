@@ -12,7 +12,9 @@ struct ControllerContext: Sendable {
     /// Says that something was recorded.
     let changes: ChangeSignal
 
-    init(platforms: [any Platform], store: Store, limits: Limits, log: Log) {
+    /// `folder`: The store's, which tells this controller from others on the same machine. `sources`: The names of all
+    /// sources that are configured.
+    init(platforms: [any Platform], store: Store, folder: String, sources: Set<String>, limits: Limits, log: Log) {
         self.store = store
         self.log = log
         let (metrics, changes) = (Metrics(started: currentTime()), ChangeSignal())
@@ -21,7 +23,7 @@ struct ControllerContext: Sendable {
             platforms: platforms,
             journal: store,
             limits: limits,
-            surroundings: Surroundings(
+            environment: Environment(
                 now: currentTime,
                 chance: { Double.random(in: 0..<1) },
                 announce: {
@@ -29,8 +31,10 @@ struct ControllerContext: Sendable {
                     metrics.note($0)
                     changes.send()
                 },
-                measure: { metrics.note($0, $1, $2) }
-            )
+                measure: { metrics.note($0, $1, $2) },
+                identity: .found(store: folder)
+            ),
+            sources: sources
         )
     }
 

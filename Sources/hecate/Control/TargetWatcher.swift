@@ -19,6 +19,7 @@ struct TargetWatcher: Sendable {
                 if wasDown { await context.note(.info, .sourceReady, platform.name, "the target answers again") }
                 failures = 0
                 wasDown = false
+                await context.reconciler.targetAnswers(platform.name)
                 // Whatever happened while nobody listened is seen by looking at everything once.
                 await context.reconciler.notice(nil, on: platform.name)
                 for try await id in platform.changes() { await context.reconciler.notice(id, on: platform.name) }
@@ -31,6 +32,7 @@ struct TargetWatcher: Sendable {
                 wasDown = true
                 failures += 1
                 let message = (error as? Failure)?.message ?? "\(error)"
+                await context.reconciler.targetFailed(platform.name, message)
                 if failures == 1 {
                     await context.note(.error, .unavailable, platform.name, message)
                     var record = TargetRecord(name: platform.name, endpoint: endpoint)
