@@ -1,8 +1,8 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// An arrow only ever points down: a module may import the modules listed for it and nothing else. `ConventionTests` hold
-// the imports against the same table.
+// An arrow only ever points down: a module may import what is listed for it and nothing else. This is the only table of
+// that; `ConventionTests` and the build of `script/test` hold the imports against it.
 let package = Package(
     name: "hecate",
     products: [.executable(name: "hecate", targets: ["hecate"])],
@@ -13,20 +13,21 @@ let package = Package(
                 "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Documents", "Files",
                 "HTTP",
                 "HTTPServer", "Journal", "JSON", "Kubernetes", "Mail", "Operations", "Quadlet", "Repository", "Server",
-                "Subprocess", "Swarm", "Systemd", "Threads",
+                "Subprocess", "Swarm", "Systemd", "Text", "Threads",
             ]
         ),
 
         // The API and dashboard: what people, browsers and other programs see and ask.
         .target(
             name: "Server",
-            dependencies: ["Crypto", "Delivery", "Diagnostics", "Documents", "HTTPServer", "JSON", "Journal"]
+            dependencies: ["Crypto", "Delivery", "Documents", "HTTPServer", "JSON", "Journal", "Text"],
+            resources: [.embedInCode("Dashboard/style.css"), .embedInCode("Dashboard/live.js")]
         ),
 
         // What goes out: who is notified of what happened.
         .target(
             name: "Operations",
-            dependencies: ["Crypto", "Delivery", "Documents", "HTTP", "JSON", "Journal", "Mail"]
+            dependencies: ["Crypto", "Delivery", "Documents", "HTTP", "JSON", "Journal", "Mail", "Text"]
         ),
 
         // The machine-readable forms that the commands, the API and the notifications share.
@@ -35,16 +36,18 @@ let package = Package(
         // The platforms.
         .target(
             name: "Swarm",
-            dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "YAML"]
+            dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "Text", "YAML"]
         ),
 
         .target(
             name: "Quadlet",
-            dependencies: ["Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd", "YAML"]
+            dependencies: [
+                "Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd", "Text", "YAML",
+            ]
         ),
 
         // What a node takes over.
-        .target(name: "Kubernetes", dependencies: ["Crypto", "Diagnostics", "JSON"]),
+        .target(name: "Kubernetes", dependencies: ["Crypto", "Diagnostics", "JSON", "Text"]),
 
         // Where desired state comes from and where history goes.
         .target(name: "Compose", dependencies: ["Diagnostics", "YAML"]),
@@ -69,6 +72,7 @@ let package = Package(
         .target(name: "Subprocess", dependencies: ["CSpawn", "Threads"]),
         .target(name: "Systemd", dependencies: ["CSystemd", "Threads"]),
         .target(name: "Files", dependencies: ["Threads"]),
+        .target(name: "Text"),
         .target(name: "Threads"),
         .target(name: "Arguments", dependencies: ["Diagnostics"]),
         .target(name: "Diagnostics"),
@@ -113,8 +117,9 @@ let package = Package(
                 "TestSupport",
             ]
         ),
+        .testTarget(name: "TextTests", dependencies: ["Text"]),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "Subprocess", "TestSupport"]),
-        .testTarget(name: "ConventionTests", dependencies: ["TestSupport"]),
+        .testTarget(name: "ConventionTests", dependencies: ["JSON", "TestSupport"]),
         .testTarget(
             name: "SystemTests",
             dependencies: [

@@ -270,22 +270,3 @@ extension Duration {
         Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000)
     }
 }
-
-/// A text with everything but unreserved characters percent-encoded (RFC 3986, section 2.3).
-package func percentEncoded(_ text: String) -> String {
-    let digits = Array("0123456789ABCDEF")
-    var output = ""
-    for byte in text.utf8 {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-            UInt8(ascii: "~"):
-            output.unicodeScalars.append(Unicode.Scalar(byte))
-        default:
-            output += "%"
-            output.append(digits[Int(byte >> 4)])
-            output.append(digits[Int(byte & 15)])
-        }
-    }
-    return output
-}

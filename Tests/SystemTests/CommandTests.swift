@@ -13,6 +13,23 @@ import Testing
         return try await execute([binary, "check", scratch.path] + words)
     }
 
+    @Test func everyCommandOfTheOverviewHasHelpOfItsOwn() async throws {
+        let overview = try await execute([binary, "help"]).outputText
+        let lines = overview.split(separator: "\n").filter { $0.hasPrefix("  ") && !$0.hasPrefix("  --") }
+        #expect(lines.count > 30)
+        for line in lines {
+            let words = line.split(separator: " ").prefix { $0.allSatisfy { $0.isLowercase || $0.isNumber } }
+            // What is no word of the command any more belongs to its summary.
+            let name = Array(words.map(String.init).prefix(2))
+            let two = try await execute([binary] + name + ["--help"])
+            let help = two.code == 0 ? two : try await execute([binary, name[0], "--help"])
+            #expect(help.code == 0 && help.outputText.contains("Usage: hecate \(name[0])"), "\(line)")
+            #expect(help.outputText.contains("Example:"), "\(line)")
+        }
+        #expect(try await execute([binary, "help", "plan"]).outputText.contains("Usage: hecate plan"))
+        #expect(try await execute([binary, "help", "pln"]).errorText.contains("did you mean 'plan'?"))
+    }
+
     @Test func checkTellsEverythingWithItsPlace() async throws {
         let files = [
             "stacks.yml":

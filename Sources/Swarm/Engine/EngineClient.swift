@@ -1,6 +1,7 @@
 internal import Delivery
 package import HTTP
 package import JSON
+internal import Text
 
 /// An answer of the Engine that is not a success.
 package struct EngineError: Error, Sendable, CustomStringConvertible {

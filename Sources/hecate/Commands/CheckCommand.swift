@@ -7,10 +7,29 @@ internal import JSON
 internal import Quadlet
 internal import Repository
 internal import Swarm
+internal import Text
 
 /// `hecate check`: the fleet repository alone, without any target.
 enum CheckCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    static let command = Subcommand(
+        "check",
+        summary: "check a fleet repository without any target, for its own CI",
+        arguments: ["[FOLDER]"],
+        options: [
+            Option("stacks-file", value: "FILE", help: "the stacks file; stacks.yml when not given"),
+            Option(
+                "targets",
+                value: "NAME,...",
+                help: "the targets that stacks may name; default when not given"
+            ),
+            Option("format", choices: ["text", "github", "json"], help: "how findings are written"),
+            Option("strict", help: "exit 2 when there are warnings"),
+        ],
+        example: "hecate check . --format github",
+        isLocal: true
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let folder = invocation.arguments.first ?? "."
         let file = invocation["stacks-file"] ?? "stacks.yml"
         let targets = invocation["targets"]?.split(separator: ",").map(String.init) ?? ["default"]
@@ -92,10 +111,14 @@ enum CheckCommand {
             // The workflow commands of GitHub Actions: annotations at the line.
             return all.map { diagnostic in
                 let text = diagnostic.cure.map { "\(diagnostic.message); \($0)" } ?? diagnostic.message
-                let escaped = text.replacing("%", with: "%25").replacing("\r\n", with: "%0A").replacing(
-                    "\n",
-                    with: "%0A"
-                ).replacing("\r", with: "%0D")
+                let escaped = replacingBytes(in: text) { byte in
+                    switch byte {
+                    case UInt8(ascii: "%"): "%25"
+                    case UInt8(ascii: "\n"): "%0A"
+                    case UInt8(ascii: "\r"): "%0D"
+                    default: nil
+                    }
+                }
                 let place =
                     diagnostic.place.map { "file=\($0.file),line=\(max(1, $0.line)),col=\(max(1, $0.column))" } ?? ""
                 return "::\(diagnostic.severity.rawValue) \(place)::\(escaped)"

@@ -6,7 +6,27 @@ internal import Journal
 
 /// `hecate run`: the controller.
 enum RunCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    static let command = Subcommand(
+        "run",
+        summary: "follow the repository and keep the targets equal to it",
+        arguments: ["[CONFIG]"],
+        options: [
+            Option("once", help: "reconcile everything once, then end; exit 1 when something is not ready"),
+            Option(
+                "log",
+                choices: ["text", "json"],
+                help: "the form of the log; text on a terminal, json elsewhere"
+            ),
+        ],
+        discussion: """
+            Without CONFIG the file is $HECATE_CONFIG, else ./config.yml, else /etc/hecate/config.yml; when there
+            is none, the variables HECATE_GIT_URL and so on (HIVEMIND_GIT_URL is read as well) are used.
+            """,
+        example: "hecate run config.yml",
+        isLocal: true
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         hecate_limit_arenas(2)
         let signals = terminations()
         let configuration = try Settings.configuration(invocation)
@@ -26,19 +46,7 @@ enum RunCommand {
                 "following \(source.name) on \(configuration.targets.map(\.name).joined(separator: ", "))"
             )
         }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await controller.follow(wakeups: lock.wakeups) }
-            group.addTask { for await _ in signals { return } }
-            group.addTask {
-                // What a burst of work left behind goes back to the system.
-                while !Task.isCancelled {
-                    try? await Task.sleep(for: .seconds(20))
-                    hecate_trim_memory()
-                }
-            }
-            try await group.next()
-            group.cancelAll()
-        }
+        try await untilAsked(by: signals) { try await controller.follow(wakeups: lock.wakeups) }
         withExtendedLifetime(lock) {}
         return .success
     }

@@ -3,13 +3,17 @@ internal import Documents
 internal import JSON
 internal import Journal
 
-/// `hecate list audit` and `hecate audit verify`: who did what through the server.
-enum AuditCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
-        let client = try Settings.client(invocation)
-        if invocation.command.words.last == "verify" { return try await verify(client, invocation["format"]) }
-        let limit = try EventsCommand.limit(invocation)
-        let entries = try await latest(client, limit)
+/// `hecate list audit`: who did what through the server.
+enum ListAuditCommand {
+    static let command = Subcommand(
+        "list audit",
+        summary: "who did what through the server, and who was refused",
+        options: [.format, Option("limit", value: "N", help: "how many; 50 when not given")],
+        example: "hecate list audit --limit 20"
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+        let entries = try await latest(Settings.client(invocation), try EventsCommand.limit(invocation))
         if let text = formatted(.array(entries.map { document($0) }), as: invocation["format"]) {
             Terminal.print(text)
         } else {
@@ -35,21 +39,5 @@ enum AuditCommand {
             guard page.count == 1000, let last = page.last else { return result }
             number = last.number
         }
-    }
-
-    private static func verify(_ client: any ControllerClient, _ format: String?) async throws -> HecateProgram.ExitCode
-    {
-        let (count, broken, last) = try await client.verifyAudit()
-        let answer: JSON = [
-            "entries": .int(Int64(count)), "broken": broken.map { .int(Int64($0)) } ?? .null, "last": .string(last),
-        ]
-        if let text = formatted(answer, as: format) {
-            Terminal.print(text)
-        } else if let broken {
-            Terminal.print("\(count) entries hold; number \(broken) was changed, or something before it was taken out")
-        } else {
-            Terminal.print("all \(count) entries hold; the chain ends with \(last.isEmpty ? "nothing" : last)")
-        }
-        return broken == nil ? .success : .failure
     }
 }

@@ -7,21 +7,34 @@ internal import JSON
 internal import Kubernetes
 internal import Quadlet
 
-/// `hecate migrate k3s` and `hecate decommission k3s`.
-enum ClusterCommands {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+/// `hecate migrate k3s`: what a cluster runs becomes units of this node.
+enum MigrateCommand {
+    static let command = Subcommand(
+        "migrate k3s",
+        summary: "show what a k3s cluster runs and what would become of it here; with --apply, move it",
+        arguments: ["[APP...]"],
+        options: [
+            Option(
+                "inventory",
+                value: "FILE,...",
+                help: "read what kubectl get -A -o json wrote, instead of asking the cluster"
+            ),
+            .kubectl, Option("to", value: "FOLDER", help: "write the units and their files there"),
+            Option("apply", help: "move the apps, one at a time; what is not well here goes back"),
+            Option("back", help: "stop the apps here and start them in the cluster again"), .format,
+        ],
+        discussion: """
+            Makes Quadlet files of Deployments, StatefulSets and DaemonSets with their ConfigMaps, Secrets and
+            claims, and lists what cannot be carried over. An app is moved by stopping it in the cluster, copying
+            its data (an archive stays in ~/.hecate/backups/k3s), and starting it here; the cluster's own data is
+            never changed. What is interrupted goes on where it was.
+            """,
+        example: "hecate migrate k3s --apply web",
+        isLocal: true
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let cluster = Cluster(invocation["kubectl"])
-        if invocation.command.words.first == "decommission" {
-            let installation = try PluginCommands.requireNode(invocation)
-            var decommission = try Decommission(
-                installation: installation,
-                cluster: cluster,
-                dataFolder: invocation["data-dir"] ?? "/var/lib/rancher/k3s",
-                isRehearsal: invocation.has("dry-run")
-            )
-            try await decommission.execute()
-            return .success
-        }
         let installation = try migrationInstallation(invocation)
         let inventory = try await inventory(invocation, cluster)
         let migration = Migration(inventory: inventory, root: root(installation), host: installation.layout.host)
@@ -37,7 +50,7 @@ enum ClusterCommands {
 
     /// Only moving needs a node; looking and writing files does not.
     private static func migrationInstallation(_ invocation: Invocation) throws -> NodeInstallation {
-        if invocation.has("apply") || invocation.has("back") { return try PluginCommands.requireNode(invocation) }
+        if invocation.has("apply") || invocation.has("back") { return try NodeInstallation.required(invocation) }
         return NodeInstallation(settings: try AgentSettings.found())
     }
 

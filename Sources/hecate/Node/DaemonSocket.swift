@@ -3,17 +3,15 @@ internal import Delivery
 internal import Files
 internal import HTTP
 internal import JSON
+internal import Text
 
-/// `hecate health`, `hecate identity` and `hecate PLUGIN COMMAND`: what the daemons of a node answer on their sockets.
-enum DaemonCommands {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
-        let installation = try PluginCommands.requireNode(invocation)
+/// The sockets on which the daemons of a node answer.
+enum DaemonSocket {
+    /// What the daemon that a command line names answers at a path.
+    static func ask(_ path: String, _ invocation: Invocation) async throws -> JSON {
+        let installation = try NodeInstallation.required(invocation)
         let daemon = invocation.arguments.first ?? "daemon"
-        let answer = try await ask(socket(daemon, installation), "/\(invocation.command.name)", of: daemon)
-        Terminal.print(answer.text(pretty: true))
-        guard invocation.command.name == "health" else { return .success }
-        let isWell = ["ok", "healthy"].contains(answer["status"]?.string ?? "") && answer["ready"]?.bool != false
-        return isWell ? .success : .failure
+        return try await ask(socket(daemon, installation), path, of: daemon)
     }
 
     /// Answers `hecate PLUGIN [COMMAND ARGUMENT...]` when there is such a plug-in; nil when there is none.
@@ -27,7 +25,7 @@ enum DaemonCommands {
         let command = words.dropFirst()
         let route =
             command.isEmpty || Array(command) == ["health"]
-            ? "/health" : "/api/" + command.map(encoded).joined(separator: "/")
+            ? "/health" : "/api/" + command.map(percentEncoded).joined(separator: "/")
         Terminal.print(try await ask(path, route, of: name).text(pretty: true))
         return .success
     }
@@ -56,17 +54,5 @@ enum DaemonCommands {
         } catch let error as TransportError {
             throw Failure(.unavailable, "'\(daemon)' does not answer on \(socket): \(error)")
         }
-    }
-
-    /// A word as one part of a URL's path (RFC 3986, section 2.3).
-    private static func encoded(_ word: String) -> String {
-        word.utf8.map { byte in
-            let isPlain =
-                byte < 128 && (Character(UnicodeScalar(byte)).isLetter || Character(UnicodeScalar(byte)).isNumber)
-            if isPlain || "-._~".utf8.contains(byte) { return String(UnicodeScalar(byte)) }
-            let digits = String(byte, radix: 16, uppercase: true)
-            return "%" + (digits.count == 1 ? "0" : "") + digits
-        }
-        .joined()
     }
 }

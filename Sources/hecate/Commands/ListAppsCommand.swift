@@ -1,34 +1,29 @@
-internal import Documents
 internal import Arguments
 internal import Delivery
+internal import Documents
 internal import JSON
 internal import Journal
 internal import Quadlet
 
-/// `hecate list`: apps, sources, targets, events.
-enum ListCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
-        let store = try Settings.client(invocation)
+/// `hecate list apps`: every app; on a node its units, with what runs of them.
+enum ListAppsCommand {
+    static let command = Subcommand(
+        "list apps",
+        summary: "every app with its readiness, revision and age; on a node with its state, health and image",
+        options: [
+            .format, Option("available", help: "on a node, the plug-ins that could be installed as well"),
+        ],
+        example: "hecate list apps"
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+        let client = try Settings.client(invocation)
         let format = invocation["format"]
-        switch invocation.command.words.last {
-        case "sources": try await sources(store, format)
-        case "targets": try await targets(store, format)
-        case "events":
-            try await EventsCommand.print(
-                try await store.events(after: 0, subject: nil, limit: EventsCommand.limit(invocation)),
-                format
-            )
-        default:
-            if let store = store as? Store, let node = try Settings.node(invocation) {
-                try await units(
-                    NodeInstallation(settings: node),
-                    store,
-                    format,
-                    withAvailable: invocation.has("available")
-                )
-            } else {
-                try await apps(store, format)
-            }
+        if let store = client as? Store, let node = try Settings.node(invocation) {
+            let installation = NodeInstallation(settings: node)
+            try await units(installation, store, format, withAvailable: invocation.has("available"))
+        } else {
+            try await apps(client, format)
         }
         return .success
     }
@@ -95,27 +90,5 @@ enum ListCommand {
         }
         if let text = formatted(.array(documents), as: format) { return Terminal.print(text) }
         Terminal.print(Terminal.table(["APP", "STATE", "READY", "HEALTH", "IMAGE", "DIGEST", "AGE", "MESSAGE"], rows))
-    }
-
-    private static func sources(_ store: any ControllerClient, _ format: String?) async throws {
-        let records = try await store.sources()
-        let documents = JSON.array(records.map { document($0) })
-        if let text = formatted(documents, as: format) { return Terminal.print(text) }
-        let now = currentTime()
-        let rows = records.map {
-            [$0.name, $0.url, String($0.commit.prefix(8)), $0.lastSuccess?.age(at: now) ?? "never", $0.error ?? ""]
-        }
-        Terminal.print(Terminal.table(["SOURCE", "URL", "REVISION", "LAST SUCCESS", "ERROR"], rows))
-    }
-
-    private static func targets(_ store: any ControllerClient, _ format: String?) async throws {
-        let records = try await store.targets()
-        let documents = JSON.array(records.map { document($0) })
-        if let text = formatted(documents, as: format) { return Terminal.print(text) }
-        let now = currentTime()
-        let rows = records.map {
-            [$0.name, $0.endpoint, $0.version, $0.lastSuccess?.age(at: now) ?? "never", $0.error ?? ""]
-        }
-        Terminal.print(Terminal.table(["TARGET", "ENDPOINT", "VERSION", "LAST SUCCESS", "ERROR"], rows))
     }
 }
