@@ -19,7 +19,7 @@ if options.isBatch || options.seed != nil && (options.only != nil || !options.sh
 }
 guard let seed = options.seed else { exit(Supervisor(options: options).run() ? 0 : 1) }
 
-let shrinker = Shrinker(seed: seed, jobs: options.jobs)
+let shrinker = Shrinker(options: options, seed: seed)
 var names: [String]?
 if let outcome = shrinker.attempt(nil) {
     let fewest = shrinker.shrink(outcome)
@@ -27,7 +27,7 @@ if let outcome = shrinker.attempt(nil) {
     if shrinker.attempt(fewest)?.law == outcome.law { names = fewest }
     print("seed \(seed) breaks \(outcome.law) with \(names?.count ?? outcome.fired.count) disturbances")
 }
-var arguments = ["--batch", "--seed", "\(seed)"]
+var arguments = ["--batch", "--seed", "\(seed)"] + options.inherited
 if options.isTracing || names != nil { arguments.append("--trace") }
 if let names { arguments += ["--only", names.isEmpty ? "none" : names.joined(separator: ",")] }
 Child.run([arguments], atOnce: 1) { child, status in

@@ -21,7 +21,7 @@ extension Laws {
     func asks(_ request: Request, of target: Target, by caller: Caller) -> Mutating? {
         guard case .controller = caller else { return nil }
         let mutating = identify(request, on: target)
-        if mutating.kind == "volumes" { break_(.volumesKept, "\(request.method) \(request.path)") }
+        if mutating.kind == "volumes" { fail(.volumesKept, "\(request.method) \(request.path)") }
         checkForeign(mutating, on: target)
         if mutating.method == "DELETE", mutating.kind == "services" { checkRemoval(mutating, on: target) }
         return mutating
@@ -71,7 +71,7 @@ extension Laws {
         guard !isOurs || isClaimed else { return }
         // The claim itself may be asked for; the Engine says that it is taken.
         if isClaimed, mutating.path == "/configs/create", mutating.name == "hecate.\(mutating.stack)" { return }
-        break_(.foreignUntouched, "\(mutating.method) \(mutating.path) of '\(mutating.name)' on \(target.name)")
+        fail(.foreignUntouched, "\(mutating.method) \(mutating.path) of '\(mutating.name)' on \(target.name)")
     }
 
     /// A service goes only when a commit, read in full, does without it.
@@ -85,15 +85,15 @@ extension Laws {
                 return app.oddity == nil && !app.services.contains { $0.name == service }
             }
         }
-        if !isDeclared { break_(.removalDeclared, "\(name) was removed, and every commit so far wants it") }
+        if !isDeclared { fail(.removalDeclared, "\(name) was removed, and every commit so far wants it") }
     }
 
     private func checkUpdate(_ mutating: Mutating) {
         guard let before = mutating.object?["Spec"], let after = mutating.body else { return }
         if before == after {
-            break_(.noPointlessUpdate, "\(mutating.name) was updated to what it is already")
+            fail(.noPointlessUpdate, "\(mutating.name) was updated to what it is already")
         } else if before["TaskTemplate"]?["ForceUpdate"] ?? 0 != after["TaskTemplate"]?["ForceUpdate"] ?? 0 {
-            break_(.noPointlessUpdate, "\(mutating.name) was restarted by force")
+            fail(.noPointlessUpdate, "\(mutating.name) was restarted by force")
         }
         guard simulation.storm.kind == .quiet else { return }
         // Each commit may lead to one update, and to one back to what was there before.
@@ -101,7 +101,7 @@ extension Laws {
         let key = "\(mutating.name) \(commits) \(after.text())"
         updates[key, default: 0] += 1
         if updates[key] == 2 {
-            break_(.oneUpdatePerChange, "\(mutating.name) was updated twice to the same specification")
+            fail(.oneUpdatePerChange, "\(mutating.name) was updated twice to the same specification")
         }
     }
 }

@@ -21,7 +21,7 @@ extension Laws {
         Statistics.count("state rejected")
         let declared = simulation.declaration(of: id, at: view.commit)
         if let declared, declared.isGood, !simulation.isMeddledWith(id), !simulation.claimedByOthers.contains(id.name) {
-            break_(
+            fail(
                 .goodNeverRejected,
                 "\(id) at \(view.commit.prefix(8)) has only services that are well, and was rejected: "
                     + (view.rejection ?? "")
@@ -37,7 +37,7 @@ extension Laws {
         let wasForgotten = simulation.lastStoreLoss.map { $0 >= rejection.time } ?? false
         let hasChanged = simulation.wasChanged(id, since: rejection.time)
         guard !isAsked, !wasForgotten, !hasChanged, simulation.controllers.count == 1 else { return }
-        break_(.rejectedNotRetried, "\(id) tries again what was rejected and did not change")
+        fail(.rejectedNotRetried, "\(id) tries again what was rejected and did not change")
     }
 
     func keeps(_ revision: DeployedRevision) {
@@ -48,7 +48,7 @@ extension Laws {
     private func checkSecrets(_ texts: [String], _ place: String) {
         let encoded = base64(Array(FleetFiles.secretMark.utf8.prefix(12)))
         for text in texts where text.contains(FleetFiles.secretMark) || text.contains(encoded) {
-            break_(.secretsUnseen, "a secret's value stands in \(place)")
+            fail(.secretsUnseen, "a secret's value stands in \(place)")
         }
     }
 
@@ -58,7 +58,7 @@ extension Laws {
         eventCounts[event.subject, default: 0] += 1
         let most = 40 + 8 * simulation.happenings
         if eventCounts[event.subject] == most {
-            break_(.eventsBounded, "\(event.subject) has \(most) events, the last: \(event.message)")
+            fail(.eventsBounded, "\(event.subject) has \(most) events, the last: \(event.message)")
         }
     }
 
@@ -68,7 +68,7 @@ extension Laws {
         let isSame = last?.reason == event.reason && last?.commit == event.commit && last?.message == event.message
         repetitions[event.subject] = isSame ? (repetitions[event.subject] ?? 0) + 1 : 0
         if repetitions[event.subject] == 3 {
-            break_(.toldOnce, "\(event.subject) is told four times in a row: \(event.message)")
+            fail(.toldOnce, "\(event.subject) is told four times in a row: \(event.message)")
         }
         lastAnnounced[event.subject] = event
     }

@@ -95,7 +95,7 @@ extension Laws {
                     for file in payload where file["kind"]?.string == "secret" {
                         let name = (file["deployedName"] ?? file["name"])?.string ?? ""
                         if !files.contains("secret \(name)") {
-                            break_(.keptFilesExist, "the secret '\(name)' of a kept revision of \(id) is gone")
+                            fail(.keptFilesExist, "the secret '\(name)' of a kept revision of \(id) is gone")
                         }
                     }
                 }
@@ -105,7 +105,7 @@ extension Laws {
 
     func checkQuestions() {
         for question in simulation.openQuestions {
-            break_(.questionsAnswered, "\(question.text), asked at \(question.time / 1_000_000_000) s, is not answered")
+            fail(.questionsAnswered, "\(question.text), asked at \(question.time / 1_000_000_000) s, is not answered")
         }
     }
 
@@ -115,14 +115,14 @@ extension Laws {
             let load = World.shared.load(of: life.owner)
             let most = 24 + 16 * simulation.declaredApps.count
             Statistics.highest("load at rest", load)
-            if load > most { break_(.loadBounded, "\(life) has \(load) tasks asleep or ready at rest") }
+            if load > most { fail(.loadBounded, "\(life) has \(load) tasks asleep or ready at rest") }
         }
     }
 
     func expectDeployed(_ app: DeclaredApp, _ why: String) {
         guard let target = simulation.target(app.target) else { return }
         if let difference = Observation(target: target).difference(from: app) {
-            break_(.silenceDelaysNobody, "\(why): \(difference)")
+            fail(.silenceDelaysNobody, "\(why): \(difference)")
         }
     }
 }

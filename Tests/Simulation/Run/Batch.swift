@@ -21,8 +21,10 @@ struct Batch {
         print("seed \(seed)")
         fflush(nil)
         let simulation = Simulation(seed: seed, only: options.only, isTracing: options.isTracing)
+        simulation.laws.exceptions = options.exceptions
         let violations = simulation.run()
         Statistics.count("steps", World.shared.steps)
+        Statistics.highest("steps of a seed", World.shared.steps)
         Statistics.count("seeds")
         Statistics.count("virtual minutes", Int(World.shared.now / 60_000_000_000))
         if options.checksDeterminism { print("digest \(seed) \(World.shared.digest.hexadecimal)") }

@@ -29,7 +29,7 @@ extension Simulation {
     private func pass(until time: Int64, orUntil isDone: @escaping () -> Bool = { false }) {
         guard isRunning else { return }
         let isFine = World.shared.run(until: time, most: Self.mostSteps - World.shared.steps) { [self] in !isRunning || isDone() }
-        if !isFine { laws.break_(.noCircle, "\(Self.mostSteps) steps did not suffice") }
+        if !isFine { laws.fail(.noCircle, "\(Self.mostSteps) steps did not suffice") }
     }
 
     private func calm() {
@@ -51,7 +51,7 @@ extension Simulation {
             if World.shared.now - since >= seconds(90) { break }
         }
         guard isRunning else { return }
-        if let unrest = laws.unrest() { return laws.break_(.comesToRest, unrest) }
+        if let unrest = laws.unrest() { return laws.fail(.comesToRest, unrest) }
         Statistics.highest("seconds to rest", Int((World.shared.now - began) / 1_000_000_000))
         watchRest()
         crashAtRest()
@@ -63,7 +63,7 @@ extension Simulation {
         pass(until: began + seconds(600))
         guard isRunning else { return }
         if let late = laws.mutations.first(where: { $0.time > began }) {
-            laws.break_(.staysAtRest, "\(late.text) of \(late.stack) at rest")
+            laws.fail(.staysAtRest, "\(late.text) of \(late.stack) at rest")
         }
         laws.checkKeptFiles()
         laws.checkQuestions()
@@ -85,7 +85,7 @@ extension Simulation {
         pass(until: began + seconds(240))
         guard isRunning else { return }
         if let late = laws.mutations.first(where: { $0.time > began && good.contains($0.stack) }) {
-            laws.break_(
+            laws.fail(
                 .nothingAfterCrash,
                 "\(late.text) of \(late.stack) after a crash\(losesStore ? " that lost the store" : "")"
             )

@@ -1,7 +1,7 @@
 /// What the program is run with.
 struct Options {
     static let usage = """
-        usage: simulate [--seeds COUNT] [--first N] [--jobs N] [--statistics] [--check-determinism]
+        usage: simulate [--seeds COUNT] [--first N] [--jobs N] [--statistics] [--check-determinism] [--except LAWS]
                simulate --seed N [--trace] [--only NAMES] [--no-shrink]
           --seeds COUNT         run that many seeds, 10000 when not said
           --first N             begin with this seed, 1 when not said
@@ -11,6 +11,7 @@ struct Options {
           --seed N              run one seed; when it fails, look for the fewest disturbances that fail
           --trace               print what happens
           --only NAMES          let only these disturbances happen, such as t3,c17
+          --except LAWS         do not look at these laws, such as toldOnce,eventsBounded
           --no-shrink           leave a failing seed as it is
         """
 
@@ -20,6 +21,7 @@ struct Options {
     var jobs = 2
     var isTracing = false
     var only: Set<String>?
+    var exceptions: Set<String> = []
     var showsStatistics = false
     var checksDeterminism = false
     var shrinks = true
@@ -47,6 +49,10 @@ struct Options {
             case "--only":
                 guard let names = rest.popFirst() else { return nil }
                 only = Set(names.split(separator: ",").map(String.init))
+            case "--except":
+                guard let names = rest.popFirst() else { return nil }
+                exceptions = Set(names.split(separator: ",").map(String.init))
+                guard exceptions.allSatisfy({ Law(rawValue: $0) != nil }) else { return nil }
             case "--trace": isTracing = true
             case "--statistics": showsStatistics = true
             case "--check-determinism": checksDeterminism = true
@@ -56,4 +62,7 @@ struct Options {
             }
         }
     }
+
+    /// What a process that runs some of the seeds has to be told besides which.
+    var inherited: [String] { exceptions.isEmpty ? [] : ["--except", exceptions.sorted().joined(separator: ",")] }
 }

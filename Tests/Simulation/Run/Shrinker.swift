@@ -1,8 +1,8 @@
 /// Looks for the fewest disturbances with which a seed still breaks the same law (delta debugging: Zeller, Hildebrandt,
 /// "Simplifying and Isolating Failure-Inducing Input").
 struct Shrinker {
+    let options: Options
     let seed: UInt64
-    let jobs: Int
 
     /// What one run came to.
     struct Outcome {
@@ -17,10 +17,10 @@ struct Shrinker {
     private func attempts(_ choices: [[String]?]) -> [Outcome?] {
         var outcomes = [Outcome?](repeating: nil, count: choices.count)
         let arguments = choices.map { only in
-            let base = ["--batch", "--seed", "\(seed)"]
+            let base = ["--batch", "--seed", "\(seed)"] + options.inherited
             return only.map { base + ["--only", $0.isEmpty ? "none" : $0.joined(separator: ",")] } ?? base
         }
-        Child.run(arguments, atOnce: jobs) { child, status in
+        Child.run(arguments, atOnce: options.jobs) { child, status in
             guard let index = arguments.firstIndex(of: child.arguments) else { return }
             outcomes[index] = Self.outcome(child.output, status)
         }
