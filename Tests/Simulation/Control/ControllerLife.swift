@@ -80,8 +80,8 @@ final class ControllerLife: @unchecked Sendable {
             platforms: platforms,
             defaults: FleetDefaults(
                 timeout: .seconds(60),
-                verifyWindow: .seconds(3),
-                interval: .seconds(120),
+                verifyWindow: .seconds(2),
+                interval: .seconds(300),
                 variables: [:],
                 bindRoot: "/srv"
             )

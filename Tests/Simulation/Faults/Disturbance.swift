@@ -33,8 +33,18 @@ struct Storm {
         case safety
         /// Anything may fail for a while: afterwards everything must come to rest.
         case liveness
+
+        /// How many disturbances there are.
+        fileprivate func length(_ random: inout Random) -> Int {
+            switch self {
+            case .quiet: random.within(2...5)
+            case .silence: 3
+            case .safety, .liveness: random.within(3...12)
+            }
+        }
     }
 
+    /// A disturbance and when it comes.
     struct Entry {
         var number: UInt64
         var time: Int64
@@ -52,9 +62,9 @@ struct Storm {
     init(seed: UInt64) {
         var random = Random(seed: seed, subject: 2)
         kind = random.pick(weighted: [(2, .quiet), (1, .silence), (5, .safety), (12, .liveness)]) ?? .liveness
-        var time = seconds(random.within(20...60))
+        var time = seconds(random.within(5...40))
         var entries: [Entry] = []
-        for number in 0..<(kind == .silence ? 4 : random.within(6...22)) {
+        for number in 0..<kind.length(&random) {
             let disturbance: Disturbance
             switch kind {
             case .quiet: disturbance = .commit
@@ -63,7 +73,7 @@ struct Storm {
             }
             entries.append(Entry(number: UInt64(number), time: time, disturbance: disturbance))
             // Mostly one after the other has settled, and often right into the middle.
-            time += random.happens(0.4) ? Int64(random.within(100...8000)) * 1_000_000 : seconds(random.within(10...90))
+            time += random.happens(0.4) ? Int64(random.within(100...8000)) * 1_000_000 : seconds(random.within(5...60))
             if kind == .quiet || kind == .silence { time += seconds(190) }
         }
         self.entries = entries

@@ -3,7 +3,7 @@ import Delivery
 /// The course of a run: the storm, the calm after it, and what is looked at then.
 extension Simulation {
     /// The most steps a run may take before it counts as a circle; runs that are well need a tenth.
-    private static let mostSteps = 250_000
+    private static let mostSteps = 150_000
     /// How long the world may take to come to rest when nothing fails any more.
     private static let patience = seconds(45 * 60)
 
@@ -48,7 +48,7 @@ extension Simulation {
                 rest = World.shared.now
                 continue
             }
-            if World.shared.now - since >= seconds(90) { break }
+            if World.shared.now - since >= seconds(60) { break }
         }
         guard isRunning else { return }
         if let unrest = laws.unrest() { return laws.fail(.comesToRest, unrest) }
