@@ -53,7 +53,8 @@ extension SimulatedEngine {
     /// Takes a task one step towards what is wanted of it.
     func drive(_ task: TaskObject) {
         guard task.isInStore, !task.state.isFinal else { return }
-        if task.desired > .complete {
+        // A task that nobody has yet is given to a node even when it is to be shut down, and is shut down there.
+        if task.desired == .remove || task.desired > .complete && task.state >= .assigned {
             stop(task)
             return
         }
@@ -166,11 +167,11 @@ extension SimulatedEngine {
 
     private func stop(_ task: TaskObject) {
         guard !task.isStopping else { return }
-        if task.node == nil {
+        if task.state < .assigned {
             // Nobody has it yet, so there is nothing to stop.
             unassigned.removeAll { $0 === task }
             task.generation += 1
-            if task.desired == .remove { reapSoon(task) }
+            reapSoon(task)
             return
         }
         guard isAtWork(task) else { return }
@@ -206,7 +207,9 @@ extension SimulatedEngine {
         for action in task.whenStopped { action() }
         task.whenStopped = []
         scheduleSoon()
-        task.service.updater?.taskEnded(task)
+        // Who hears of it first is chance: the updater, or the supervisor that makes the successor. When an update is rolled
+        // back, the successor is of the revision that failed, or already of the one before.
+        after(moment(5, 30)) { _ in task.service.updater?.taskEnded(task) }
         if task.desired == .remove {
             reapSoon(task)
         } else {

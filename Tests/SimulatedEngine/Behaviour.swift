@@ -48,7 +48,9 @@ enum Behaviour: Equatable {
     }
 }
 
-/// How often a container is asked for its health, and how often it may fail. Times are nanoseconds.
+/// How often a container is asked for its health, and how often it may fail.
+///
+/// Times are nanoseconds.
 struct HealthCheck: Equatable {
     var interval: Int64
     var retries: Int64

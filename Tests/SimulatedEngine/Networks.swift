@@ -81,9 +81,9 @@ extension SimulatedEngine {
             return .failure(409, "network with name \(name) already exists")
         }
         if isStopping { return .failure(503, "This node is not a swarm manager.") }
-        guard isName(name) else { return .invalid("name must be valid as a DNS name component") }
         let driver = body["Driver"]?.string ?? "overlay"
         guard driver == "overlay" else { return .failure(404, "plugin \"\(driver)\" not found") }
+        guard isName(name) else { return .invalid("name must be valid as a DNS name component") }
         let network = network(id: chance.identifier(), from: body)
         _ = advanceIndex()
         networks.append(network)

@@ -118,7 +118,8 @@ extension SimulatedEngine {
         let limit = attempts > 0 ? max(Self.historyLimit, Int(attempts) + 1) : Self.historyLimit
         guard own.count > limit else { return }
         var surplus = own.count - limit
-        for task in own where surplus > 0 && task.desired > .complete && (task.state.isFinal || task.node == nil) {
+        for task in own where surplus > 0 && task.desired > .complete && (task.state.isFinal || task.state < .assigned)
+        {
             forget(task)
             surplus -= 1
         }

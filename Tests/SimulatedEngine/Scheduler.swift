@@ -50,7 +50,7 @@ extension SimulatedEngine {
     private func schedule() {
         let waiting = unassigned
         unassigned = []
-        for task in waiting where task.isInStore && task.state == .pending && task.desired <= .complete {
+        for task in waiting where task.isInStore && task.state == .pending && task.desired < .remove {
             if let node = task.node {
                 assign(task, to: node, "scheduler confirmed task can run on preassigned node")
                 continue

@@ -12,11 +12,10 @@ struct Refusal: Error {
 ///
 /// Source: swarmkit, `manager/controlapi/service.go`; moby, `daemon/cluster/convert/service.go`.
 extension SimulatedEngine {
-    /// The specification as the cluster keeps it.
-    func prepare(_ body: JSON, for service: ServiceObject? = nil) -> Result<JSON, Refusal> {
+    /// The specification as the cluster keeps it, with what is not given filled in.
+    func convert(_ body: JSON) -> Result<JSON, Refusal> {
         var spec = body
         let modes = spec["Mode"]?.object?.keys.count ?? 0
-        if modes > 1 { return .failure(Refusal(.failure(400, "must specify only one service mode"))) }
         spec["Labels"] = spec["Labels"] ?? [:]
         if modes == 0 { spec["Mode"] = ["Replicated": ["Replicas": 1]] }
         if var task = spec["TaskTemplate"] {
@@ -46,11 +45,16 @@ extension SimulatedEngine {
             }
             spec["TaskTemplate"] = task
         }
-        if let refusal = refusal(of: spec, service) { return .failure(Refusal(refusal)) }
+        if modes > 1 { return .failure(Refusal(.failure(400, "must specify only one service mode"))) }
+        if var endpoint = spec["EndpointSpec"] {
+            if endpoint["Mode"]?.string ?? "" == "" { endpoint["Mode"] = "vip" }
+            spec["EndpointSpec"] = endpoint
+        }
         return .success(spec)
     }
 
-    private func refusal(of spec: JSON, _ service: ServiceObject?) -> Response? {
+    /// Why the managers do not take a specification; nil when they do.
+    func refusal(of spec: JSON, _ service: ServiceObject?) -> Response? {
         let name = spec["Name"]?.string ?? ""
         if !name.isEmpty && !(isName(name) && !name.contains(".")) {
             return .invalid("name must be valid as a DNS name component")

@@ -16,8 +16,7 @@ extension SimulatedEngine {
                     "invalid service version '\(text)': strconv.ParseUint: parsing \"\(text)\": invalid syntax"
                 )
             }
-            guard let service = find(service: name) else { return .failure(404, "service \(name) not found") }
-            return update(service, version: text, body)
+            return updateService(name, version: text, body)
         }
         guard let service = find(service: name) else { return .failure(404, "service \(name) not found") }
         switch (method, rest.count) {
@@ -60,11 +59,12 @@ extension SimulatedEngine {
     // MARK: Changes
 
     private func createService(_ body: JSON) -> Response {
-        let prepared = prepare(body)
-        guard case .success(var spec) = prepared else {
-            guard case .failure(let refusal) = prepared else { return .failure(500, "") }
-            return refusal.response
+        var spec: JSON
+        switch convert(body) {
+        case .failure(let refusal): return refusal.response
+        case .success(let converted): spec = converted
         }
+        if let refusal = refusal(of: spec, nil) { return refusal }
         if spec["Name"]?.string ?? "" == "" { spec["Name"] = .string("simulated_\(chance.identifier().prefix(6))") }
         let name = spec["Name"]?.string ?? ""
         guard !services.values.contains(where: { $0.name == name }) else {
@@ -84,19 +84,21 @@ extension SimulatedEngine {
         return .json(["ID": .string(service.id)], status: 201)
     }
 
-    private func update(_ service: ServiceObject, version: String, _ body: JSON) -> Response {
-        let prepared = prepare(body, for: service)
-        guard case .success(let spec) = prepared else {
-            guard case .failure(let refusal) = prepared else { return .failure(500, "") }
-            return refusal.response
+    private func updateService(_ name: String, version: String, _ body: JSON) -> Response {
+        let spec: JSON
+        switch convert(body) {
+        case .failure(let refusal): return refusal.response
+        case .success(let converted): spec = converted
         }
-        guard version == "\(service.version)" else { return .outOfSequence }
-        guard spec["Name"]?.string == service.name else {
-            return .managers(501, "Unimplemented", "renaming services is not supported")
-        }
+        guard let service = find(service: name) else { return .failure(404, "service \(name) not found") }
+        if let refusal = refusal(of: spec, service) { return refusal }
         guard ServiceMode(spec["Mode"]).kind == service.mode.kind else {
             return .managers(501, "Unimplemented", "service mode change is not allowed")
         }
+        guard spec["Name"]?.string == service.name else {
+            return .managers(501, "Unimplemented", "renaming services is not supported")
+        }
+        guard version == "\(service.version)" else { return .outOfSequence }
         service.previous = (service.spec, service.specBytes, service.specVersion)
         service.specVersion = service.version
         service.take(spec)

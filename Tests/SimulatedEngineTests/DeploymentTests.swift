@@ -8,7 +8,7 @@ import Testing
 @Suite struct DeploymentTests {
     private func platform(_ world: World) -> SwarmPlatform {
         SwarmPlatform(
-            engine: EngineClient(transport: world, name: "simulated"),
+            engine: EngineClient(transport: world.transport, name: "simulated"),
             settings: SwarmSettings(name: "default", registries: [], kept: { _ in [] })
         )
     }

@@ -4,34 +4,17 @@ import HTTP
 import JSON
 import SimulatedEngine
 import Swarm
-import Synchronization
 
-/// A simulated Engine behind the transport that the real client uses, one call at a time.
-final class World: Transport {
-    private let engine: Mutex<SimulatedEngine>
+/// A simulated Engine, and how tests call it.
+struct World {
+    let transport: SimulatedTransport
 
-    init(seed: UInt64 = 1, prepare: @Sendable (SimulatedEngine) -> Void = { _ in }) {
-        let engine = SimulatedEngine(seed: seed, start: 1_800_000_000_000_000_000)
-        prepare(engine)
-        self.engine = Mutex(engine)
-    }
+    init(seed: UInt64 = 1) { transport = SimulatedTransport(seed: seed, start: 1_800_000_000_000_000_000) }
 
-    func send(_ request: Request) async throws -> Response {
-        try engine.withLock { engine in
-            if engine.isDown { throw TransportError(description: "connection refused") }
-            return engine.handle(request)
-        }
-    }
+    func pass(seconds: Double) { transport.pass(.seconds(seconds)) }
 
-    func stream(_ request: Request) -> AsyncThrowingStream<[UInt8], any Error> { AsyncThrowingStream { $0.finish() } }
-
-    /// Looks at the Engine or changes it.
     func with<Value: Sendable>(_ body: (SimulatedEngine) throws -> sending Value) rethrows -> Value {
-        try engine.withLock { try body($0) }
-    }
-
-    func pass(seconds: Double) {
-        engine.withLock { $0.advance(to: $0.now + Int64(seconds * 1e9)) }
+        try transport.with(body)
     }
 
     // MARK: Calls
@@ -45,7 +28,7 @@ final class World: Transport {
     ) -> (status: Int, body: JSON) {
         let query = filters.map { "?filters=\(percentEncoded($0.text()))" } ?? ""
         let request = Request(method, "/v1.41\(path)\(query)", body: body?.encoded())
-        let response = engine.withLock { $0.handle(request) }
+        let response = with { $0.handle(request) }
         return (response.status, (try? JSON(parsing: response.body)) ?? .null)
     }
 
