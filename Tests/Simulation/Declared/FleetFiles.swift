@@ -80,6 +80,8 @@ struct FleetFiles {
         if let config = service.config { text += "    configs: [settings\(config)]\n" }
         if let secret = service.secret { text += "    secrets: [password\(secret)]\n" }
         text += "    deploy:\n      replicas: \(service.replicas)\n"
+        // Mostly Swarm watches an update for a moment only: the more commits fit into a storm.
+        if service.stamp % 4 > 0 { text += "      update_config:\n        monitor: 1s\n" }
         if service.nature == .job { text += "      restart_policy:\n        condition: none\n" }
         return text
     }

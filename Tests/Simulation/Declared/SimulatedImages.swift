@@ -6,7 +6,7 @@ enum SimulatedImages {
     static func behaviour(_ nature: Nature) -> String {
         switch nature {
         case .good, .refused, .missing: "good"
-        case .slow: "slow:12"
+        case .slow: "slow:6"
         case .crash: "crash:2"
         case .unhealthy: "never"
         case .job: "exit:0:3"

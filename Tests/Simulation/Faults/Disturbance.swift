@@ -39,7 +39,7 @@ struct Storm {
             switch self {
             case .quiet: random.within(2...5)
             case .silence: 3
-            case .safety, .liveness: random.within(3...12)
+            case .safety, .liveness: random.within(2...10)
             }
         }
     }

@@ -16,8 +16,23 @@ struct Mutating {
     var isQuestion: Bool { kind == "secrets" && path.hasSuffix("/update") }
 }
 
-/// The laws of calls: checked at every call of a controller that changes something.
+/// The laws of calls: checked at every call of a controller, most of them at those that change something.
 extension Laws {
+    /// The most calls of a controller in a minute.
+    ///
+    /// One that is well makes some hundred in its busiest.
+    private static let mostCallsPerMinute = 1500
+
+    func calls(_ life: Life) {
+        let minute = World.shared.now / seconds(60)
+        if callWindow != minute { (callWindow, callsInWindow) = (minute, 0) }
+        callsInWindow += 1
+        Statistics.highest("calls in a minute", callsInWindow)
+        if callsInWindow == Self.mostCallsPerMinute {
+            fail(.noCircle, "\(life) made \(Self.mostCallsPerMinute) calls in less than a minute")
+        }
+    }
+
     func asks(_ request: Request, of target: Target, by caller: Caller) -> Mutating? {
         guard case .controller = caller else { return nil }
         let mutating = identify(request, on: target)
@@ -95,7 +110,7 @@ extension Laws {
         } else if before["TaskTemplate"]?["ForceUpdate"] ?? 0 != after["TaskTemplate"]?["ForceUpdate"] ?? 0 {
             fail(.noPointlessUpdate, "\(mutating.name) was restarted by force")
         }
-        guard simulation.storm.kind == .quiet else { return }
+        guard simulation.storm.kind == .quiet, simulation.lastStoreLoss == nil else { return }
         // Each commit may lead to one update, and to one back to what was there before.
         let commits = simulation.repositories.reduce(0) { $0 + $1.heads.count }
         let key = "\(mutating.name) \(commits) \(after.text())"

@@ -1,4 +1,6 @@
-/// What must hold. The name stands in reports; the sentence says what it means.
+/// What must hold.
+///
+/// The name stands in reports; the sentence says what it means.
 enum Law: String, CaseIterable {
     case foreignUntouched
     case volumesKept
@@ -40,7 +42,7 @@ enum Law: String, CaseIterable {
         case .questionsAnswered: "everybody who asks for a reconcile is answered"
         case .silenceDelaysNobody: "the silence of one target delays nothing on another"
         case .loadBounded: "what a controller has under way does not grow without bound"
-        case .noCircle: "nothing turns in a circle without time passing"
+        case .noCircle: "nothing turns in a circle: neither without time passing nor by calling a target over and over"
         }
     }
 }

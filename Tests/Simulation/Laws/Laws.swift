@@ -21,6 +21,9 @@ final class Laws: @unchecked Sendable {
     var eventCounts: [String: Int] = [:]
     var lastAnnounced: [String: Event] = [:]
     var repetitions: [String: Int] = [:]
+    /// The minute that calls are counted in, and their number.
+    var callWindow: Int64 = 0
+    var callsInWindow = 0
     /// Commits that a controller has read, by source.
     var read: [String: Set<String>] = [:]
 

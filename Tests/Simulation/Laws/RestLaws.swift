@@ -76,7 +76,9 @@ extension Laws {
                     !simulation.claimedByOthers.contains(stack)
                 else { continue }
                 let isWanted = fleets.contains { fleet in
-                    fleet[stack].map { $0.isEnabled && $0.target == target.name } ?? false
+                    let isDeclared = fleet[stack].map { $0.isEnabled && $0.target == target.name } ?? false
+                    // What is replaced stays until its replacement is ready.
+                    return isDeclared || fleet.apps.contains { $0.replaces.contains(stack) && !isGood($0, in: fleet) }
                 }
                 if !isWanted { return "\(stack) is declared no more and still runs on \(target.name)" }
             }

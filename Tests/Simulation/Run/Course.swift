@@ -28,7 +28,9 @@ extension Simulation {
 
     private func pass(until time: Int64, orUntil isDone: @escaping () -> Bool = { false }) {
         guard isRunning else { return }
-        let isFine = World.shared.run(until: time, most: Self.mostSteps - World.shared.steps) { [self] in !isRunning || isDone() }
+        let isFine = World.shared.run(until: time, most: Self.mostSteps - World.shared.steps) { [self] in
+            !isRunning || isDone()
+        }
         if !isFine { laws.fail(.noCircle, "\(Self.mostSteps) steps did not suffice") }
     }
 
@@ -36,6 +38,7 @@ extension Simulation {
         guard isRunning else { return }
         heal()
         let began = World.shared.now
+        Statistics.count("steps of storms", World.shared.steps)
         var rest: Int64?
         while isRunning, World.shared.now < began + Self.patience {
             pass(until: World.shared.now + seconds(15))
@@ -53,7 +56,9 @@ extension Simulation {
         guard isRunning else { return }
         if let unrest = laws.unrest() { return laws.fail(.comesToRest, unrest) }
         Statistics.highest("seconds to rest", Int((World.shared.now - began) / 1_000_000_000))
+        Statistics.count("steps until rest", World.shared.steps)
         watchRest()
+        Statistics.count("steps until the end of rest", World.shared.steps)
         crashAtRest()
     }
 

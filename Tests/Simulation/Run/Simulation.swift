@@ -78,7 +78,9 @@ final class Simulation: @unchecked Sendable {
         for (index, name) in sources.enumerated() {
             let prefix = index == 0 ? "app" : "side"
             var generator = FleetGenerator(random: Random(random.next()), targets: names, prefix: prefix)
-            var fleet = generator.initial(apps: random.pick(weighted: index == 0 ? [(2, 1), (5, 2), (3, 3)] : [(3, 1), (1, 2)]) ?? 1)
+            var fleet = generator.initial(
+                apps: random.pick(weighted: index == 0 ? [(2, 1), (5, 2), (3, 3)] : [(3, 1), (1, 2)]) ?? 1
+            )
             if storm.kind == .silence {
                 if fleet.apps.count < 2 { fleet = generator.initial(apps: 2) }
                 for app in fleet.apps.indices { fleet.apps[app].target = names[app % 2] }

@@ -60,7 +60,8 @@ struct Supervisor {
         var left = options.count
         while left > 0 {
             let size = min(left, Self.batchSize)
-            var arguments = ["--batch", "--first", "\(first)", "--seeds", "\(size)", "--statistics"] + options.inherited
+            var arguments =
+                ["--batch", "--first", "\(first)", "--seeds", "\(size)", "--statistics"] + options.inherited
             if options.checksDeterminism { arguments.append("--check-determinism") }
             batches.append(arguments)
             first += UInt64(size)

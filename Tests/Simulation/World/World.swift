@@ -10,7 +10,9 @@ import CVirtualClock
 final class World: TaskExecutor, SchedulingExecutor, @unchecked Sendable {
     static let shared = World()
 
-    /// Who runs: a life of a controller, or nobody (the world itself). What an owner starts belongs to it.
+    /// Who runs: a life of a controller, or nobody (the world itself).
+    ///
+    /// What an owner starts belongs to it.
     typealias Owner = Int
     static let nobody: Owner = 0
 
@@ -102,7 +104,9 @@ final class World: TaskExecutor, SchedulingExecutor, @unchecked Sendable {
         return try body()
     }
 
-    /// Waits. Nobody who is dead by then wakes up.
+    /// Waits.
+    ///
+    /// Nobody who is dead by then wakes up.
     func pause(_ nanoseconds: Int64) async {
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
             at(now + nanoseconds) { continuation.resume() }
