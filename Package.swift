@@ -1,7 +1,7 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// An arrow only ever points down: a room may import the rooms listed for it and nothing else. `HouseTests` hold
+// An arrow only ever points down: a module may import the modules listed for it and nothing else. `ConventionTests` hold
 // the imports against the same table.
 let package = Package(
     name: "hecate",
@@ -17,19 +17,19 @@ let package = Package(
             ]
         ),
 
-        // The windows: what people, browsers and other programs see and ask.
+        // The API and dashboard: what people, browsers and other programs see and ask.
         .target(
             name: "Server",
             dependencies: ["Crypto", "Delivery", "Diagnostics", "Documents", "HTTPServer", "JSON", "Journal"]
         ),
 
-        // What goes out: who is told of what happened.
+        // What goes out: who is notified of what happened.
         .target(
             name: "Operations",
             dependencies: ["Crypto", "Delivery", "Documents", "HTTP", "JSON", "Journal", "Mail"]
         ),
 
-        // The machine-readable forms that the verbs, the API and the notifications share.
+        // The machine-readable forms that the commands, the API and the notifications share.
         .target(name: "Documents", dependencies: ["Delivery", "JSON", "Journal"]),
 
         // The platforms.
@@ -123,7 +123,7 @@ let package = Package(
             ]
         ),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "Subprocess", "TestSupport"]),
-        .testTarget(name: "HouseTests", dependencies: ["TestSupport"]),
+        .testTarget(name: "ConventionTests", dependencies: ["TestSupport"]),
         .testTarget(
             name: "SystemTests",
             dependencies: [

@@ -8,8 +8,8 @@
 # https://localhost:PORT/elsewhere/ redirects to the same paths below /git/ of 127.0.0.1. The server ends by itself after
 # RIG_LIFETIME seconds (ten minutes when not set).
 set -euo pipefail
-verb=${1:?verb} folder=${2:?folder}
-case $verb in
+command=${1:?command} folder=${2:?folder}
+case $command in
 start)
     port=${3:?port}
     modules=/usr/lib/apache2/modules
@@ -70,5 +70,5 @@ EOF
 stop)
     [ ! -s "$folder/pid" ] || kill -- "-$(cat "$folder/pid")" 2>/dev/null || true
     ;;
-*) echo "Rigs/git-https.sh: unknown verb '$verb'" >&2; exit 64 ;;
+*) echo "Rigs/git-https.sh: unknown command '$command'" >&2; exit 64 ;;
 esac

@@ -12,7 +12,7 @@
 # RIG_BUNDLE names a folder made by script/package; it is /opt/hecate in the machine. RIG_ROOTFUL=1 gives root the images
 # as well. The machine ends by itself after RIG_LIFETIME seconds (an hour when not set).
 set -euo pipefail
-verb=${1:?verb} folder=${2:?folder}
+command=${1:?command} folder=${2:?folder}
 shift 2
 [ "$(id -u)" = 0 ] || { echo "Rigs/node.sh: needs root to boot a machine" >&2; exit 1; }
 root=$folder/root
@@ -115,7 +115,7 @@ images() {
     as_user podman import -q -c 'ENTRYPOINT ["/pause"]' /home/hecate/web-1.0.0.tar k8s.gcr.io/pause:3.2 >/dev/null 2>>"$folder/log"
 }
 
-case $verb in
+case $command in
 start)
     base=$("$here/parts.sh" "node-${1:?release}")
     mkdir -p "$folder"
@@ -138,5 +138,5 @@ stop)
         sleep 0.1
     done
     ;;
-*) echo "Rigs/node.sh: unknown verb '$verb'" >&2; exit 64 ;;
+*) echo "Rigs/node.sh: unknown command '$command'" >&2; exit 64 ;;
 esac

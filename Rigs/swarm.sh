@@ -16,7 +16,7 @@
 # RIG_OPTIONS holds more options for the daemon; RIG_DOCKER names a folder with another Docker than the system's, as
 # Rigs/parts.sh fetches it. The daemon ends by itself after RIG_LIFETIME seconds (an hour when not set).
 set -euo pipefail
-verb=${1:?verb} folder=${2:?folder}
+command=${1:?command} folder=${2:?folder}
 lifetime=${RIG_LIFETIME:-3600}
 [ -z "${RIG_DOCKER:-}" ] || PATH=$RIG_DOCKER/usr/sbin:$RIG_DOCKER/usr/bin:$PATH
 [ "$(id -u)" = 0 ] || { echo "Rigs/swarm.sh: needs root to run a Docker Engine" >&2; exit 1; }
@@ -83,7 +83,7 @@ images() {
     for version in 1.0.0 1.1.0 2.0.0; do image "web:$version" "$version"; done
 }
 
-case $verb in
+case $command in
 start)
     mkdir -p "$folder"
     launch
@@ -149,5 +149,5 @@ stop)
         sleep 0.1
     done
     ;;
-*) echo "Rigs/swarm.sh: unknown verb '$verb'" >&2; exit 64 ;;
+*) echo "Rigs/swarm.sh: unknown command '$command'" >&2; exit 64 ;;
 esac

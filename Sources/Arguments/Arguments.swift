@@ -1,6 +1,6 @@
 internal import Diagnostics
 
-/// One option of a verb.
+/// One option of a command.
 package struct Option: Sendable {
     package var name: String
     /// How the value is called in help; nil for an option without one.
@@ -16,8 +16,8 @@ package struct Option: Sendable {
     }
 }
 
-/// One verb, with its noun where it takes one: the single place that parsing, help and completion come from.
-package struct Verb: Sendable {
+/// One command, with its noun where it takes one: the single place that parsing, help and completion come from.
+package struct Subcommand: Sendable {
     /// The words that select it, such as `list apps`.
     package var words: [String]
     package var summary: String
@@ -49,7 +49,7 @@ package struct Verb: Sendable {
 
 /// A command line that was understood.
 package struct Invocation: Sendable {
-    package var verb: Verb
+    package var command: Subcommand
     package var options: [String: String]
     package var arguments: [String]
     package var wantsHelp: Bool
@@ -65,37 +65,38 @@ package struct UsageError: Error, Sendable, CustomStringConvertible {
     package init(description: String) { self.description = description }
 }
 
-/// A program's verbs.
+/// A program's commands.
 package struct CommandLineTable: Sendable {
     package var program: String
     package var summary: String
-    package var verbs: [Verb]
-    /// Options that every verb takes.
+    package var commands: [Subcommand]
+    /// Options that every command takes.
     package var common: [Option]
 
-    package init(program: String, summary: String, verbs: [Verb], common: [Option]) {
+    package init(program: String, summary: String, commands: [Subcommand], common: [Option]) {
         self.program = program
         self.summary = summary
-        self.verbs = verbs
+        self.commands = commands
         self.common = common
     }
 
     /// Reads a command line, without the program's own name.
     package func parse(_ words: [String]) throws(UsageError) -> Invocation {
-        guard let verb = verb(for: words) else {
+        guard let command = command(for: words) else {
             let first = words.first ?? ""
-            let nouns = verbs.filter { $0.words.first == first && $0.words.count > 1 }.map { $0.words[1] }
+            let nouns = commands.filter { $0.words.first == first && $0.words.count > 1 }.map { $0.words[1] }
             if !nouns.isEmpty {
                 let given =
                     words.dropFirst().first.map { "'\($0)' is nothing that '\(first)' knows" }
                     ?? "'\(first)' needs a noun"
                 throw usage("\(given); expected \(nouns.joined(separator: ", "))", help: "")
             }
-            let close = suggestion(for: first, among: Set(verbs.compactMap(\.words.first))) ?? "see '\(program) help'"
-            throw usage("unknown verb '\(first)'; \(close)", help: "")
+            let close =
+                suggestion(for: first, among: Set(commands.compactMap(\.words.first))) ?? "see '\(program) help'"
+            throw usage("unknown command '\(first)'; \(close)", help: "")
         }
-        var invocation = Invocation(verb: verb, options: [:], arguments: [], wantsHelp: false)
-        var rest = words.dropFirst(verb.words.count)
+        var invocation = Invocation(command: command, options: [:], arguments: [], wantsHelp: false)
+        var rest = words.dropFirst(command.words.count)
         var onlyArguments = false
         while let word = rest.popFirst() {
             if onlyArguments || !word.hasPrefix("-") || word == "-" {
@@ -105,62 +106,62 @@ package struct CommandLineTable: Sendable {
             } else if word == "--help" || word == "-h" {
                 invocation.wantsHelp = true
             } else {
-                try read(word, &rest, verb, &invocation)
+                try read(word, &rest, command, &invocation)
             }
         }
         if !invocation.wantsHelp { try checkCount(invocation) }
         return invocation
     }
 
-    /// Whether any verb begins with the word.
-    package func knows(_ word: String) -> Bool { verbs.contains { $0.words.first == word } }
+    /// Whether any command begins with the word.
+    package func knows(_ word: String) -> Bool { commands.contains { $0.words.first == word } }
 
-    private func verb(for words: [String]) -> Verb? {
-        verbs.filter { words.starts(with: $0.words) }.max { $0.words.count < $1.words.count }
+    private func command(for words: [String]) -> Subcommand? {
+        commands.filter { words.starts(with: $0.words) }.max { $0.words.count < $1.words.count }
     }
 
     private func read(
         _ word: String,
         _ rest: inout ArraySlice<String>,
-        _ verb: Verb,
+        _ command: Subcommand,
         _ invocation: inout Invocation
     ) throws(UsageError) {
         let parts = word.drop { $0 == "-" }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         let name = String(parts.first ?? "")
-        let options = verb.options + common
+        let options = command.options + common
         guard let option = options.first(where: { $0.name == name }) else {
             let close = suggestion(for: name, among: options.map(\.name)).map { "; \($0)" } ?? ""
-            throw usage("unknown option '--\(name)'\(close)", help: verb.name)
+            throw usage("unknown option '--\(name)'\(close)", help: command.name)
         }
         guard let label = option.value else {
-            if parts.count > 1 { throw usage("'--\(name)' takes no value", help: verb.name) }
+            if parts.count > 1 { throw usage("'--\(name)' takes no value", help: command.name) }
             invocation.options[name] = ""
             return
         }
         guard let value = parts.count > 1 ? String(parts[1]) : rest.popFirst() else {
-            throw usage("'--\(name)' needs a value: \(label)", help: verb.name)
+            throw usage("'--\(name)' needs a value: \(label)", help: command.name)
         }
         if !option.choices.isEmpty, !option.choices.contains(value) {
             let close = suggestion(for: value, among: option.choices) ?? "expected \(label)"
-            throw usage("'--\(name)' is '\(value)'; \(close)", help: verb.name)
+            throw usage("'--\(name)' is '\(value)'; \(close)", help: command.name)
         }
         invocation.options[name] = value
     }
 
     private func checkCount(_ invocation: Invocation) throws(UsageError) {
-        let verb = invocation.verb
-        let needed = verb.arguments.filter { !$0.hasPrefix("[") }
+        let command = invocation.command
+        let needed = command.arguments.filter { !$0.hasPrefix("[") }
         if invocation.arguments.count < needed.count {
-            throw usage("'\(verb.name)' needs \(needed[invocation.arguments.count])", help: verb.name)
+            throw usage("'\(command.name)' needs \(needed[invocation.arguments.count])", help: command.name)
         }
-        let mayRepeat = verb.arguments.last?.contains("...") ?? false
-        if invocation.arguments.count > verb.arguments.count, !mayRepeat {
-            throw usage("unexpected '\(invocation.arguments[verb.arguments.count])'", help: verb.name)
+        let mayRepeat = command.arguments.last?.contains("...") ?? false
+        if invocation.arguments.count > command.arguments.count, !mayRepeat {
+            throw usage("unexpected '\(invocation.arguments[command.arguments.count])'", help: command.name)
         }
     }
 
-    private func usage(_ message: String, help verb: String) -> UsageError {
-        let hint = verb.isEmpty ? "\(program) help" : "\(program) \(verb) --help"
+    private func usage(_ message: String, help command: String) -> UsageError {
+        let hint = command.isEmpty ? "\(program) help" : "\(program) \(command) --help"
         return UsageError(description: "\(message)\n(try '\(hint)')")
     }
 }

@@ -1,25 +1,27 @@
 extension CommandLineTable {
-    /// The overview of all verbs.
+    /// The overview of all commands.
     package var overview: String {
-        let width = verbs.map { usage($0).count }.max() ?? 0
-        var lines = [summary, "", "Usage: \(program) VERB [OPTIONS]", ""]
-        for verb in verbs { lines.append("  " + padded(usage(verb), width) + "  " + verb.summary) }
-        lines += ["", "Options of every verb:"] + describe(common)
-        lines += ["", "'\(program) VERB --help' shows a verb's options and an example."]
+        let width = commands.map { usage($0).count }.max() ?? 0
+        var lines = [summary, "", "Usage: \(program) COMMAND [OPTIONS]", ""]
+        for command in commands { lines.append("  " + padded(usage(command), width) + "  " + command.summary) }
+        lines += ["", "Options of every command:"] + describe(common)
+        lines += ["", "'\(program) COMMAND --help' shows a command's options and an example."]
         return lines.joined(separator: "\n")
     }
 
-    /// One verb's help.
-    package func help(_ verb: Verb) -> String {
-        var lines = [verb.summary, "", "Usage: \(program) \(usage(verb))\(verb.options.isEmpty ? "" : " [OPTIONS]")"]
-        if !verb.discussion.isEmpty { lines += ["", verb.discussion] }
-        if !verb.options.isEmpty { lines += ["", "Options:"] + describe(verb.options) }
-        if !common.isEmpty { lines += ["", "Options of every verb:"] + describe(common) }
-        lines += ["", "Example:", "  " + verb.example.replacing("\n", with: "\n  ")]
+    /// One command's help.
+    package func help(_ command: Subcommand) -> String {
+        var lines = [
+            command.summary, "", "Usage: \(program) \(usage(command))\(command.options.isEmpty ? "" : " [OPTIONS]")",
+        ]
+        if !command.discussion.isEmpty { lines += ["", command.discussion] }
+        if !command.options.isEmpty { lines += ["", "Options:"] + describe(command.options) }
+        if !common.isEmpty { lines += ["", "Options of every command:"] + describe(common) }
+        lines += ["", "Example:", "  " + command.example.replacing("\n", with: "\n  ")]
         return lines.joined(separator: "\n")
     }
 
-    private func usage(_ verb: Verb) -> String { (verb.words + verb.arguments).joined(separator: " ") }
+    private func usage(_ command: Subcommand) -> String { (command.words + command.arguments).joined(separator: " ") }
 
     private func describe(_ options: [Option]) -> [String] {
         let names = options.map { "--\($0.name)" + ($0.value.map { " \($0)" } ?? "") }
@@ -47,13 +49,13 @@ extension CommandLineTable {
 
     private var bashCompletion: String {
         var cases: [String] = []
-        for first in Set(verbs.compactMap(\.words.first)).sorted() {
-            let family = verbs.filter { $0.words.first == first }
+        for first in Set(commands.compactMap(\.words.first)).sorted() {
+            let family = commands.filter { $0.words.first == first }
             let nouns = family.compactMap { $0.words.count > 1 ? $0.words[1] : nil }
             let options = Set(family.flatMap { $0.options + common }.map { "--\($0.name)" }).sorted()
             cases.append("        \(first)) words=\"\((nouns + options + ["--help"]).joined(separator: " "))\" ;;")
         }
-        let firsts = Set(verbs.compactMap(\.words.first)).sorted().joined(separator: " ")
+        let firsts = Set(commands.compactMap(\.words.first)).sorted().joined(separator: " ")
         return """
             _\(program)() {
                 local words current="${COMP_WORDS[COMP_CWORD]}"
@@ -73,18 +75,18 @@ extension CommandLineTable {
     private var fishCompletion: String {
         var lines = ["complete -c \(program) -n __fish_use_subcommand -f"]
         var described: Set<String> = []
-        for verb in verbs {
-            guard let first = verb.words.first else { continue }
+        for command in commands {
+            guard let first = command.words.first else { continue }
             if described.insert(first).inserted {
-                let summary = verb.words.count > 1 ? first : verb.summary
+                let summary = command.words.count > 1 ? first : command.summary
                 lines.append("complete -c \(program) -n __fish_use_subcommand -f -a \(first) -d '\(quoted(summary))'")
             }
-            if verb.words.count > 1 {
+            if command.words.count > 1 {
                 lines.append(
-                    "complete -c \(program) -n '__fish_seen_subcommand_from \(first)' -f -a \(verb.words[1]) -d '\(quoted(verb.summary))'"
+                    "complete -c \(program) -n '__fish_seen_subcommand_from \(first)' -f -a \(command.words[1]) -d '\(quoted(command.summary))'"
                 )
             }
-            for option in verb.options {
+            for option in command.options {
                 let choices = option.choices.isEmpty ? "" : " -x -a '\(option.choices.joined(separator: " "))'"
                 lines.append(
                     "complete -c \(program) -n '__fish_seen_subcommand_from \(first)' -l \(option.name)\(choices) -d '\(quoted(option.help))'"

@@ -1,6 +1,6 @@
 /// What the reconciler remembers between passes and across restarts.
 ///
-/// It is history, not truth: with an empty journal the next pass adopts what runs.
+/// It is history, not truth: with an empty journal the next pass adopts what runs. One call is one transaction.
 package protocol Journal: Sendable {
     func records() async throws -> [AppRecord]
     /// Keeps an app's record and, in the same transaction, the event that goes with it.

@@ -5,18 +5,11 @@ package protocol Platform: Sendable {
     /// The target's name in the configuration.
     var name: String { get }
 
-    /// Whether the target reads the declaration's own files, so that a refused one has to be replaced by the last good
-    /// revision at once instead of being left aside.
-    var readsDeclarationsInPlace: Bool { get }
-
     /// The deployment a kept revision describes.
     func restore(_ id: AppID, payload: [UInt8]) async throws -> any Deployment
 
     /// The deployment of nothing: it removes what the app owns, and never a volume.
     func removal(of id: AppID) async throws -> any Deployment
-
-    /// What runs under the app's name now, as a revision that can be restored, or nil when nothing does.
-    func capture(_ id: AppID) async throws -> [UInt8]?
 
     /// Whether nothing of the app moved on the target since a plan for this fingerprint was last empty, and all of it
     /// still runs. The cheap question asked at every pass.
@@ -26,26 +19,38 @@ package protocol Platform: Sendable {
         observedSince moment: ContinuousClock.Instant
     ) async throws -> Bool
 
-    /// The apps that the target itself says belong to a controller, with their owners.
-    func owned() async throws -> [AppID: String]
+    // MARK: Ownership
 
-    /// Marks an app on the target as belonging to an owner.
-    /// `isOurs`: Whether the journal knows the app as deployed from here; then another owner's mark is an
-    /// older one of our own, from before the source moved, and is replaced.
-    /// - Throws: `Failure` when it belongs to somebody else.
-    func claim(_ id: AppID, for owner: String, isOurs: Bool) async throws
+    /// What the target says of who owns what, for every app that has an owner.
+    func claims() async throws -> [AppID: Claim]
+
+    /// Asks the target, now, whether the claimant owns an app, and claims what nobody owns when it may.
+    /// - Throws: `Failure` when it belongs to somebody else, or to nobody and must not be claimed.
+    func claim(_ id: AppID, as claimant: Claimant) async throws -> Ownership
+
+    /// What runs under the app's name now, as a revision that can be restored, or nil when nothing does.
+    func capture(_ ownership: Ownership) async throws -> [UInt8]?
 
     /// Removes the target's leftovers of an app that no kept revision needs.
     /// `kept`: The payloads of the revisions that must stay restorable.
-    func collectGarbage(of id: AppID, keeping kept: [[UInt8]]) async throws
+    func collectGarbage(_ ownership: Ownership, keeping kept: [[UInt8]]) async throws
+
+    /// Gives up the claim of an app that is gone.
+    func release(_ ownership: Ownership) async throws
+
+    // MARK: Leases
+
+    /// Who holds the lease of an owner on this target; nil when nobody ever did.
+    func lease(of owner: String) async throws -> LeaseRecord?
+
+    /// Writes the lease, in one compare-and-set.
+    /// `replacing`: The version that must still stand; nil when there must be none.
+    /// - Throws: `Failure` with reason `conflict` when another one was written meanwhile.
+    func writeLease(_ lease: LeaseRecord, of owner: String, replacing version: String?) async throws -> LeaseRecord
 
     /// What happens on the target, as it happens: the app concerned, or nil for anything. Ends when the connection
     /// does.
     func changes() -> AsyncThrowingStream<AppID?, any Error>
-}
-
-extension Platform {
-    package var readsDeclarationsInPlace: Bool { false }
 }
 
 /// One app in one desired state, bound to its target.
@@ -59,24 +64,26 @@ package protocol Deployment: Sendable {
     /// Compares with what is there.
     /// `moment`: The observation must not be older than this.
     func plan(observedSince moment: ContinuousClock.Instant) async throws -> any Planned
-
-    /// How the app is now.
-    /// `mark`: The mark of the plan whose application is being watched; nil outside a deployment.
-    func health(since mark: String?) async throws -> Health
-
-    /// What the journal keeps so that the deployment can be restored later; no secret's value is in it.
-    func payload() async throws -> [UInt8]
 }
 
 /// A plan bound to the observation it was made from.
 package protocol Planned: Sendable {
     var plan: Plan { get }
-    /// Where the target's own time stood when it was observed; health is judged by what happened after it.
+    /// How many services, or units, are declared.
+    var declaredServices: Int { get }
+    /// The target's own reckoning when it was observed; health is judged by what happened after it.
     var mark: String { get }
     /// Makes the forward changes, in order.
-    func apply() async throws
-    /// Makes the removals; false when some have to wait for others to finish and are to be tried again.
-    func prune() async throws -> Bool
+    func apply(_ ownership: Ownership) async throws
+    /// Makes the removals.
+    /// `leaving`: Subjects of changes that are not to be tried now.
+    func prune(_ ownership: Ownership, leaving blocked: Set<String>) async throws -> Pruning
+    /// How the app is.
+    /// `mark`: The mark of the plan whose application is being watched; nil outside a deployment.
+    /// `hasEarlierRevision`: Whether there is something to return to; otherwise failures end nothing before its time.
+    func health(since mark: String?, hasEarlierRevision: Bool) async throws -> Health
+    /// What the journal keeps so that the deployment can be restored later; no secret's value is in it.
+    func payload() async throws -> [UInt8]
 }
 
 /// How an app is.

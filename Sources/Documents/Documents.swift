@@ -2,7 +2,7 @@ package import Delivery
 package import JSON
 package import Journal
 
-// The machine-readable forms of what the verbs print. Their members are a promise: they are added to, not renamed.
+// The machine-readable forms of what the commands print. Their members are a promise: they are added to, not renamed.
 
 /// The machine-readable form.
 package func document(_ record: AppRecord, hold: Hold?) -> JSON {

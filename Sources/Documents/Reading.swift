@@ -36,17 +36,6 @@ extension AppRecord {
         commit = text(document, "commit")
         deployedCommit = document["deployedCommit"]?.string
         deployedAt = moment(document, "deployedAt")
-        details = texts(document, "details")
-        conditions = (document["conditions"]?.array ?? []).compactMap { item in
-            guard let kind = Condition.Kind(rawValue: text(item, "type")) else { return nil }
-            return Condition(
-                kind,
-                text(item, "status") == "True",
-                Reason(rawValue: text(item, "reason")) ?? .unknown,
-                text(item, "message"),
-                since: moment(item, "since") ?? Timestamp(0)
-            )
-        }
         if let rejected = document["rejected"] {
             quarantine = Quarantine(
                 fingerprint: "",
@@ -56,6 +45,91 @@ extension AppRecord {
                 details: texts(rejected, "details")
             )
         }
+        let conditions = (document["conditions"]?.array ?? []).compactMap(Condition.init(document:))
+        read(Dictionary(conditions.map { ($0.kind, $0) }) { first, _ in first }, details: texts(document, "details"))
+    }
+
+    /// Finds the facts that these conditions were derived from; derived again, they are the same.
+    private mutating func read(_ conditions: [Condition.Kind: Condition], details: [String]) {
+        if let drifted = conditions[.drifted] {
+            drift = Drift(message: drifted.message, isFight: drifted.reason == .driftFight, since: drifted.since)
+        }
+        if let suspended = conditions[.suspended], suspended.message.hasPrefix("held by ") {
+            let words = suspended.message.dropFirst("held by ".count)
+            let author = words.prefix { $0 != ":" }
+            let reason = words.dropFirst(author.count + 2)
+            hold = Hold(app: id, author: String(author), reason: String(reason), since: suspended.since)
+        }
+        let progress = conditions[.reconciling]
+        guard let ready = conditions[.ready] else { return }
+        if ready.isTrue {
+            deployed = ""
+            result = .init(ready.reason, ready.message, since: ready.since)
+            waiting = progress.map { Waiting($0.reason, $0.message, since: $0.since) }
+        } else if ready.reason == .removed {
+            removal = Removal(why: withoutPrefix("being removed: ", ready.message), since: ready.since)
+        } else if let rejected = quarantine {
+            quarantine?.isRolledBack = ready.reason == .rolledBack
+            quarantine?.reason = ready.reason
+            let parts = ready.message.split(separator: "; what runs instead is not well: ", maxSplits: 1)
+            if ready.reason == .rolledBack, parts.count == 2 {
+                problem = Problem(
+                    reason: .healthCheckFailed,
+                    message: String(parts[1]),
+                    details: details,
+                    needsChange: false,
+                    since: rejected.since
+                )
+            }
+            if progress?.reason == .rollingBack || progress == nil { return }
+            waiting = progress.map { Waiting($0.reason, $0.message, since: $0.since) }
+        } else if let progress, progress.reason == ready.reason, progress.message == ready.message {
+            let isWaiting = [.dependencyNotReady, .leaseHeld, .awaitingApproval, .unavailable].contains(ready.reason)
+            if isWaiting {
+                waiting = Waiting(ready.reason, ready.message, since: ready.since)
+            } else {
+                attempt = attempt(progress)
+            }
+        } else {
+            problem = Problem(
+                reason: ready.reason,
+                message: ready.message,
+                details: details,
+                needsChange: conditions[.stalled] != nil,
+                since: ready.since
+            )
+            attempt = progress.map(attempt)
+        }
+    }
+
+    private func attempt(_ progress: Condition) -> Attempt {
+        Attempt(
+            fingerprint: "",
+            commit: commit,
+            purpose: .deploy,
+            since: progress.since,
+            mark: "",
+            phase: progress.reason,
+            message: progress.message
+        )
+    }
+}
+
+private func withoutPrefix(_ prefix: String, _ text: String) -> String {
+    text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text
+}
+
+extension Condition {
+    /// Reads one condition of an app's document.
+    fileprivate init?(document: JSON) {
+        guard let kind = Condition.Kind(rawValue: text(document, "type")) else { return nil }
+        self.init(
+            kind,
+            text(document, "status") == "True",
+            Reason(rawValue: text(document, "reason")) ?? .unknown,
+            text(document, "message"),
+            since: moment(document, "since") ?? Timestamp(0)
+        )
     }
 }
 

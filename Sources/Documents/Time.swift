@@ -23,7 +23,7 @@ extension Timestamp {
             + "\(two(parts.tm_min)):\(two(parts.tm_sec)).\(fraction)Z"
     }
 
-    /// As letters have it (RFC 5322, section 3.3), in UTC: `Sat, 21 Nov 2026 08:00:00 +0000`.
+    /// As mails have it (RFC 5322, section 3.3), in UTC: `Sat, 21 Nov 2026 08:00:00 +0000`.
     package var mailText: String {
         var seconds = time_t(seconds.rounded(.down))
         var parts = tm()

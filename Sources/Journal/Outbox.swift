@@ -2,7 +2,7 @@ package import Delivery
 package import JSON
 internal import SQLite
 
-/// Something a channel is to be told, until it was.
+/// Something a channel is to be notified of, until it was.
 package struct Outgoing: Sendable, Hashable {
     /// How far it has come.
     package enum State: String, Sendable {
@@ -24,8 +24,8 @@ package struct Outgoing: Sendable, Hashable {
     package var due: Timestamp
 }
 
-/// What a channel was told last of a subject.
-package struct Told: Sendable, Hashable {
+/// What a channel was last notified of about a subject.
+package struct Notified: Sendable, Hashable {
     package var fact: String
     package var severity: String
 
@@ -41,40 +41,43 @@ extension Store {
         try query("SELECT seen FROM channels WHERE name = ?", [.text(channel)]).first?.first?.integer.map { Int($0) }
     }
 
-    /// A channel has looked at everything up to an event, and will be told some of it: kept together, or not at all.
+    /// A channel has looked at everything up to an event, and will be notified of some of it: kept together, or not at all.
     ///
     /// Events join what already waits for its time, when `joins`.
     package func enqueue(
         _ events: [JSON],
         for channel: String,
         upTo number: Int,
-        told: [String: Told],
+        notified: [String: Notified],
         id: String,
         at now: Timestamp,
         due: Timestamp,
         joins: Bool
     ) throws {
-        try together {
-            _ = try query(
+        try write { database in
+            _ = try database.execute(
                 "INSERT OR REPLACE INTO channels (name, seen) VALUES (?,?)",
                 [.text(channel), .integer(Int64(number))]
             )
-            for (subject, last) in told {
-                _ = try query(
-                    "INSERT OR REPLACE INTO told (channel, subject, fact, severity) VALUES (?,?,?,?)",
+            for (subject, last) in notified {
+                _ = try database.execute(
+                    "INSERT OR REPLACE INTO notified (channel, subject, fact, severity) VALUES (?,?,?,?)",
                     [.text(channel), .text(subject), .text(last.fact), .text(last.severity)]
                 )
             }
             guard !events.isEmpty else { return }
-            let open = try query(
+            let open = try database.execute(
                 "SELECT number, events FROM deliveries WHERE channel = ? AND state = 'waiting' AND attempts = 0 LIMIT 1",
                 [.text(channel)]
             ).first
             if joins, let open, let known = open[1].text.flatMap({ try? JSON(parsing: $0) })?.array {
                 let all = JSON.array(known + events)
-                _ = try query("UPDATE deliveries SET events = ? WHERE number = ?", [.text(all.text()), open[0]])
+                _ = try database.execute(
+                    "UPDATE deliveries SET events = ? WHERE number = ?",
+                    [.text(all.text()), open[0]]
+                )
             } else {
-                _ = try query(
+                _ = try database.execute(
                     """
                     INSERT INTO deliveries (channel, id, events, state, attempts, created, due, error)
                     VALUES (?,?,?,'waiting',0,?,?,'')
@@ -88,11 +91,11 @@ extension Store {
         }
     }
 
-    /// What a channel was told last, by subject.
-    package func told(by channel: String) throws -> [String: Told] {
-        let rows = try query("SELECT subject, fact, severity FROM told WHERE channel = ?", [.text(channel)])
+    /// What a channel was last notified of, by subject.
+    package func notified(by channel: String) throws -> [String: Notified] {
+        let rows = try query("SELECT subject, fact, severity FROM notified WHERE channel = ?", [.text(channel)])
         return Dictionary(
-            rows.map { ($0[0].text ?? "", Told(fact: $0[1].text ?? "", severity: $0[2].text ?? "")) }
+            rows.map { ($0[0].text ?? "", Notified(fact: $0[1].text ?? "", severity: $0[2].text ?? "")) }
         ) { first, _ in first }
     }
 
@@ -118,10 +121,13 @@ extension Store {
     /// - Returns: All of its events, those included that joined since it was read; nil when somebody else has it.
     package func begin(_ delivery: Outgoing) throws -> [JSON]? {
         let number = Value.integer(Int64(delivery.number))
-        return try together {
-            let row = try query("SELECT events FROM deliveries WHERE number = ? AND state = 'waiting'", [number]).first
+        return try write { database in
+            let row = try database.execute(
+                "SELECT events FROM deliveries WHERE number = ? AND state = 'waiting'",
+                [number]
+            ).first
             guard let row else { return nil }
-            _ = try query(
+            _ = try database.execute(
                 "UPDATE deliveries SET state = 'sending', attempts = attempts + 1 WHERE number = ?",
                 [number]
             )
@@ -131,14 +137,19 @@ extension Store {
 
     /// It is tried again later.
     package func postpone(_ delivery: Outgoing, until due: Timestamp, _ error: String) throws {
-        _ = try query(
-            "UPDATE deliveries SET state = 'waiting', due = ?, error = ? WHERE number = ?",
-            [.real(due.seconds), .text(error), .integer(Int64(delivery.number))]
-        )
+        _ = try write(.exit) { database in
+            try database.execute(
+                "UPDATE deliveries SET state = 'waiting', due = ?, error = ? WHERE number = ?",
+                [.real(due.seconds), .text(error), .integer(Int64(delivery.number))]
+            )
+        }
     }
 
     /// It was delivered, or given up.
     package func close(_ delivery: Outgoing) throws {
-        _ = try query("DELETE FROM deliveries WHERE number = ?", [.integer(Int64(delivery.number))])
+        // With the power may go that it was delivered; then it is delivered again.
+        _ = try write(.exit) { database in
+            try database.execute("DELETE FROM deliveries WHERE number = ?", [.integer(Int64(delivery.number))])
+        }
     }
 }

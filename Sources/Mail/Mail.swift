@@ -2,7 +2,7 @@ internal import CCurl
 internal import Synchronization
 internal import Threads
 
-/// A letter and the server that takes it.
+/// A mail and the server that takes it.
 package struct Mail: Sendable {
     /// How a connection becomes private.
     package enum Encryption: String, Sendable, CaseIterable {
@@ -36,15 +36,15 @@ package struct Mail: Sendable {
     }
 }
 
-/// A letter that was not taken.
+/// A mail that was not taken.
 package struct MailError: Error, Sendable, CustomStringConvertible {
     package var description: String
     /// Whether the server said that it never will (RFC 5321, section 4.2.1: 5yz).
     package var isFinal: Bool
 }
 
-/// Hands letters to SMTP servers, on libcurl (RFC 5321).
-package final class Postman: Sendable {
+/// Hands mails to SMTP servers, on libcurl (RFC 5321).
+package final class SMTPClient: Sendable {
     private let pool = ThreadPool(width: 2)
 
     package init() { _ = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) }
@@ -72,15 +72,15 @@ package final class Postman: Sendable {
         defer { curl_slist_free_all(recipients) }
         for address in mail.to { recipients = curl_slist_append(recipients, "<\(address)>") }
         _ = hecate_curl_set_list(handle, CURLOPT_MAIL_RCPT, recipients)
-        // One mailbox that is gone keeps the letter from nobody else.
+        // One mailbox that is gone keeps the mail from nobody else.
         set(CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1)
         set(CURLOPT_UPLOAD, 1)
-        let text = Letter(mail.message)
+        let text = Upload(mail.message)
         _ = hecate_curl_set_pointer(handle, CURLOPT_READDATA, Unmanaged.passUnretained(text).toOpaque())
         _ = hecate_curl_set_read(handle) { buffer, size, count, context in
             guard let buffer, let context else { return 0 }
-            let room = UnsafeMutableRawBufferPointer(start: buffer, count: size * count)
-            return Unmanaged<Letter>.fromOpaque(context).takeUnretainedValue().read(into: room)
+            let space = UnsafeMutableRawBufferPointer(start: buffer, count: size * count)
+            return Unmanaged<Upload>.fromOpaque(context).takeUnretainedValue().read(into: space)
         }
         let result = withExtendedLifetime(text) { curl_easy_perform(handle) }
         guard result != CURLE_OK else { return }
@@ -96,15 +96,15 @@ package final class Postman: Sendable {
 }
 
 /// What of a message is not sent yet.
-private final class Letter: Sendable {
+private final class Upload: Sendable {
     private let rest: Mutex<ArraySlice<UInt8>>
 
     init(_ bytes: [UInt8]) { rest = Mutex(bytes[...]) }
 
-    func read(into room: UnsafeMutableRawBufferPointer) -> Int {
+    func read(into space: UnsafeMutableRawBufferPointer) -> Int {
         rest.withLock { rest in
-            let part = rest.prefix(room.count)
-            room.copyBytes(from: part)
+            let part = rest.prefix(space.count)
+            space.copyBytes(from: part)
             rest = rest.dropFirst(part.count)
             return part.count
         }

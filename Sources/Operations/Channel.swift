@@ -1,7 +1,7 @@
 package import Delivery
 package import Mail
 
-/// Somewhere that is told what happened.
+/// Somewhere that is notified of what happened.
 package struct Channel: Sendable {
     /// What kind of receiver it is, with what that needs.
     package enum Kind: Sendable {
@@ -39,7 +39,7 @@ package struct Channel: Sendable {
 
     package var name: String
     package var kind: Kind
-    /// What is told at least.
+    /// What it is notified of at least.
     package var severity: Event.Severity = .warning
     /// Only these reasons, whatever their severity; nil for all.
     package var reasons: Set<Reason>?
@@ -47,7 +47,7 @@ package struct Channel: Sendable {
     package var apps: [String] = []
     /// Only what is of these sources; empty for all.
     package var sources: Set<String> = []
-    /// How long events are gathered before they are told together.
+    /// How long events are gathered before they are sent together.
     package var group: Duration = .seconds(10)
     /// One event's line; see `Template`.
     package var template: Template?
@@ -67,7 +67,7 @@ package struct Channel: Sendable {
 
     /// Whether an event is for this channel.
     ///
-    /// `last`: How bad what it was told last of the subject was; whoever heard that something broke hears that it is well.
+    /// `last`: How bad what it was last notified of about the subject was; whoever heard that something broke hears that it is well.
     func wants(_ event: Event, source: String, last: Event.Severity?) -> Bool {
         guard event.subject != Notifier.subject(of: name) else { return false }
         guard sources.isEmpty || sources.contains(source) else { return false }

@@ -50,7 +50,7 @@ package struct TemplateError: Error, Sendable {
     package var description: String
 }
 
-/// Some events as they are told to somebody.
+/// Some events as they are sent to somebody.
 struct Message: Sendable {
     /// One event's own part.
     struct Line: Sendable {

@@ -6,7 +6,7 @@ package import Journal
 
 /// Tells channels what happened: everything that is for them, each fact once, until they have it.
 ///
-/// What is to be told is written down with the events that were looked at, and is gone only when the receiver took it, so
+/// What is to be sent is written down with the events that were looked at, and is gone only when the receiver took it, so
 /// that neither a restart nor a receiver that is away loses anything.
 package actor Notifier {
     private let channels: [Channel]
@@ -16,9 +16,9 @@ package actor Notifier {
     private let now: @Sendable () -> Timestamp
     private let report: @Sendable (Event) async -> Void
     private let count: @Sendable (_ channel: String, _ result: String) -> Void
-    private let teller = Teller()
+    private let dispatcher = Dispatcher()
     private var busy: Set<String> = []
-    /// What is being told, by channel.
+    /// What is being sent, by channel.
     private var underWay: [String: Task<Void, Never>] = [:]
     private var origins: [String: String] = [:]
     private var backoff = Backoff()
@@ -27,7 +27,7 @@ package actor Notifier {
 
     /// `report`: Writes down what goes wrong here.
     ///
-    /// `count`: Counts what was told.
+    /// `count`: Counts what was sent.
     package init(
         _ channels: [Channel],
         store: Store,
@@ -44,18 +44,18 @@ package actor Notifier {
         self.count = count
     }
 
-    /// How events about a channel itself are named; the channel is not told of them.
+    /// How events about a channel itself are named; the channel is not notified of them.
     static func subject(of channel: String) -> String { "notifications:\(channel)" }
 
     /// Tells until the task is cancelled.
     ///
-    /// `rings`: Turns whenever something was recorded.
-    package func run(rings: AsyncStream<Void>) async {
+    /// `changes`: Yields whenever something was recorded.
+    package func run(changes: AsyncStream<Void>) async {
         await recover()
         let (calls, call) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         await withDiscardingTaskGroup { group in
             group.addTask {
-                for await _ in rings {
+                for await _ in changes {
                     await self.look()
                     call.yield()
                 }
@@ -77,7 +77,7 @@ package actor Notifier {
         await settle()
     }
 
-    /// What was under way when the program ended may have arrived; only whoever knows a second telling is told again.
+    /// What was under way when the program ended may have arrived; only whoever knows a second notification is notified again.
     private func recover() async {
         for delivery in (try? await store.outgoing()) ?? [] where delivery.state == .sending {
             if channels.first(where: { $0.name == delivery.channel })?.isIdempotent ?? false {
@@ -86,13 +86,13 @@ package actor Notifier {
                 try? await store.close(delivery)
                 await complain(
                     delivery.channel,
-                    "the program ended while it was told of \(Self.subjects(delivery)); it may or may not know"
+                    "the program ended while it was being notified of \(Self.subjects(delivery)); it may or may not know"
                 )
             }
         }
     }
 
-    // MARK: What is to be told
+    // MARK: What is to be sent
 
     private func look() async {
         for channel in channels {
@@ -106,39 +106,44 @@ package actor Notifier {
         guard var seen = try await store.seen(by: channel.name) else {
             // A new channel hears of what happens from now on.
             let last = try await store.events(after: 0, subject: nil, limit: 1).last?.number ?? 0
-            return try await enqueue([], channel, upTo: last, told: [:])
+            return try await enqueue([], channel, upTo: last, notified: [:])
         }
         while true {
             let events = try await store.nextEvents(after: seen, subject: nil, limit: 500)
             guard let last = events.last else { return }
-            var told = try await store.told(by: channel.name)
+            var notified = try await store.notified(by: channel.name)
             var wanted: [Event] = []
             for event in events {
-                let known = told[event.subject]
+                let known = notified[event.subject]
                 let severity = known.flatMap { Event.Severity(rawValue: $0.severity) }
                 let isWanted = channel.wants(event, source: await origin(of: event), last: severity)
                 // What is over may come again, and is news then; also to whoever does not hear of its end.
                 if known != nil, Channel.recoveries.contains(event.reason) {
-                    told[event.subject] = Told(fact: "", severity: Event.Severity.info.rawValue)
+                    notified[event.subject] = Notified(fact: "", severity: Event.Severity.info.rawValue)
                 }
                 guard isWanted else { continue }
                 let fact = sha256("\(event.reason.rawValue)\n\(event.commit)\n\(event.message)")
                 guard known?.fact != fact else { continue }
-                told[event.subject] = Told(fact: fact, severity: event.severity.rawValue)
+                notified[event.subject] = Notified(fact: fact, severity: event.severity.rawValue)
                 wanted.append(event)
             }
-            try await enqueue(wanted, channel, upTo: last.number, told: told)
+            try await enqueue(wanted, channel, upTo: last.number, notified: notified)
             seen = last.number
         }
     }
 
-    private func enqueue(_ events: [Event], _ channel: Channel, upTo number: Int, told: [String: Told]) async throws {
+    private func enqueue(
+        _ events: [Event],
+        _ channel: Channel,
+        upTo number: Int,
+        notified: [String: Notified]
+    ) async throws {
         let time = now()
         try await store.enqueue(
             events.map { document($0) },
             for: channel.name,
             upTo: number,
-            told: told,
+            notified: notified,
             id: hexadecimal(randomBytes(12)),
             at: time,
             due: Timestamp(time.seconds + channel.group.inSeconds),
@@ -155,10 +160,10 @@ package actor Notifier {
         return origins[event.subject] ?? ""
     }
 
-    // MARK: Telling it
+    // MARK: ChannelRequest it
 
     /// Begins what is due.
-    /// - Returns: Whether anything is left to be told.
+    /// - Returns: Whether anything is left to be sent.
     private func send() async -> Bool {
         let time = now()
         guard let all = try? await store.outgoing() else { return false }
@@ -209,11 +214,11 @@ package actor Notifier {
         do {
             guard let events = try await store.begin(delivery) else { return }
             let message = Message(id: delivery.id, events: events, template: channel.template, base: base)
-            try await teller.tell(channel, message, at: now(), since: delivery.created)
+            try await dispatcher.dispatch(channel, message, at: now(), since: delivery.created)
             try await store.close(delivery)
-            count(channel.name, "told")
+            count(channel.name, "notified")
             if delivery.attempts > 2 {
-                await say(.info, .recovered, channel.name, "takes what it is told again")
+                await say(.info, .recovered, channel.name, "takes notifications again")
             }
         } catch let refusal as Refusal {
             await handle(refusal, channel, delivery)
@@ -228,14 +233,14 @@ package actor Notifier {
             try? await store.close(delivery)
             count(channel.name, "given_up")
             let what = Self.subjects(delivery)
-            return await complain(channel.name, "was not told of \(what): \(refusal.description)")
+            return await complain(channel.name, "was not notified of \(what): \(refusal.description)")
         }
         count(channel.name, "retried")
         let own = backoff.delay(afterFailures: delivery.attempts + 1, jitter: Double.random(in: 0..<1))
         let wait = max(own, refusal.wait ?? .zero)
         try? await store.postpone(delivery, until: Timestamp(now().seconds + wait.inSeconds), refusal.description)
         // Said once; what follows is the same.
-        if delivery.attempts == 2 { await complain(channel.name, "cannot be told anything: \(refusal.description)") }
+        if delivery.attempts == 2 { await complain(channel.name, "cannot be notified: \(refusal.description)") }
     }
 
     private func complain(_ channel: String, _ message: String) async {

@@ -3,8 +3,8 @@ internal import Delivery
 internal import HTTP
 internal import JSON
 
-/// One request that tells a receiver.
-struct Telling: Sendable {
+/// One request to a receiver.
+struct ChannelRequest: Sendable {
     var url: String
     var request: Request
 
@@ -18,17 +18,17 @@ struct Telling: Sendable {
 }
 
 extension Channel {
-    /// What is sent to tell a message; nothing for mail, which goes another way.
+    /// What carries a message to its receiver; nothing for mail, which goes another way.
     ///
     /// Sources: Slack "Incoming webhooks", Discord "Execute Webhook", Matrix client-server API 1.11 (room send), Microsoft
     /// Teams "Workflows" with Adaptive Cards 1.4, ntfy "Publish as JSON".
-    func tellings(_ message: Message, now: Timestamp) -> [Telling] {
+    func requests(for message: Message, now: Timestamp) -> [ChannelRequest] {
         switch kind {
         case .webhook(let url, let secret): [webhook(url, secret, message, now)]
-        case .slack(let url): [Telling("POST", url, [:], slack(message).encoded())]
-        case .discord(let url): [Telling("POST", url, [:], discord(message).encoded())]
+        case .slack(let url): [ChannelRequest("POST", url, [:], slack(message).encoded())]
+        case .discord(let url): [ChannelRequest("POST", url, [:], discord(message).encoded())]
         case .matrix(let server, let room, let token): [matrix(server, room, token, message)]
-        case .teams(let url): [Telling("POST", url, [:], teams(message).encoded())]
+        case .teams(let url): [ChannelRequest("POST", url, [:], teams(message).encoded())]
         case .ntfy(let server, let topic, let token): [ntfy(server, topic, token, message)]
         case .mail: []
         case .commitStatus(let forge): statuses(forge, message)
@@ -49,7 +49,7 @@ extension Channel {
         return String(decoding: result, as: UTF8.self)
     }
 
-    private func webhook(_ url: String, _ secret: String?, _ message: Message, _ now: Timestamp) -> Telling {
+    private func webhook(_ url: String, _ secret: String?, _ message: Message, _ now: Timestamp) -> ChannelRequest {
         let body: JSON = [
             "id": .string(message.id), "channel": .string(name), "severity": .string(message.severity.rawValue),
             "title": .string(message.title), "text": .string(message.text), "events": .array(message.events),
@@ -62,7 +62,7 @@ extension Channel {
             let code = hmacSHA256(Array("\(time).".utf8) + bytes, key: Array(secret.utf8))
             headers["X-Signature-256"] = "sha256=\(hexadecimal(code))"
         }
-        return Telling("POST", url, headers, bytes)
+        return ChannelRequest("POST", url, headers, bytes)
     }
 
     private func slack(_ message: Message) -> JSON {
@@ -88,7 +88,7 @@ extension Channel {
         return ["embeds": [.object(embed)], "allowed_mentions": ["parse": .array([])]]
     }
 
-    private func matrix(_ server: String, _ room: String, _ token: String, _ message: Message) -> Telling {
+    private func matrix(_ server: String, _ room: String, _ token: String, _ message: Message) -> ChannelRequest {
         let text = shortened(message.text, to: 16_000)
         let title = message.url.map { "<a href=\"\(plain($0))\">\(plain(message.title))</a>" } ?? plain(message.title)
         let body: JSON = [
@@ -98,7 +98,7 @@ extension Channel {
             ),
         ]
         let path = "/_matrix/client/v3/rooms/\(percentEncoded(room))/send/m.room.message/\(message.id)"
-        return Telling("PUT", server + path, ["Authorization": "Bearer \(token)"], body.encoded())
+        return ChannelRequest("PUT", server + path, ["Authorization": "Bearer \(token)"], body.encoded())
     }
 
     private func teams(_ message: Message) -> JSON {
@@ -146,7 +146,7 @@ extension Channel {
         return result
     }
 
-    private func ntfy(_ server: String, _ topic: String, _ token: String?, _ message: Message) -> Telling {
+    private func ntfy(_ server: String, _ topic: String, _ token: String?, _ message: Message) -> ChannelRequest {
         let (priority, tag): (Int64, String) =
             switch message.severity {
             case .info: (3, "white_check_mark")
@@ -160,13 +160,13 @@ extension Channel {
         ]
         body["click"] = message.url.map { .string($0) }
         let headers = token.map { ["Authorization": "Bearer \($0)"] } ?? [:]
-        return Telling("POST", server, headers, JSON.object(body).encoded())
+        return ChannelRequest("POST", server, headers, JSON.object(body).encoded())
     }
 
     /// The last state of each app at each commit.
     ///
     /// Sources: GitHub REST "Create a commit status", GitLab "Set the pipeline status of a commit", Gitea "Create a commit status".
-    private func statuses(_ forge: Forge, _ message: Message) -> [Telling] {
+    private func statuses(_ forge: Forge, _ message: Message) -> [ChannelRequest] {
         var last: [(key: String, event: JSON)] = []
         for event in message.events {
             let key = "\(event["commit"]?.string ?? "") \(event["subject"]?.string ?? "")"
@@ -194,13 +194,13 @@ extension Channel {
                         "X-GitHub-Api-Version": "2022-11-28",
                     ] : ["Authorization": "token \(forge.token)"]
                 let url = "\(forge.api)/repos/\(forge.repository)/statuses/\(commit)"
-                return Telling("POST", url, headers, JSON.object(body).encoded())
+                return ChannelRequest("POST", url, headers, JSON.object(body).encoded())
             case .gitlab:
                 let names: [CommitState: String] = [.failure: "failed", .pending: "running", .cancelled: "canceled"]
                 body["state"] = .string(names[state] ?? "success")
                 body["name"] = .string(context)
                 let url = "\(forge.api)/projects/\(percentEncoded(forge.repository))/statuses/\(commit)"
-                return Telling("POST", url, ["PRIVATE-TOKEN": forge.token], JSON.object(body).encoded())
+                return ChannelRequest("POST", url, ["PRIVATE-TOKEN": forge.token], JSON.object(body).encoded())
             }
         }
     }

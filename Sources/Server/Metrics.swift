@@ -49,7 +49,7 @@ package final class Metrics: Sendable {
             name: "hecate_deployments",
             kind: .counter,
             labels: ["target", "result"],
-            help: "Deployments: deployed, turned_back or failed."
+            help: "Deployments: deployed, rolled_back or failed."
         ),
         Family(name: "hecate_drift_found", kind: .counter, labels: ["target"], help: "Drift that was found."),
         Family(name: "hecate_drift_repaired", kind: .counter, labels: ["target"], help: "Drift that was repaired."),
@@ -76,7 +76,7 @@ package final class Metrics: Sendable {
             name: "hecate_notifications",
             kind: .counter,
             labels: ["channel", "result"],
-            help: "Notifications: told, retried or given_up."
+            help: "Notifications: notified, retried or given_up."
         ),
         Family(name: "hecate_webhooks", kind: .counter, labels: ["provider", "result"], help: "Webhooks received."),
     ]
@@ -117,7 +117,7 @@ package final class Metrics: Sendable {
         let target = String(event.subject.prefix { $0 != "/" })
         switch event.reason {
         case .deployed: count("hecate_deployments", target, "deployed")
-        case .rolledBack: count("hecate_deployments", target, "turned_back")
+        case .rolledBack: count("hecate_deployments", target, "rolled_back")
         case .healthCheckFailed, .timedOut: count("hecate_deployments", target, "failed")
         case .driftDetected: count("hecate_drift_found", target)
         case .driftRepaired: count("hecate_drift_repaired", target)

@@ -19,7 +19,7 @@ package final class Site: Sendable {
         package init(version: String) { self.version = version }
     }
 
-    let house: any House
+    let backend: any ControllerBackend
     let store: Store
     package let feed: Feed
     package let metrics: Metrics
@@ -38,8 +38,8 @@ package final class Site: Sendable {
         var tag: String
     }
 
-    package init(house: any House, store: Store, settings: Settings, metrics: Metrics) {
-        self.house = house
+    package init(backend: any ControllerBackend, store: Store, settings: Settings, metrics: Metrics) {
+        self.backend = backend
         self.store = store
         self.settings = settings
         self.metrics = metrics

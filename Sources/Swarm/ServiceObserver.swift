@@ -24,12 +24,9 @@ struct ServiceObserver: Sendable {
         let answer = try await engine.call("GET", "/services", query: query, timeout: .seconds(60))
         var result: [String: [String: Glimpse]] = [:]
         for service in (answer.array ?? []).compactMap(ObservedService.init) {
-            let isJob = service.spec["Mode"]?["ReplicatedJob"] != nil || service.spec["Mode"]?["GlobalJob"] != nil
-            let condition = service.spec["TaskTemplate"]?["RestartPolicy"]?["Condition"]?.string
-            let isOneShot = isJob || condition == "none" || condition == "on-failure"
             result[service.stack, default: [:]][service.id] = Glimpse(
                 version: service.version,
-                isComplete: isOneShot || service.running >= service.desired
+                isComplete: service.isJob || service.endsByItself || service.running >= service.desired
             )
         }
         return result

@@ -1,31 +1,13 @@
 internal import Delivery
 internal import JSON
-internal import Synchronization
-
-/// How one stack wants to be treated.
-struct StackOptions: Sendable {
-    var prunes = true
-    var ignored: [(service: String, field: String)] = []
-    var resolvesImages = true
-    var sendsRegistryAuth = true
-}
 
 /// One stack in one desired state.
-final class SwarmDeployment: Deployment {
+struct SwarmDeployment: Deployment {
     let platform: SwarmPlatform
     let id: AppID
     let desired: DesiredStack
     let options: StackOptions
     let warnings: [String]
-    private let last = Mutex<(observed: ObservedStack, plan: StackPlan)?>(nil)
-
-    init(platform: SwarmPlatform, id: AppID, desired: DesiredStack, options: StackOptions, warnings: [String]) {
-        self.platform = platform
-        self.id = id
-        self.desired = desired
-        self.options = options
-        self.warnings = warnings
-    }
 
     var fingerprint: String { desired.fingerprint }
     private var engine: EngineClient { platform.engine }
@@ -47,8 +29,6 @@ final class SwarmDeployment: Deployment {
                 try await checkExternals()
                 try await resolveImages(&plan)
             }
-            let made = plan
-            last.withLock { $0 = (observed, made) }
             if plan.plan.isEmpty {
                 await platform.settle(id, fingerprint: fingerprint, services: observed.services)
             } else {
@@ -58,46 +38,6 @@ final class SwarmDeployment: Deployment {
         } catch let error as EngineError {
             throw Failure(.unavailable, "\(id): \(error)")
         }
-    }
-
-    func health(since mark: String?) async throws -> Health {
-        do {
-            // The services were observed a moment ago, for the plan; what changes by itself are the tasks.
-            let wanted = Set(desired.services.map(\.name))
-            let services = (last.withLock { $0 })?.observed.services.filter { wanted.contains($0.name) } ?? []
-            let canTurnBack = mark == nil ? true : await !platform.settings.kept(id).isEmpty
-            let judged = StackHealth(
-                services: services,
-                tasks: try await tasks(of: services),
-                mark: mark,
-                canTurnBack: canTurnBack
-            ).verdict()
-            guard case .failed(var failure) = judged.health, let culprit = judged.culprit else { return judged.health }
-            failure.message += await nodeName(culprit.nodeID).map { " on node \($0)" } ?? ""
-            failure.details += await logs(of: culprit).map { "log: \($0)" }
-            return .failed(failure)
-        } catch let error as EngineError {
-            throw Failure(.unavailable, "\(id): \(error)")
-        }
-    }
-
-    /// The tasks of the stack; none are asked for when none are wanted.
-    private func tasks(of services: [ObservedService]) async throws -> [ObservedTask] {
-        let runsNothing = services.allSatisfy {
-            $0.spec["Mode"]?["Replicated"]?["Replicas"]?.int == 0 && $0.running == 0
-        }
-        if runsNothing { return [] }
-        let filter = labelFilter("\(StackLabel.namespace)=\(id.name)")
-        return try await engine.call("GET", "/tasks", query: [filter]).array?.compactMap(ObservedTask.init) ?? []
-    }
-
-    func payload() async throws -> [UInt8] {
-        let state = last.withLock { $0 }
-        var images: [String: String] = [:]
-        for service in state?.observed.services ?? [] {
-            images[service.name] = service.spec["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string
-        }
-        return desired.payload(fileNames: state?.plan.fileNames ?? [:], images: images)
     }
 
     // MARK: Before anything is changed
@@ -207,22 +147,6 @@ final class SwarmDeployment: Deployment {
         guard options.sendsRegistryAuth else { return nil }
         let server = ImageReference(image).server
         return platform.settings.registries.first { $0.server == server }?.header
-    }
-
-    // MARK: After something failed
-
-    private func nodeName(_ id: String) async -> String? {
-        guard !id.isEmpty else { return nil }
-        return try? await engine.call("GET", "/nodes/\(id)", timeout: .seconds(5))["Description"]?["Hostname"]?.string
-    }
-
-    private func logs(of task: ObservedTask) async -> [String] {
-        let query = [("stdout", "true"), ("stderr", "true"), ("tail", "10")]
-        guard let bytes = try? await engine.raw("GET", "/tasks/\(task.id)/logs", query: query, timeout: .seconds(5))
-        else {
-            return []
-        }
-        return logLines(bytes).suffix(10)
     }
 }
 

@@ -9,11 +9,15 @@ struct SwarmPlanned: Planned {
     let stackPlan: StackPlan
 
     var plan: Plan { stackPlan.plan }
-    var mark: String { observed.mark }
+    var mark: String { observed.mark.text }
 
     private var engine: EngineClient { deployment.platform.engine }
 
-    func apply() async throws {
+    var declaredServices: Int { deployment.desired.services.count }
+
+    // MARK: Applying
+
+    func apply(_ ownership: Ownership) async throws {
         await deployment.platform.unsettle(deployment.id)
         // Names of configs and secrets to their identifiers, those that are made now included.
         var files: [String: String] = [:]
@@ -21,6 +25,7 @@ struct SwarmPlanned: Planned {
         for object in observed.secrets { files["secret \(object.name)"] = object.id }
         var networks = observed.networks
         for step in stackPlan.forward {
+            try ownership.check(deployment.id)
             do {
                 if let made = try await take(step, files: &files) { networks.append(made) }
             } catch let error as EngineError {
@@ -30,37 +35,84 @@ struct SwarmPlanned: Planned {
         await deployment.platform.remember(networks: networks, of: deployment.id.name)
     }
 
-    func prune() async throws -> Bool {
-        guard !stackPlan.removals.isEmpty else { return true }
+    // MARK: Removing
+
+    func prune(_ ownership: Ownership, leaving blocked: Set<String>) async throws -> Pruning {
+        let steps = stackPlan.removals.filter { !blocked.contains($0.subject) }
+        guard !steps.isEmpty else { return .done }
         await deployment.platform.unsettle(deployment.id)
-        var removedServices: Set<String> = []
-        for case .removeService(let id, _) in stackPlan.removals { removedServices.insert(id) }
-        for step in stackPlan.removals {
+        let removedServices = Set(steps.compactMap(\.removedService))
+        var refused: [String: String] = [:]
+        for step in steps {
+            try ownership.check(deployment.id)
             do {
-                if case .removeNetwork = step, try await tasksRemain(of: removedServices) { return false }
+                if case .removeNetwork = step, let task = try await remainingTask(without: removedServices) {
+                    return .waits("task \(task.id.prefix(12)) has not stopped yet")
+                }
                 var none: [String: String] = [:]
                 _ = try await take(step, files: &none)
             } catch let error as EngineError where error.isNotFound {
                 continue
             } catch let error as EngineError {
-                // In use until the last task has let go; the next pass tries again.
-                if error.status == 400 || error.status == 403 || error.message.contains("in use") { return false }
-                throw failure(error, step)
+                guard error.status == 400 || error.status == 403 || error.message.contains("in use") else {
+                    throw failure(error, step)
+                }
+                refused[step.subject] = error.message
             }
         }
-        return true
+        return refused.isEmpty ? .done : .blocked(refused)
     }
 
-    /// Whether containers of the stack that should be gone still run.
-    private func tasksRemain(of services: Set<String>) async throws -> Bool {
+    /// A task of the stack that still runs though its service should be gone.
+    private func remainingTask(without services: Set<String>) async throws -> ObservedTask? {
         let filter = labelFilter("\(StackLabel.namespace)=\(deployment.id.name)")
         let tasks = try await engine.call("GET", "/tasks", query: [filter]).array?.compactMap(ObservedTask.init) ?? []
         let live = Set(observed.services.map(\.id)).subtracting(services)
-        return tasks.contains {
-            !live.contains($0.serviceID)
-                && !["complete", "shutdown", "failed", "rejected", "remove", "orphaned"].contains($0.state)
-        }
+        return tasks.first { !live.contains($0.serviceID) && !$0.hasEnded }
     }
+
+    // MARK: Judging
+
+    func health(since mark: String?, hasEarlierRevision: Bool) async throws -> Health {
+        let judged = StackHealth(
+            services: observed.services,
+            tasks: observed.tasks,
+            desired: deployment.desired.services,
+            mark: mark.map(StackMark.init(text:)),
+            pending: stackPlan.pendingServices,
+            hasEarlierRevision: hasEarlierRevision
+        ).verdict()
+        guard case .failed(var failure) = judged.health, let culprit = judged.culprit else { return judged.health }
+        failure.message += await nodeName(culprit.nodeID).map { " on node \($0)" } ?? ""
+        failure.details += await logs(of: culprit).map { "log: \($0)" }
+        return .failed(failure)
+    }
+
+    private func nodeName(_ id: String) async -> String? {
+        guard !id.isEmpty else { return nil }
+        return try? await engine.call("GET", "/nodes/\(id)", timeout: .seconds(5))["Description"]?["Hostname"]?.string
+    }
+
+    private func logs(of task: ObservedTask) async -> [String] {
+        let query = [("stdout", "true"), ("stderr", "true"), ("tail", "10")]
+        guard let bytes = try? await engine.raw("GET", "/tasks/\(task.id)/logs", query: query, timeout: .seconds(5))
+        else {
+            return []
+        }
+        return logLines(bytes).suffix(10)
+    }
+
+    // MARK: Keeping
+
+    func payload() async throws -> [UInt8] {
+        var images: [String: String] = [:]
+        for service in observed.services {
+            images[service.name] = service.spec["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string
+        }
+        return deployment.desired.payload(fileNames: stackPlan.fileNames, images: images)
+    }
+
+    // MARK: Steps
 
     /// Takes one step.
     ///
@@ -137,14 +189,7 @@ struct SwarmPlanned: Planned {
     }
 
     private func failure(_ error: EngineError, _ step: Step) -> Failure {
-        let subject: String
-        switch step {
-        case .createNetwork(let name, _), .removeNetwork(_, let name): subject = "network \(name)"
-        case .createFile(let file, let name): subject = "\(file.kind.rawValue) \(name)"
-        case .removeFile(let kind, _, let name): subject = "\(kind.rawValue) \(name)"
-        case .createService(let name, _), .updateService(_, _, let name, _), .removeService(_, let name):
-            subject = "service \(name)"
-        }
+        let subject = step.subject
         let isPassing =
             error.isOutOfSequence || error.isNameTaken || error.isNotFound
             || error.message.contains("network") && error.message.contains("not found")
@@ -152,5 +197,22 @@ struct SwarmPlanned: Planned {
         if error.message.contains("is already in use") { return Failure(.conflict, "\(subject): \(error)") }
         let next: Failure.Next = (400..<500).contains(error.status) ? .needsChange : .retry
         return Failure(.refused, "the Engine refuses \(subject): \(error)", next: next)
+    }
+}
+
+extension Step {
+    /// The object in words, as `Change.subject` has it.
+    fileprivate var subject: String {
+        switch self {
+        case .createNetwork(let name, _), .removeNetwork(_, let name): "network \(name)"
+        case .createFile(let file, let name): "\(file.kind.rawValue) \(name)"
+        case .removeFile(let kind, _, let name): "\(kind.rawValue) \(name)"
+        case .createService(let name, _), .updateService(_, _, let name, _), .removeService(_, let name):
+            "service \(name)"
+        }
+    }
+
+    fileprivate var removedService: String? {
+        if case .removeService(let id, _) = self { id } else { nil }
     }
 }

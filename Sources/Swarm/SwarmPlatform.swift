@@ -28,7 +28,7 @@ package actor SwarmPlatform: Platform {
 
     /// For each app found right: its fingerprint then, and the versions of its services.
     private var settled: [AppID: (fingerprint: String, versions: [String: Int64])] = [:]
-    private var claims: [String: Claim]?
+    private var claimConfigs: [String: ClaimConfig]?
     /// Stacks that HiveMind left its mark for.
     private var hiveMindStacks: Set<String> = []
     /// What the names of a stack's objects begin with, where that is not the stack's name.
@@ -69,60 +69,36 @@ package actor SwarmPlatform: Platform {
         guard let desired = DesiredStack(name: id.name, payload: payload) else {
             throw Failure(.unavailable, "the kept revision of \(id) cannot be read; it was written by another version")
         }
-        return deployment(id, desired, options: StackOptions(), warnings: [])
+        return deployment(id, desired, options: StackOptions(payload: payload), warnings: [])
     }
 
     package func removal(of id: AppID) -> any Deployment {
-        deployment(id, DesiredStack(name: id.name), options: StackOptions(), warnings: [])
+        deployment(id, DesiredStack(name: id.name, isRemoval: true), options: StackOptions(), warnings: [])
     }
 
-    package func capture(_ id: AppID) async throws -> [UInt8]? {
-        let observed = try await observe(id.name)
+    package func capture(_ ownership: Ownership) async throws -> [UInt8]? {
+        let observed = try await observe(ownership.app.name)
         guard !observed.services.isEmpty else { return nil }
-        return captured(observed, name: id.name)
+        return captured(observed, name: ownership.app.name)
     }
 
-    // MARK: Ownership
+    // MARK: Claims as they were read last
 
-    package func claim(_ id: AppID, for owner: String, isOurs: Bool) async throws {
-        if let current = try await knownClaims()[id.name] {
-            if current.owner == owner { return }
-            guard isOurs else { throw taken(id, by: current.owner) }
-            try await releaseClaim(id)
-        }
-        let claim = Claim(owner: owner, namePrefix: namePrefixes[id.name])
-        let body: JSON = [
-            "Name": .string(Claim.name(id.name)),
-            "Labels": JSON(claim.labels(for: id.name)),
-            "Data": .string(base64(Array("{}".utf8))),
-        ]
-        do {
-            try await engine.call("POST", "/configs/create", body: body)
-        } catch let error as EngineError where error.isNameTaken {
-            // Somebody was faster; whoever has the name has the app.
-            claims = nil
-            let current = try await knownClaims()[id.name]
-            guard current?.owner == owner else { throw taken(id, by: current?.owner ?? "somebody else") }
-        }
-        claims?[id.name] = claim
-    }
+    func forgetClaims() { claimConfigs = nil }
+    func remember(_ claim: ClaimConfig, of stack: String) { claimConfigs?[stack] = claim }
+    func namePrefix(of stack: String) -> String? { namePrefixes[stack] }
 
-    package func owned() async throws -> [AppID: String] {
-        claims = nil
-        let claims = try await knownClaims()
-        return Dictionary(uniqueKeysWithValues: claims.map { (AppID(target: name, name: $0.key), $0.value.owner) })
-    }
-
-    private func knownClaims() async throws -> [String: Claim] {
-        if let claims { return claims }
-        let objects = try await engine.call("GET", "/configs", query: [labelFilter(Claim.app)]).array ?? []
-        var found: [String: Claim] = [:]
+    func knownClaims() async throws -> [String: ClaimConfig] {
+        if let claimConfigs { return claimConfigs }
+        let objects = try await engine.call("GET", "/configs", query: [labelFilter(ClaimConfig.app)]).array ?? []
+        var found: [String: ClaimConfig] = [:]
         for object in objects.compactMap(ObservedObject.init) {
-            if let app = object.labels[Claim.app] { found[app] = Claim(labels: object.labels) }
+            guard let app = object.labels[ClaimConfig.app], object.name == ClaimConfig.name(app) else { continue }
+            found[app] = ClaimConfig(labels: object.labels)
         }
         let marks = try await engine.call("GET", "/configs", query: [labelFilter(HiveMind.mark)]).array ?? []
         hiveMindStacks = Set(marks.compactMap(ObservedObject.init).compactMap { $0.labels[HiveMind.stack] })
-        claims = found
+        claimConfigs = found
         return found
     }
 
@@ -130,7 +106,7 @@ package actor SwarmPlatform: Platform {
     ///
     /// A stack that HiveMind deployed keeps the names it gave them, because a volume of another name is an empty one.
     func namePrefix(of stack: String, orOfHiveMind project: String) async throws -> String? {
-        let claim: Claim?
+        let claim: ClaimConfig?
         do {
             claim = try await knownClaims()[stack]
         } catch let error as EngineError {
@@ -141,27 +117,14 @@ package actor SwarmPlatform: Platform {
         return namePrefixes[stack]
     }
 
-    private func releaseClaim(_ id: AppID) async throws {
-        do {
-            try await engine.call("DELETE", "/configs/\(Claim.name(id.name))")
-        } catch let error as EngineError where error.isNotFound {}
-        claims?[id.name] = nil
-    }
-
-    private func taken(_ id: AppID, by owner: String) -> Failure {
-        Failure(
-            .refused,
-            "the stack '\(id.name)' belongs to another controller's source, '\(owner)'; rename one of them, or hand it over with: "
-                + "docker config rm \(Claim.name(id.name))"
-        )
-    }
-
     // MARK: Observing
 
     /// Everything of one stack as it is now.
     ///
     /// `withFiles`: Whether configs and secrets are wanted as well.
     func observe(_ stack: String, withFiles: Bool = true) async throws -> ObservedStack {
+        // The Engine takes an empty name for any.
+        guard !stack.isEmpty else { throw Failure(.invalid, "a stack without a name", next: .needsChange) }
         let remembered = justMade.removeValue(forKey: stack)
         let made = remembered.flatMap { ContinuousClock.now - $0.at < .seconds(2) ? $0.networks : nil }
         let filter = labelFilter("\(StackLabel.namespace)=\(stack)")
@@ -169,12 +132,15 @@ package actor SwarmPlatform: Platform {
         async let networks = made == nil ? engine.call("GET", "/networks", query: [filter]) : .null
         async let configs = withFiles ? engine.call("GET", "/configs", query: [filter]) : .null
         async let secrets = withFiles ? engine.call("GET", "/secrets", query: [filter]) : .null
+        async let tasks = engine.call("GET", "/tasks", query: [filter])
         var observed = ObservedStack()
         observed.services = try await services.array?.compactMap(ObservedService.init) ?? []
         let listed = try await networks.array?.compactMap(ObservedObject.init) ?? []
         observed.networks = made ?? listed
         observed.configs = try await configs.array?.compactMap(ObservedObject.init) ?? []
         observed.secrets = try await secrets.array?.compactMap(ObservedObject.init) ?? []
+        observed.tasks = try await tasks.array?.compactMap(ObservedTask.init) ?? []
+        observed = observed.keeping(only: stack)
         for network in observed.networks { networkNames[network.id] = network.name }
         try await nameNetworks(of: observed.services)
         observed.networkNames = networkNames
@@ -249,10 +215,16 @@ package actor SwarmPlatform: Platform {
 
     // MARK: Leftovers
 
-    package func collectGarbage(of id: AppID, keeping kept: [[UInt8]]) async throws {
-        if kept.isEmpty { try await releaseClaim(id) }
-        // A first deployment leaves nothing behind.
-        guard kept.count != 1 else { return }
+    package func collectGarbage(_ ownership: Ownership, keeping kept: [[UInt8]]) async throws {
+        let id = ownership.app
+        do {
+            try await collect(id, keeping: kept, ownership)
+        } catch let error as EngineError {
+            throw Failure(.unavailable, "\(id): \(error)")
+        }
+    }
+
+    private func collect(_ id: AppID, keeping kept: [[UInt8]], _ ownership: Ownership) async throws {
         let observed = try await observe(id.name)
         var needed: Set<String> = []
         for payload in kept {
@@ -271,6 +243,7 @@ package actor SwarmPlatform: Platform {
         }
         for (kind, objects) in [("config", observed.configs), ("secret", observed.secrets)] {
             for object in objects where !needed.contains("\(kind) \(object.name)") {
+                try ownership.check(id)
                 do {
                     try await engine.call("DELETE", "/\(kind)s/\(object.id)")
                 } catch let error as EngineError {

@@ -95,19 +95,27 @@ package actor Systemd {
 
     /// The version of systemd, such as `257`.
     package func managerVersion() throws(SystemdError) -> String {
+        try managerProperty("Version").split(separator: " ").first.map(String.init) ?? ""
+    }
+
+    /// How far the machine, or the user's session, is: `starting`, `running`, `degraded` and others (systemctl(1),
+    /// is-system-running).
+    package func managerState() throws(SystemdError) -> String { try managerProperty("SystemState") }
+
+    private func managerProperty(_ name: String) throws(SystemdError) -> String {
         let reply = try call("/org/freedesktop/systemd1", "org.freedesktop.DBus.Properties", "Get") {
             message throws(SystemdError) in
             try message.append("org.freedesktop.systemd1.Manager")
-            try message.append("Version")
+            try message.append(name)
         }
         _ = try reply.enter("v", "s")
-        return try reply.string().split(separator: " ").first.map(String.init) ?? ""
+        return try reply.string()
     }
 
     // MARK: Jobs
 
     /// What is asked of a unit.
-    package enum Verb: String, Sendable {
+    package enum UnitMethod: String, Sendable {
         case start = "StartUnit"
         case stop = "StopUnit"
         case restart = "RestartUnit"
@@ -118,8 +126,8 @@ package actor Systemd {
 
     /// Queues a job and gives it at once.
     /// - Throws: `SystemdError` when the unit does not exist or the job cannot be queued.
-    package func enqueue(_ verb: Verb, _ unit: String) throws(SystemdError) -> JobID {
-        let reply = try manager(verb.rawValue) { message throws(SystemdError) in
+    package func enqueue(_ method: UnitMethod, _ unit: String) throws(SystemdError) -> JobID {
+        let reply = try manager(method.rawValue) { message throws(SystemdError) in
             try message.append(unit)
             try message.append("replace")
         }
@@ -139,8 +147,8 @@ package actor Systemd {
 
     /// Queues a job and waits for its result.
     @discardableResult
-    package func run(_ verb: Verb, _ unit: String) async throws -> String {
-        await result(of: try enqueue(verb, unit))
+    package func run(_ method: UnitMethod, _ unit: String) async throws -> String {
+        await result(of: try enqueue(method, unit))
     }
 
     /// Reads every unit file again and runs the generators; returns when that is done.

@@ -3,7 +3,7 @@ internal import Delivery
 internal import Diagnostics
 internal import Glibc
 
-/// The program: finds the verb, runs it, and turns whatever it throws into one message and an exit code.
+/// The program: finds the command, runs it, and turns whatever it throws into one message and an exit code.
 enum HecateProgram {
     static let version = "0.1.0"
 
@@ -35,17 +35,17 @@ enum HecateProgram {
         do {
             if first == "help" {
                 let asked = try table.parse(Array(words.dropFirst()) + ["--help"])
-                Terminal.print(table.help(asked.verb))
+                Terminal.print(table.help(asked.command))
                 return .success
             }
             if first == "--version" {
                 Terminal.print("hecate \(version)")
                 return .success
             }
-            if !table.knows(first), let code = try await DaemonVerbs.plugin(words) { return code }
+            if !table.knows(first), let code = try await DaemonCommands.plugin(words) { return code }
             let invocation = try table.parse(words)
             if invocation.wantsHelp {
-                Terminal.print(table.help(invocation.verb))
+                Terminal.print(table.help(invocation.command))
                 return .success
             }
             return try await execute(invocation)
@@ -65,36 +65,36 @@ enum HecateProgram {
         }
     }
 
-    /// The verbs that work on this machine and nowhere else.
+    /// The commands that work on this machine and nowhere else.
     private static let local: Set<String> = [
         "run", "agent", "init node", "uninstall node", "install", "remove", "health", "identity", "migrate k3s",
         "decommission k3s", "check", "notify",
     ]
 
     private static func execute(_ invocation: Invocation) async throws -> ExitCode {
-        if local.contains(invocation.verb.name) { try Settings.requireHere(invocation) }
-        return switch invocation.verb.name {
-        case "init node", "uninstall node": try await NodeSetupVerbs.execute(invocation)
-        case "migrate k3s", "decommission k3s": try await ClusterVerbs.execute(invocation)
-        case "install": try await PluginVerbs.install(invocation)
-        case "remove": try await PluginVerbs.remove(invocation)
-        case "start", "stop", "restart", "logs", "update": try await ServiceVerbs.execute(invocation)
-        case "health", "identity": try await DaemonVerbs.execute(invocation)
-        case "agent": try await AgentVerb.execute(invocation)
-        case "run": try await RunVerb.execute(invocation)
-        case "plan": try await PlanVerb.execute(invocation)
-        case "check": try await CheckVerb.execute(invocation)
-        case "reconcile": try await ReconcileVerb.execute(invocation)
-        case "list apps", "list sources", "list targets", "list events": try await ListVerb.execute(invocation)
-        case "read app": try await ReadVerb.execute(invocation)
-        case "status": try await StatusVerb.execute(invocation)
-        case "events": try await EventsVerb.execute(invocation)
-        case "suspend", "resume": try await HoldVerb.execute(invocation)
-        case "approve": try await ApproveVerb.execute(invocation)
+        if local.contains(invocation.command.name) { try Settings.requireHere(invocation) }
+        return switch invocation.command.name {
+        case "init node", "uninstall node": try await NodeSetupCommands.execute(invocation)
+        case "migrate k3s", "decommission k3s": try await ClusterCommands.execute(invocation)
+        case "install": try await PluginCommands.install(invocation)
+        case "remove": try await PluginCommands.remove(invocation)
+        case "start", "stop", "restart", "logs", "update": try await ServiceCommands.execute(invocation)
+        case "health", "identity": try await DaemonCommands.execute(invocation)
+        case "agent": try await AgentCommand.execute(invocation)
+        case "run": try await RunCommand.execute(invocation)
+        case "plan": try await PlanCommand.execute(invocation)
+        case "check": try await CheckCommand.execute(invocation)
+        case "reconcile": try await ReconcileCommand.execute(invocation)
+        case "list apps", "list sources", "list targets", "list events": try await ListCommand.execute(invocation)
+        case "read app": try await ReadCommand.execute(invocation)
+        case "status": try await StatusCommand.execute(invocation)
+        case "events": try await EventsCommand.execute(invocation)
+        case "suspend", "resume": try await HoldCommand.execute(invocation)
+        case "approve": try await ApproveCommand.execute(invocation)
         case "context add", "context list", "context use", "context remove":
-            try await ContextVerb.execute(invocation)
-        case "notify": try await NotifyVerb.execute(invocation)
-        case "list audit", "audit verify": try await AuditVerb.execute(invocation)
+            try await ContextCommand.execute(invocation)
+        case "notify": try await NotifyCommand.execute(invocation)
+        case "list audit", "audit verify": try await AuditCommand.execute(invocation)
         case "completion":
             try completion(invocation)
         default:

@@ -14,12 +14,12 @@ extension HecateProgram {
         help: "how the cluster is asked; kubectl, else k3s kubectl"
     )
 
-    /// Every verb with its options: parsing, `--help` and completion all come from here.
+    /// Every command with its options: parsing, `--help` and completion all come from here.
     static let table = CommandLineTable(
         program: "hecate",
         summary: "Hecate keeps Docker Swarm stacks and systemd nodes with Podman equal to a Git repository.",
-        verbs: [
-            Verb(
+        commands: [
+            Subcommand(
                 "run",
                 summary: "follow the repository and keep the targets equal to it",
                 arguments: ["[CONFIG]"],
@@ -37,7 +37,7 @@ extension HecateProgram {
                     """,
                 example: "hecate run config.yml"
             ),
-            Verb(
+            Subcommand(
                 "agent",
                 summary: "keep this node's systemd and Podman equal to its gitops folder",
                 options: [
@@ -57,7 +57,7 @@ extension HecateProgram {
                     """,
                 example: "hecate agent --once"
             ),
-            Verb(
+            Subcommand(
                 "init node",
                 summary: "make this machine a node: folders, lingering, hardware, secrets, the agent's own service",
                 options: [
@@ -70,13 +70,13 @@ extension HecateProgram {
                 discussion: "What is there already stays as it is; a second time there is nothing to do.",
                 example: "hecate init node --from https://git.example.org/gitops.git"
             ),
-            Verb(
+            Subcommand(
                 "uninstall node",
                 summary: "stop and remove everything that init and the agent made; data stays",
                 options: [Option("with-data", help: "remove ~/.hecate with all data as well")],
                 example: "hecate uninstall node"
             ),
-            Verb(
+            Subcommand(
                 "install",
                 summary: "install a plug-in on this node and start it",
                 arguments: ["NAME"],
@@ -87,20 +87,20 @@ extension HecateProgram {
                     """,
                 example: "hecate install trader"
             ),
-            Verb(
+            Subcommand(
                 "remove",
                 summary: "remove a plug-in from this node; its data is kept",
                 arguments: ["NAME"],
                 example: "hecate remove trader"
             ),
-            Verb(
+            Subcommand(
                 "start",
                 summary: "start a service of this node, and let the agent keep it running again",
                 arguments: ["[SERVICE]"],
                 discussion: serviceNames,
                 example: "hecate start traderd"
             ),
-            Verb(
+            Subcommand(
                 "stop",
                 summary: "stop a service of this node, and have the agent leave it so",
                 arguments: ["[SERVICE]"],
@@ -108,14 +108,14 @@ extension HecateProgram {
                 discussion: serviceNames,
                 example: "hecate stop traderd --reason 'backup until 14:00'"
             ),
-            Verb(
+            Subcommand(
                 "restart",
                 summary: "restart a service of this node",
                 arguments: ["[SERVICE]"],
                 discussion: serviceNames,
                 example: "hecate restart traderd"
             ),
-            Verb(
+            Subcommand(
                 "logs",
                 summary:
                     "the log of a service of this node; what follows its name goes to journalctl; with --server, of any app",
@@ -123,26 +123,26 @@ extension HecateProgram {
                 discussion: serviceNames,
                 example: "hecate logs traderd -- -f"
             ),
-            Verb(
+            Subcommand(
                 "update",
                 summary:
-                    "pull newer images for the units that have AutoUpdate, and turn back what is not well with them",
+                    "pull newer images for the units that have AutoUpdate, and roll back what is not well with them",
                 discussion: "Registries are asked with ~/.hecate/secrets/ghcr-auth.json when that is there.",
                 example: "hecate update"
             ),
-            Verb(
+            Subcommand(
                 "health",
                 summary: "what a daemon of this node says of its health; exit 1 when it is not well",
                 arguments: ["[DAEMON]"],
                 example: "hecate health"
             ),
-            Verb(
+            Subcommand(
                 "identity",
                 summary: "who this node's daemon is",
                 arguments: ["[DAEMON]"],
                 example: "hecate identity"
             ),
-            Verb(
+            Subcommand(
                 "migrate k3s",
                 summary: "show what a k3s cluster runs and what would become of it here; with --apply, move it",
                 arguments: ["[APP...]"],
@@ -164,7 +164,7 @@ extension HecateProgram {
                     """,
                 example: "hecate migrate k3s --apply web"
             ),
-            Verb(
+            Subcommand(
                 "decommission k3s",
                 summary: "take k3s off this machine, once nothing runs in it",
                 options: [
@@ -182,7 +182,7 @@ extension HecateProgram {
                     """,
                 example: "hecate decommission k3s --dry-run"
             ),
-            Verb(
+            Subcommand(
                 "plan",
                 summary: "show what would change, field by field, and change nothing",
                 arguments: ["[APP...]"],
@@ -192,7 +192,7 @@ extension HecateProgram {
                 discussion: "Exit code 0 when there is nothing to do, 2 when there are changes, 1 on an error.",
                 example: "hecate plan web --format json"
             ),
-            Verb(
+            Subcommand(
                 "reconcile",
                 summary: "compare and repair now, ahead of everything else",
                 arguments: ["[APP...]"],
@@ -200,12 +200,12 @@ extension HecateProgram {
                     Option("wait", help: "end when the apps have come to rest; exit 1 when one is not ready"), format,
                 ],
                 discussion: """
-                    Asks the running controller, or does the pass itself when none runs. A revision that was turned back
+                    Asks the running controller, or does the pass itself when none runs. A revision that was rolled back
                     is tried once more.
                     """,
                 example: "hecate reconcile web --wait"
             ),
-            Verb(
+            Subcommand(
                 "check",
                 summary: "check a fleet repository without any target, for its own CI",
                 arguments: ["[FOLDER]"],
@@ -221,7 +221,7 @@ extension HecateProgram {
                 ],
                 example: "hecate check . --format github"
             ),
-            Verb(
+            Subcommand(
                 "list apps",
                 summary: "every app with its readiness, revision and age; on a node with its state, health and image",
                 options: [
@@ -229,38 +229,38 @@ extension HecateProgram {
                 ],
                 example: "hecate list apps"
             ),
-            Verb(
+            Subcommand(
                 "list sources",
                 summary: "every source with its commit and last success",
                 options: [format],
                 example: "hecate list sources"
             ),
-            Verb(
+            Subcommand(
                 "list targets",
                 summary: "every target with its version and last success",
                 options: [format],
                 example: "hecate list targets"
             ),
-            Verb(
+            Subcommand(
                 "list events",
                 summary: "what happened, newest last",
                 options: [format, Option("limit", value: "N", help: "how many; 50 when not given")],
                 example: "hecate list events --limit 20"
             ),
-            Verb(
+            Subcommand(
                 "read app",
                 summary: "one app: conditions, revisions, services, tasks and its last error",
                 arguments: ["NAME"],
                 options: [format],
                 example: "hecate read app web"
             ),
-            Verb(
+            Subcommand(
                 "status",
                 summary: "is everything as it should be? exit 1 when not",
                 options: [format],
                 example: "hecate status"
             ),
-            Verb(
+            Subcommand(
                 "events",
                 summary: "what happened, and with --follow what happens",
                 arguments: ["[APP]"],
@@ -270,33 +270,33 @@ extension HecateProgram {
                 ],
                 example: "hecate events web --follow"
             ),
-            Verb(
+            Subcommand(
                 "suspend",
                 summary: "leave an app alone until it is resumed",
                 arguments: ["APP"],
                 options: [Option("reason", value: "TEXT", help: "why; required, and shown to everybody")],
                 example: "hecate suspend web --reason 'migration until 14:00'"
             ),
-            Verb(
+            Subcommand(
                 "resume",
                 summary: "take a suspended app up again",
                 arguments: ["APP"],
                 options: [Option("reason", value: "TEXT", help: "why; kept in the journal")],
                 example: "hecate resume web"
             ),
-            Verb(
+            Subcommand(
                 "approve",
                 summary: "let a commit remove more apps than the guard allows",
                 arguments: ["SOURCE"],
                 example: "hecate approve fleet"
             ),
-            Verb(
+            Subcommand(
                 "list audit",
                 summary: "who did what through the server, and who was refused",
                 options: [format, Option("limit", value: "N", help: "how many; 50 when not given")],
                 example: "hecate list audit --limit 20"
             ),
-            Verb(
+            Subcommand(
                 "audit verify",
                 summary: "whether the audit log is as it was written; exit 1 when not",
                 options: [format],
@@ -304,44 +304,44 @@ extension HecateProgram {
                     "Each entry holds a digest of the one before. Note the last digest elsewhere to see a cut end.",
                 example: "hecate audit verify"
             ),
-            Verb(
+            Subcommand(
                 "notify",
                 summary: "send a test message by each notification of the configuration; exit 1 when one was not taken",
                 arguments: ["[NAME...]"],
                 example: "hecate notify on-call"
             ),
-            Verb(
+            Subcommand(
                 "context add",
-                summary: "name a controller elsewhere, for every verb to ask",
+                summary: "name a controller elsewhere, for every command to ask",
                 arguments: ["NAME"],
                 discussion:
                     "The token stays in its own file, whose place is kept. The first context is in use at once.",
                 example: "hecate context add prod --server https://hecate.example.org --token-file ~/.hecate-token"
             ),
-            Verb("context list", summary: "the controllers that have a name", example: "hecate context list"),
-            Verb(
+            Subcommand("context list", summary: "the controllers that have a name", example: "hecate context list"),
+            Subcommand(
                 "context use",
                 summary: "ask this controller from now on; 'here' is this machine's own store",
                 arguments: ["NAME"],
                 example: "hecate context use prod"
             ),
-            Verb(
+            Subcommand(
                 "context remove",
                 summary: "forget a name",
                 arguments: ["NAME"],
                 example: "hecate context remove prod"
             ),
-            Verb(
+            Subcommand(
                 "completion",
                 summary: "print a completion script",
                 arguments: ["SHELL"],
                 example: "source <(hecate completion bash)"
             ),
-            Verb("version", summary: "print the version", example: "hecate version"),
-            Verb(
+            Subcommand("version", summary: "print the version", example: "hecate version"),
+            Subcommand(
                 "help",
-                summary: "show this overview, or a verb's help",
-                arguments: ["[VERB...]"],
+                summary: "show this overview, or a command's help",
+                arguments: ["[COMMAND...]"],
                 example: "hecate help plan"
             ),
         ],
@@ -356,7 +356,7 @@ extension HecateProgram {
             Option("context", value: "NAME", help: "a controller by its name; see 'hecate context list'"),
             Option("token-file", value: "FILE", help: "the token to get in with; or HECATE_TOKEN"),
             Option("ca", value: "FILE", help: "whom to trust as the controller, in PEM"),
-            Option("help", help: "show this verb's help"),
+            Option("help", help: "show this command's help"),
         ]
     )
 }

@@ -5,8 +5,8 @@ import Testing
     private let table = CommandLineTable(
         program: "tool",
         summary: "A tool.",
-        verbs: [
-            Verb(
+        commands: [
+            Subcommand(
                 "plan",
                 summary: "plan it",
                 arguments: ["[APP...]"],
@@ -15,20 +15,20 @@ import Testing
                 ],
                 example: "tool plan"
             ),
-            Verb("read app", summary: "read it", arguments: ["NAME"], example: "tool read app x"),
+            Subcommand("read app", summary: "read it", arguments: ["NAME"], example: "tool read app x"),
         ],
         common: [Option("config", value: "FILE", help: "the file")]
     )
 
     @Test func optionsAndArguments() throws {
         let invocation = try table.parse(["plan", "--format=json", "a", "--quiet", "--config", "c.yml", "--", "--b"])
-        #expect(invocation.verb.name == "plan")
+        #expect(invocation.command.name == "plan")
         #expect(invocation["format"] == "json" && invocation.has("quiet") && invocation["config"] == "c.yml")
         #expect(invocation.arguments == ["a", "--b"])
     }
 
     @Test(arguments: [
-        (["pln"], "unknown verb 'pln'; did you mean 'plan'?\n(try 'tool help')"),
+        (["pln"], "unknown command 'pln'; did you mean 'plan'?\n(try 'tool help')"),
         (["read"], "'read' needs a noun; expected app\n(try 'tool help')"),
         (["read", "ap"], "'ap' is nothing that 'read' knows; expected app\n(try 'tool help')"),
         (["read", "app"], "'read app' needs NAME\n(try 'tool read app --help')"),
@@ -48,10 +48,10 @@ import Testing
         }
     }
 
-    @Test func helpAndCompletionNameEveryVerb() {
-        for verb in table.verbs {
-            #expect(table.overview.contains(verb.name))
-            #expect(table.help(verb).contains("Example:"))
+    @Test func helpAndCompletionNameEveryCommand() {
+        for command in table.commands {
+            #expect(table.overview.contains(command.name))
+            #expect(table.help(command).contains("Example:"))
         }
         #expect(table.completion(for: "bash").contains("complete -F _tool tool"))
         #expect(table.completion(for: "fish").contains("-a plan"))

@@ -1,6 +1,6 @@
 import Delivery
 import JSON
-import Journal
+@testable import Journal
 import SQLite
 import TestSupport
 import Testing
@@ -24,7 +24,16 @@ import Testing
         record.commit = "abc"
         record.deployed = "f"
         record.deployedAt = Timestamp(12.5)
-        record.attempt = Attempt(fingerprint: "g", commit: "abc", started: Timestamp(3), mark: "m", isRestoring: true)
+        record.hasBaseline = true
+        record.attempt = Attempt(
+            fingerprint: "g",
+            commit: "abc",
+            purpose: .repair,
+            since: Timestamp(3),
+            mark: "m",
+            phase: .verifying,
+            message: "1 of 2"
+        )
         record.quarantine = Quarantine(
             fingerprint: "q",
             commit: "x",
@@ -32,8 +41,15 @@ import Testing
             failure: "why",
             details: ["log"]
         )
-        record.conditions = [Condition(.ready, false, .timedOut, "late", since: Timestamp(5))]
-        record.details = ["a", "b"]
+        record.quarantine?.isRolledBack = true
+        record.quarantine?.refused = ["r"]
+        record.hold = Hold(app: id, author: "anna", reason: "disks", since: Timestamp(6))
+        let failure = Failure(.timedOut, "late", next: .needsChange, details: ["a", "b"])
+        record.problem = Problem(failure, since: Timestamp(5))
+        record.waiting = Waiting(.dependencyNotReady, "db", since: Timestamp(7))
+        record.drift = Drift(message: "x", isFight: true, since: Timestamp(8))
+        record.removal = Removal(why: "gone", since: Timestamp(9))
+        record.result = .init(.deployed, "deployed in 1s", since: Timestamp(10))
         try await store.save(record, event: event("one"))
         #expect(try await store.records() == [record])
         let reopened = try Store(path: "\(scratch.path)/hecate.db")
@@ -75,7 +91,7 @@ import Testing
                 [.string(name)],
                 for: "ops",
                 upTo: number,
-                told: [:],
+                notified: [:],
                 id: name,
                 at: Timestamp(0),
                 due: Timestamp(0),
@@ -147,8 +163,38 @@ import Testing
         #expect(try await store.isAnswered(number))
     }
 
-    @Test func aFileThatIsNoStoreIsRefusedByName() throws {
-        try scratch.write("this is not a database, and long enough to be looked at as one", to: "bad.db")
-        #expect(throws: Failure.self) { try Store(path: "\(scratch.path)/bad.db") }
+    @Test func aStoreOfTheThirdSchemaKeepsWhatItHolds() async throws {
+        let path = "\(scratch.path)/third.db"
+        do {
+            let database = try Database(path: path)
+            try database.migrate(Array(migrations.prefix(3)))
+            try database.execute("INSERT INTO told VALUES ('ops', 't/web', 'broken', 'error')")
+            try database.execute(
+                "INSERT INTO events VALUES (1, 1, 'info', 'TurningBack', 't/web', 'c', 'message', '[]', '')"
+            )
+        }
+        let store = try Store(path: path)
+        #expect(try await store.notified(by: "ops") == ["t/web": Notified(fact: "broken", severity: "error")])
+        #expect(try await store.events(after: 0, subject: nil, limit: 1).map(\.reason) == [.rollingBack])
+    }
+
+    @Test func whatIsWrittenWaitsForTheDiskUnlessItSaysOtherwise() throws {
+        let database = try Database(path: "\(scratch.path)/hecate.db")
+        func synchronous() throws -> Int64? { try database.execute("PRAGMA synchronous")[0][0].integer }
+        #expect(try synchronous() == 2, "FULL")
+        try database.set(.exit)
+        #expect(try synchronous() == 1, "NORMAL")
+        try database.set(.powerLoss)
+        #expect(try synchronous() == 2)
+    }
+
+    @Test func aNewStoreIsMadeWholeBeforeItHasItsName() async throws {
+        // Everything stands in the file itself; nothing is left to a log that may be lost.
+        try await shell(["cp", "\(scratch.path)/hecate.db", "\(scratch.path)/copy.db"])
+        let copy = try Database(path: "\(scratch.path)/copy.db")
+        #expect(try copy.execute("PRAGMA user_version")[0][0].integer == 5)
+        #expect(try copy.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'probe'")[0][0].integer == 1)
+        let names = try await fileNames(scratch.path)
+        #expect(!names.contains { $0.contains(".new") }, "\(names)")
     }
 }

@@ -8,7 +8,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-/// Letters through Exim.
+/// Mails through Exim.
 @Suite(.serialized) struct MailTests {
     private func mail(_ server: MailServer, to: [String] = ["anna@localhost"]) -> Mail {
         var mail = Mail(
@@ -33,7 +33,7 @@ import Testing
         return Message(id: "0123abcd", events: [event], template: nil, base: "https://hecate.example.org")
     }
 
-    @Test(.timeLimit(.minutes(2))) func aLetterArrivesOverSTARTTLS() async throws {
+    @Test(.timeLimit(.minutes(2))) func aMailArrivesOverSTARTTLS() async throws {
         let server = try await MailServer()
         do { try await exchange(server) } catch {
             await server.stop()
@@ -45,17 +45,17 @@ import Testing
     private func exchange(_ server: MailServer) async throws {
         var mail = mail(server, to: ["anna@localhost", "otto@localhost"])
         let message = message("✗ the disk is full\n.\nand more " + String(repeating: "x", count: 3000))
-        mail.message = message.letter(from: mail.from, to: mail.to, date: Timestamp(1_795_248_000))
-        try await Postman().send(mail)
-        var letters = ""
-        for _ in 0..<100 where letters.isEmpty {
+        mail.message = message.mailMessage(from: mail.from, to: mail.to, date: Timestamp(1_795_248_000))
+        try await SMTPClient().send(mail)
+        var mails = ""
+        for _ in 0..<100 where mails.isEmpty {
             try await Task.sleep(for: .milliseconds(100))
-            letters = try await server.letters()
+            mails = try await server.mails()
         }
-        #expect(letters.contains("Message-ID: <0123abcd@localhost>"))
-        #expect(letters.contains("Date: Sat, 21 Nov 2026 08:00:00 +0000"))
-        #expect(letters.contains("with esmtpsa"), "encrypted, and signed in")
-        #expect(letters.split(separator: "\n").allSatisfy { $0.utf8.count <= 998 })
+        #expect(mails.contains("Message-ID: <0123abcd@localhost>"))
+        #expect(mails.contains("Date: Sat, 21 Nov 2026 08:00:00 +0000"))
+        #expect(mails.contains("with esmtpsa"), "encrypted, and signed in")
+        #expect(mails.split(separator: "\n").allSatisfy { $0.utf8.count <= 998 })
         // Python's own reader of mail says what stands in it.
         let program = """
             import sys, email, email.policy, json
@@ -86,7 +86,7 @@ import Testing
             (later, "451", false), (away, "connect", false),
         ] {
             do {
-                try await Postman().send(wrong)
+                try await SMTPClient().send(wrong)
                 Issue.record("it was taken, although: \(words)")
             } catch let error as MailError {
                 #expect(error.description.contains(words) && error.isFinal == isFinal, "\(error) \(error.isFinal)")

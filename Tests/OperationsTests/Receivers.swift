@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Doubles of the services that are told: each takes what the published format has and refuses the rest, over a real socket.
+/// Doubles of the services that are notified: each takes what the published format has and refuses the rest, over a real socket.
 final class Receivers: Sendable {
     /// What came in and was taken.
     struct Taken: Sendable {
@@ -140,7 +140,7 @@ final class Receivers: Sendable {
     }
 }
 
-/// Exim, as Debian has it: takes letters over STARTTLS from who signs in, and puts them into a folder.
+/// Exim, as Debian has it: takes mails over STARTTLS from who signs in, and puts them into a folder.
 final class MailServer: Sendable {
     let port = Int.random(in: 20_000...30_000)
     let scratch: Scratch
@@ -227,7 +227,7 @@ final class MailServer: Sendable {
     }
 
     /// What lies in the folder.
-    func letters() async throws -> String {
+    func mails() async throws -> String {
         try await execute(["sh", "-c", "cat \(scratch.path)/mail/* 2>/dev/null"]).outputText
     }
 }

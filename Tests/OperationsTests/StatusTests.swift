@@ -22,7 +22,7 @@ import Testing
         )
         var channel = Channel(name: "forge", kind: .commitStatus(forge))
         channel.group = .zero
-        let (rings, bell) = AsyncStream.makeStream(of: Void.self)
+        let (changes, signal) = AsyncStream.makeStream(of: Void.self)
         let complaints = Mutex<[String]>([])
         let notifier = Notifier(
             [channel],
@@ -32,7 +32,7 @@ import Testing
             report: { event in complaints.withLock { $0.append(event.message) } },
             count: { _, _ in }
         )
-        let running = Task { await notifier.run(rings: rings) }
+        let running = Task { await notifier.run(changes: changes) }
         while try await store.seen(by: "forge") == nil { try await Task.sleep(for: .milliseconds(10)) }
         let commit = String(repeating: "c", count: 40)
         func happen(_ reason: Reason, _ message: String) async throws {
@@ -46,7 +46,7 @@ import Testing
                     message: message
                 )
             )
-            bell.yield()
+            signal.yield()
         }
         let good = kind == .gitlab ? ["running", "success"] : ["pending", "success"]
         try await happen(.applying, "1 to update")

@@ -11,10 +11,10 @@ import Testing
 
 @Suite struct AccessTests {
     /// Every operation of the document with its role, its path filled in with an app and a source that are there.
-    private func operations(_ windows: Windows) async throws -> [(method: String, path: String, role: String?)] {
-        try await windows.add("web")
-        try await windows.store.save(SourceRecord(name: "fleet", url: "x"))
-        let paths = try #require(await windows.get("/api/v1/openapi.json").json["paths"]?.object)
+    private func operations(_ fixture: ServerFixture) async throws -> [(method: String, path: String, role: String?)] {
+        try await fixture.add("web")
+        try await fixture.store.save(SourceRecord(name: "fleet", url: "x"))
+        let paths = try #require(await fixture.get("/api/v1/openapi.json").json["paths"]?.object)
         return paths.flatMap { path, item in
             (item.object ?? [:]).map { method, operation in
                 let filled = path.replacing("{target}", with: "default")
@@ -26,30 +26,30 @@ import Testing
     }
 
     @Test func nobodyComesInWithoutAToken() async throws {
-        let windows = try Windows()
-        let operations = try await operations(windows)
+        let fixture = try ServerFixture()
+        let operations = try await operations(fixture)
         #expect(operations.count > 20)
         for operation in operations where operation.role != nil {
-            for token in [nil, "", "wrong", Windows.admin + "x", String(Windows.admin.dropLast())] {
-                let answer = await windows.ask(operation.method, operation.path, token: token)
+            for token in [nil, "", "wrong", ServerFixture.admin + "x", String(ServerFixture.admin.dropLast())] {
+                let answer = await fixture.ask(operation.method, operation.path, token: token)
                 #expect(answer.status == 401, "\(operation) with \(token ?? "nothing")")
                 #expect(answer.headers["www-authenticate"] != nil)
             }
         }
         for path in ["/", "/apps/default/web", "/events", "/sources"] {
-            let page = await windows.get(path, token: nil, headers: ["accept": "text/html"])
+            let page = await fixture.get(path, token: nil, headers: ["accept": "text/html"])
             #expect(page.status == 303 && page.headers["location"] == "/login")
         }
     }
 
     @Test func eachRoleMayWhatTheDocumentSays() async throws {
-        let windows = try Windows()
+        let fixture = try ServerFixture()
         let ranks = ["viewer": 0, "operator": 1, "admin": 2]
-        let tokens = [Windows.viewer, Windows.operator, Windows.admin]
-        for operation in try await operations(windows) {
+        let tokens = [ServerFixture.viewer, ServerFixture.operator, ServerFixture.admin]
+        for operation in try await operations(fixture) {
             guard let role = operation.role.flatMap({ ranks[$0] }) else { continue }
             for (rank, token) in tokens.enumerated() {
-                let answer = await windows.ask(operation.method, operation.path, token: token)
+                let answer = await fixture.ask(operation.method, operation.path, token: token)
                 #expect((answer.status == 403) == (rank < role), "\(operation) as \(token): \(answer.status)")
                 #expect(answer.status != 401 && answer.status != 404 && answer.status != 405, "\(operation)")
             }
@@ -57,40 +57,40 @@ import Testing
     }
 
     @Test func aTokenForSomeProjectsSeesNothingElse() async throws {
-        let windows = try Windows()
-        try await windows.add("mine", source: "fleet")
-        try await windows.add("theirs", source: "other")
-        for name in ["fleet", "other"] { try await windows.store.save(SourceRecord(name: name, url: name)) }
-        let token = Windows.restricted
-        #expect(await windows.get("/api/v1/apps", token: token).names == ["mine"])
-        #expect(await windows.get("/api/v1/sources", token: token).names == ["fleet"])
-        let subjects = await windows.get("/api/v1/events", token: token).json["items"]?.array?
+        let fixture = try ServerFixture()
+        try await fixture.add("mine", source: "fleet")
+        try await fixture.add("theirs", source: "other")
+        for name in ["fleet", "other"] { try await fixture.store.save(SourceRecord(name: name, url: name)) }
+        let token = ServerFixture.restricted
+        #expect(await fixture.get("/api/v1/apps", token: token).names == ["mine"])
+        #expect(await fixture.get("/api/v1/sources", token: token).names == ["fleet"])
+        let subjects = await fixture.get("/api/v1/events", token: token).json["items"]?.array?
             .compactMap { $0["subject"]?.string }
         #expect(subjects == ["default/mine"])
         for path in ["", "/plan", "/logs", "/revisions"] {
-            #expect(await windows.get("/api/v1/apps/default/theirs\(path)", token: token).status == 404)
-            #expect(await windows.get("/api/v1/apps/default/mine\(path)", token: token).status == 200)
+            #expect(await fixture.get("/api/v1/apps/default/theirs\(path)", token: token).status == 404)
+            #expect(await fixture.get("/api/v1/apps/default/mine\(path)", token: token).status == 200)
         }
-        #expect(await windows.ask("POST", "/api/v1/apps/default/theirs/reconcile", token: token).status == 404)
-        #expect(await windows.ask("POST", "/api/v1/sources/other/reconcile", token: token).status == 404)
+        #expect(await fixture.ask("POST", "/api/v1/apps/default/theirs/reconcile", token: token).status == 404)
+        #expect(await fixture.ask("POST", "/api/v1/sources/other/reconcile", token: token).status == 404)
         for page in ["/", "/events", "/sources"] {
-            #expect(!(await windows.get(page, token: token).text.contains("theirs")))
+            #expect(!(await fixture.get(page, token: token).text.contains("theirs")))
         }
         for path in ["/metrics", "/api/v1/audit"] {
-            #expect(await windows.get(path, token: token).status == 403, "\(path) shows everybody's")
+            #expect(await fixture.get(path, token: token).status == 403, "\(path) shows everybody's")
         }
         // Documents are kept by who may see them.
-        #expect(await windows.get("/api/v1/apps").names == ["mine", "theirs"])
-        #expect(await windows.get("/api/v1/apps", token: token).names == ["mine"])
+        #expect(await fixture.get("/api/v1/apps").names == ["mine", "theirs"])
+        #expect(await fixture.get("/api/v1/apps", token: token).names == ["mine"])
     }
 
     @Test func whoeverShowsNothingIsWhatSomebodyDecided() async throws {
-        let windows = try Windows { $0.access.anonymous = .viewer }
-        try await windows.add("web")
-        #expect(await windows.get("/api/v1/apps", token: nil).status == 200)
-        #expect(await windows.ask("POST", "/api/v1/reconcile", token: nil).status == 403)
-        #expect(await windows.get("/api/v1/apps", token: "wrong").status == 401, "what is wrong is not nothing")
-        let foreign = await windows.ask(
+        let fixture = try ServerFixture { $0.access.anonymous = .viewer }
+        try await fixture.add("web")
+        #expect(await fixture.get("/api/v1/apps", token: nil).status == 200)
+        #expect(await fixture.ask("POST", "/api/v1/reconcile", token: nil).status == 403)
+        #expect(await fixture.get("/api/v1/apps", token: "wrong").status == 401, "what is wrong is not nothing")
+        let foreign = await fixture.ask(
             "POST",
             "/api/v1/reconcile",
             token: nil,
@@ -100,29 +100,35 @@ import Testing
         #expect(foreign.status == 403 && foreign.text.contains("another site"))
         let other = ["origin": "https://evil.example.org", "host": "hecate.example.org"]
         #expect(
-            await windows.ask("POST", "/api/v1/reconcile", token: nil, headers: other, client: "unix").status == 403
+            await fixture.ask("POST", "/api/v1/reconcile", token: nil, headers: other, client: "unix").status == 403
         )
-        let socket = await windows.ask("GET", "/api/v1/audit", token: nil, client: "unix")
+        let socket = await fixture.ask("GET", "/api/v1/audit", token: nil, client: "unix")
         #expect(socket.status == 200, "the socket's permissions guard it")
     }
 
     // MARK: Browsers
 
     @Test func aBrowserSignsInAndItsFormsAreItsOwn() async throws {
-        let windows = try Windows()
-        try await windows.add("web")
+        let fixture = try ServerFixture()
+        try await fixture.add("web")
         let form = ["content-type": "application/x-www-form-urlencoded"]
-        let wrong = await windows.ask("POST", "/login", token: nil, headers: form, body: "token=wrong")
+        let wrong = await fixture.ask("POST", "/login", token: nil, headers: form, body: "token=wrong")
         #expect(wrong.status == 401 && wrong.headers["set-cookie"] == nil)
-        let entry = await windows.ask("POST", "/login", token: nil, headers: form, body: "token=\(Windows.operator)")
+        let entry = await fixture.ask(
+            "POST",
+            "/login",
+            token: nil,
+            headers: form,
+            body: "token=\(ServerFixture.operator)"
+        )
         let field = try #require(entry.headers["set-cookie"])
         #expect(entry.status == 303 && field.contains("HttpOnly") && field.contains("SameSite=Strict"))
         let cookie = ["cookie": String(field.prefix { $0 != ";" })]
-        let page = await windows.get("/apps/default/web", token: nil, headers: cookie)
+        let page = await fixture.get("/apps/default/web", token: nil, headers: cookie)
         #expect(page.status == 200 && page.text.contains("Reconcile now"))
 
         let action = "/api/v1/apps/default/web/suspend"
-        let foreign = await windows.ask(
+        let foreign = await fixture.ask(
             "POST",
             action,
             token: nil,
@@ -130,10 +136,10 @@ import Testing
             body: "reason=x"
         )
         #expect(foreign.status == 403 && foreign.text.contains("form's token"))
-        #expect(try await windows.store.holds().isEmpty)
+        #expect(try await fixture.store.holds().isEmpty)
         let start = try #require(page.text.firstRange(of: "name=\"csrf\" value=\""))
         let token = page.text[start.upperBound...].prefix { $0 != "\"" }
-        let own = await windows.ask(
+        let own = await fixture.ask(
             "POST",
             action,
             token: nil,
@@ -141,9 +147,9 @@ import Testing
             body: "csrf=\(token)&reason=late+at+night%21"
         )
         #expect(own.status == 303 && own.headers["location"] == "/apps/default/web")
-        #expect(try await windows.store.holds().first?.reason == "late at night!")
+        #expect(try await fixture.store.holds().first?.reason == "late at night!")
 
-        let leave = await windows.ask(
+        let leave = await fixture.ask(
             "POST",
             "/logout",
             token: nil,
@@ -151,45 +157,45 @@ import Testing
             body: "csrf=\(token)"
         )
         #expect(leave.status == 303)
-        #expect(await windows.get("/api/v1/apps", token: nil, headers: cookie).status == 401)
+        #expect(await fixture.get("/api/v1/apps", token: nil, headers: cookie).status == 401)
     }
 
     // MARK: Limits and the audit log
 
     @Test func oneClientDoesNotDrownTheOthers() async throws {
-        let windows = try Windows { $0.rate = (1, 5) }
+        let fixture = try ServerFixture { $0.rate = (1, 5) }
         var answers: [Answer] = []
-        for _ in 0..<8 { answers.append(await windows.get("/healthz", token: nil)) }
+        for _ in 0..<8 { answers.append(await fixture.get("/healthz", token: nil)) }
         #expect(answers.prefix(5).allSatisfy { $0.status == 200 })
         #expect(answers.suffix(3).allSatisfy { $0.status == 429 && $0.headers["retry-after"] != nil })
-        #expect(await windows.ask("GET", "/healthz", token: nil, client: "10.0.0.2").status == 200)
+        #expect(await fixture.ask("GET", "/healthz", token: nil, client: "10.0.0.2").status == 200)
     }
 
     @Test func everyActionAndRefusalIsInTheChain() async throws {
-        let windows = try Windows()
-        try await windows.add("web")
+        let fixture = try ServerFixture()
+        try await fixture.add("web")
         let body = #"{"reason":"moving disks"}"#
-        _ = await windows.ask("POST", "/api/v1/apps/default/web/suspend", token: Windows.operator, body: body)
-        _ = await windows.ask("POST", "/api/v1/apps/default/web/suspend", token: Windows.operator, body: "{}")
-        _ = await windows.ask("POST", "/api/v1/apps/default/web/resume", token: Windows.viewer)
-        _ = await windows.ask("POST", "/api/v1/reconcile", token: "guessed")
-        let entries = try await windows.store.auditEntries(after: 0, limit: 100)
+        _ = await fixture.ask("POST", "/api/v1/apps/default/web/suspend", token: ServerFixture.operator, body: body)
+        _ = await fixture.ask("POST", "/api/v1/apps/default/web/suspend", token: ServerFixture.operator, body: "{}")
+        _ = await fixture.ask("POST", "/api/v1/apps/default/web/resume", token: ServerFixture.viewer)
+        _ = await fixture.ask("POST", "/api/v1/reconcile", token: "guessed")
+        let entries = try await fixture.store.auditEntries(after: 0, limit: 100)
         #expect(entries.map(\.actor) == ["otto", "otto", "otto", "vera", "unknown"])
         #expect(entries.map(\.outcome) == ["allowed", "allowed", "failed", "refused", "refused"])
-        #expect(try await windows.store.verifyAudit().broken == nil)
-        #expect(await windows.get("/api/v1/audit").json["items"]?.array?.count == 5)
+        #expect(try await fixture.store.verifyAudit().broken == nil)
+        #expect(await fixture.get("/api/v1/audit").json["items"]?.array?.count == 5)
     }
 
     @Test func whoeverGuessesDoesNotFillTheLog() async throws {
-        let windows = try Windows()
-        for number in 0..<200 { _ = await windows.get("/api/v1/apps", token: "guess \(number)") }
-        let entries = try await windows.store.auditEntries(after: 0, limit: 1000)
+        let fixture = try ServerFixture()
+        for number in 0..<200 { _ = await fixture.get("/api/v1/apps", token: "guess \(number)") }
+        let entries = try await fixture.store.auditEntries(after: 0, limit: 1000)
         #expect((1...20).contains(entries.count))
     }
 
     @Test func nobodyListensForLongerThanTheyMay() async throws {
-        let windows = try Windows()
-        let feed = windows.site.feed
+        let fixture = try ServerFixture()
+        let feed = fixture.site.feed
         let brief = await feed.listen(after: nil, subject: nil, sources: nil, until: 100)
         let long = await feed.listen(after: nil, subject: nil, sources: nil)
         await feed.dismiss(at: 99)
@@ -244,37 +250,37 @@ import Testing
 
     @Test func aSignInElsewhereIsGoodHere() async throws {
         let signer = try await Signer()
-        let windows = try Windows { settings in
+        let fixture = try ServerFixture { settings in
             settings.access.keys.replace(Access.keys(in: signer.set.encoded()))
             settings.access.issuer = "https://id.example.org"
             settings.access.audience = "hecate"
         }
         #expect(Access.keys(in: signer.set.encoded()).map(\.algorithm) == ["EdDSA", "RS256"])
-        let later: JSON = .int(Int64(windows.currentSeconds() + 600))
+        let later: JSON = .int(Int64(fixture.currentSeconds() + 600))
         let good: [String: JSON] = [
             "iss": "https://id.example.org", "aud": ["other", "hecate"], "sub": "anna", "role": "operator",
             "exp": later,
         ]
         func status(_ claims: [String: JSON], _ key: String, algorithm: String? = nil, id: String) async throws -> Int {
             let token = try await signer.token(.object(claims), key: key, algorithm: algorithm, id: id)
-            let answer = await windows.ask("POST", "/api/v1/reconcile", token: token)
+            let answer = await fixture.ask("POST", "/api/v1/reconcile", token: token)
             return answer.status
         }
         #expect(try await status(good, "EdDSA", id: "one") == 202)
         #expect(try await status(good, "RS256", id: "two") == 202)
-        #expect(try await windows.store.auditEntries(after: 0, limit: 9).map(\.actor) == ["anna", "anna"])
+        #expect(try await fixture.store.auditEntries(after: 0, limit: 9).map(\.actor) == ["anna", "anna"])
         var claims = good
         claims["role"] = nil
         claims["roles"] = ["viewer", "admin", "unheard-of"]
         #expect(try await status(claims, "RS256", id: "two") == 202, "the highest of several")
         // One project as a text, and one that is none: neither sees everything.
-        try await windows.add("shop", source: "shop")
-        try await windows.add("web", source: "fleet")
+        try await fixture.add("shop", source: "shop")
+        try await fixture.add("web", source: "fleet")
         for (projects, seen) in [("shop", ["shop"]), (.null, []), (["fleet"], ["web"])] as [(JSON, [String])] {
             var claims = good
             claims["projects"] = projects
             let token = try await signer.token(.object(claims), key: "EdDSA", id: "one")
-            #expect(await windows.get("/api/v1/apps", token: token).names == seen, "\(projects)")
+            #expect(await fixture.get("/api/v1/apps", token: token).names == seen, "\(projects)")
         }
 
         for (name, value) in [
@@ -296,11 +302,11 @@ import Testing
         other["role"] = "admin"
         let forged = "\(parts[0]).\(base64URL(JSON.object(other).encoded())).\(parts[2])"
         for token in [forged, "\(parts[0]).\(parts[1]).", "\(parts[0]).\(parts[1])", "..", "a.b.c"] {
-            #expect(await windows.ask("POST", "/api/v1/reconcile", token: token).status == 401)
+            #expect(await fixture.ask("POST", "/api/v1/reconcile", token: token).status == 401)
         }
     }
 }
 
-extension Windows {
+extension ServerFixture {
     func currentSeconds() -> Double { currentTime().seconds }
 }

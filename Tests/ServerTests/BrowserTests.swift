@@ -9,10 +9,10 @@ import Testing
 /// The pages in a real browser, over real sockets.
 @Suite(.serialized) struct BrowserTests {
     private func browsing(
-        _ windows: Windows,
+        _ fixture: ServerFixture,
         _ body: (Browser, String) async throws -> Void
     ) async throws {
-        let site = windows.site
+        let site = fixture.site
         let listener = try Listener(try #require(Address("127.0.0.1:0"))) { await site.respond(to: $0) }
         let feed = Task { await site.feed.run() }
         let browser = try Browser()
@@ -32,17 +32,17 @@ import Testing
 
     @Test(.timeLimit(.minutes(4)), arguments: [0, 3, 500])
     func everyPageOpensWithoutAnError(count: Int) async throws {
-        let windows = try Windows { $0.access.anonymous = .viewer }
+        let fixture = try ServerFixture { $0.access.anonymous = .viewer }
         for number in 0..<count {
-            try await windows.add("app\(number)", target: number % 2 == 0 ? "east" : "west", ready: number % 7 != 1)
+            try await fixture.add("app\(number)", target: number % 2 == 0 ? "east" : "west", ready: number % 7 != 1)
         }
-        try await windows.store.save(
+        try await fixture.store.save(
             SourceRecord(name: "fleet", url: "https://git.example.org/ops/fleet", commit: "abc")
         )
-        try await windows.store.save(
+        try await fixture.store.save(
             TargetRecord(name: "east", endpoint: "unix:///x", version: "Docker 27", error: "no")
         )
-        try await browsing(windows) { browser, base in
+        try await browsing(fixture) { browser, base in
             let pages =
                 ["/", "/events", "/sources", "/login"] + (count > 0 ? ["/apps/east/app0", "/apps/west/app1"] : [])
             for (width, height, isDark) in [(1280, 900, false), (390, 844, true)] {
@@ -72,15 +72,15 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(2))) func aChangeIsSeenWithoutAReload() async throws {
-        let windows = try Windows { $0.access.anonymous = .viewer }
-        try await windows.add("web")
-        try await browsing(windows) { browser, base in
+        let fixture = try ServerFixture { $0.access.anonymous = .viewer }
+        try await fixture.add("web")
+        try await browsing(fixture) { browser, base in
             try await browser.open(base)
             try await browser.until("document.getElementById('live').textContent === 'live'")
             _ = try await browser.value("window.marked = true")
-            try await windows.add("web", ready: false)
-            try await windows.add("later")
-            await windows.site.feed.poke()
+            try await fixture.add("web", ready: false)
+            try await fixture.add("later")
+            await fixture.site.feed.poke()
             try await browser.until(
                 "document.querySelector('main').innerText.includes('not ready')",
                 within: .seconds(5)
@@ -92,12 +92,12 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(2))) func aPersonSignsInAndActsByKeyboardAlone() async throws {
-        let windows = try Windows()
-        try await windows.add("web")
-        try await browsing(windows) { browser, base in
+        let fixture = try ServerFixture()
+        try await fixture.add("web")
+        try await browsing(fixture) { browser, base in
             try await browser.open(base)
             try await browser.until("location.pathname === '/login'")
-            _ = try await browser.value("document.querySelector('[name=token]').value = '\(Windows.operator)'")
+            _ = try await browser.value("document.querySelector('[name=token]').value = '\(ServerFixture.operator)'")
             _ = try await browser.value("document.querySelector('[name=token]').focus()")
             try await browser.press("Enter")
             try await browser.until("location.pathname === '/' && document.body.innerText.includes('otto')")
@@ -114,15 +114,15 @@ import Testing
             _ = try await browser.value("document.querySelector('[name=reason]').focus()")
             try await browser.press("Enter")
             try await browser.until("document.body.innerText.includes('Held by otto')")
-            #expect(try await windows.store.holds().first?.reason == "the disk is full")
+            #expect(try await fixture.store.holds().first?.reason == "the disk is full")
             #expect(await browser.errors == [])
         }
     }
 
     @Test(.timeLimit(.minutes(2))) func withoutScriptsEverythingCanBeRead() async throws {
-        let windows = try Windows { $0.access.anonymous = .viewer }
-        try await windows.add("web")
-        try await browsing(windows) { browser, base in
+        let fixture = try ServerFixture { $0.access.anonymous = .viewer }
+        try await fixture.add("web")
+        try await browsing(fixture) { browser, base in
             try await browser.allowScripts(false)
             try await browser.open(base + "/apps/default/web")
             try await browser.until("document.body.innerText.includes('Conditions')")

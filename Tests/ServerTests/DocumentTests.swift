@@ -7,28 +7,62 @@ import Testing
 /// What is written for programs reads back as it was.
 @Suite struct DocumentTests {
     @Test func anAppComesBack() throws {
-        var record = AppRecord(id: AppID(target: "default", name: "web"), source: "fleet")
-        record.commit = "abc"
-        record.deployedCommit = "abd"
-        record.deployedAt = Timestamp(1_795_248_000.25)
-        record.conditions = [
-            Condition(.ready, false, .timedOut, "late", since: Timestamp(5)),
-            Condition(.stalled, true, .rolledBack, "waits", since: Timestamp(6.125)),
-        ]
-        record.details = ["a", "b"]
-        record.quarantine = Quarantine(
+        let hold = Hold(app: AppID(target: "default", name: "web"), author: "anna", reason: "disks", since: Timestamp(7))
+        for record in records {
+            let written = document(record, hold: hold)
+            let read = try #require(AppRecord(document: try JSON(parsing: written.text())))
+            #expect(document(read, hold: hold).text() == written.text())
+            #expect(read.conditions == record.conditions)
+            #expect(Hold(of: record.id, document: written) == hold)
+            #expect(Hold(of: record.id, document: document(record, hold: nil)) == nil)
+        }
+    }
+
+    /// Records in the states that an app can be in.
+    private var records: [AppRecord] {
+        var ready = AppRecord(id: AppID(target: "default", name: "web"), source: "fleet")
+        ready.commit = "abc"
+        ready.deployed = "f"
+        ready.deployedCommit = "abd"
+        ready.deployedAt = Timestamp(1_795_248_000.25)
+        ready.result = .init(.deployed, "deployed in 3s at abd", since: Timestamp(5))
+        var waiting = ready
+        waiting.waiting = Waiting(.dependencyNotReady, "waiting for db", since: Timestamp(6))
+        var verifying = ready
+        verifying.attempt = Attempt(
+            fingerprint: "g",
+            commit: "abc",
+            purpose: .deploy,
+            since: Timestamp(6),
+            mark: "",
+            phase: .verifying,
+            message: "1 of 2"
+        )
+        var failing = verifying
+        let failure = Failure(.timedOut, "late", next: .needsChange, details: ["a", "b"])
+        failing.problem = Problem(failure, since: Timestamp(8))
+        var rejected = ready
+        rejected.quarantine = Quarantine(
             fingerprint: "",
             commit: "x",
             since: Timestamp(4),
+            reason: .timedOut,
             failure: "why",
             details: ["log"]
         )
-        let hold = Hold(app: record.id, author: "anna", reason: "disks", since: Timestamp(7))
-        let written = document(record, hold: hold)
-        let read = try JSON(parsing: written.text())
-        #expect(AppRecord(document: read) == record)
-        #expect(Hold(of: record.id, document: read) == hold)
-        #expect(Hold(of: record.id, document: document(record, hold: nil)) == nil)
+        var rolledBack = rejected
+        rolledBack.quarantine?.isRolledBack = true
+        var removed = ready
+        removed.removal = Removal(why: "it is no longer in fleet", since: Timestamp(9))
+        var drifted = ready
+        drifted.drift = Drift(message: "1 to update", isFight: true, since: Timestamp(9))
+        drifted.hold = Hold(app: ready.id, author: "otto", reason: "looks: closely", since: Timestamp(9))
+        var silent = ready
+        silent.waiting = Waiting(.unavailable, "no answer", since: Timestamp(10))
+        return [
+            AppRecord(id: ready.id, source: "fleet"), ready, waiting, verifying, failing, rejected, rolledBack, removed,
+            drifted, silent,
+        ]
     }
 
     @Test func everythingElseComesBack() throws {

@@ -47,7 +47,7 @@ import Testing
                 "x-github-event", "x-timestamp",
             ]
             let value = [
-                "Bearer \(Windows.admin)", "Bearer a.b.c", "hecate_session=x", "text/html", "*", "sha256=zz",
+                "Bearer \(ServerFixture.admin)", "Bearer a.b.c", "hecate_session=x", "text/html", "*", "sha256=zz",
                 "application/x-www-form-urlencoded",
             ]
             headers[names.randomElement(using: &dice) ?? ""] =
@@ -68,21 +68,23 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(2))) func theRoutesTakeEverything() async throws {
-        let windows = try Windows { $0.webhooks = [WebhookSecret(source: "s", url: "u", branch: nil, secret: "x")] }
-        try await windows.add("web")
+        let fixture = try ServerFixture {
+            $0.webhooks = [WebhookSecret(source: "s", url: "u", branch: nil, secret: "x")]
+        }
+        try await fixture.add("web")
         let seed = UInt64.random(in: 1...UInt64.max)
         var dice = Dice(state: seed)
         let end = ContinuousClock.now + .seconds(30)
         var count = 0
         while ContinuousClock.now < end {
             let request = request(&dice)
-            let response = await windows.site.respond(to: request)
+            let response = await fixture.site.respond(to: request)
             if case .stream(let stream) = response.body { stream.finish() }
             count += 1
             if response.status >= 500 { Issue.record("seed \(seed): \(request) was answered with \(response.status)") }
         }
         #expect(count > 1000)
-        #expect(try await windows.store.verifyAudit().broken == nil)
+        #expect(try await fixture.store.verifyAudit().broken == nil)
     }
 
     private static func spoilt(_ bytes: [UInt8], _ dice: inout Dice) -> [UInt8] {
@@ -100,14 +102,14 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(2))) func theParserTakesEverything() async throws {
-        let windows = try Windows()
-        try await windows.add("web")
-        let site = windows.site
+        let fixture = try ServerFixture()
+        try await fixture.add("web")
+        let site = fixture.site
         let listener = try Listener(try #require(Address("127.0.0.1:0"))) { await site.respond(to: $0) }
         let port = listener.port
         let seed = UInt64.random(in: 1...UInt64.max)
         let samples = [
-            "GET /api/v1/apps HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(Windows.admin)\r\n\r\n",
+            "GET /api/v1/apps HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(ServerFixture.admin)\r\n\r\n",
             "POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\ntoken=x",
             "POST /api/v1/webhooks/github HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n",
             "GET /%00%ff/..%2f?a=%zz&b HTTP/1.1\r\nHost: x\r\nCookie: a=b; hecate_session=\r\n\r\n",

@@ -7,41 +7,41 @@ import Testing
 
 @Suite struct PageTests {
     @Test(arguments: [0, 3, 500]) func everyPageReadsWithoutScripts(count: Int) async throws {
-        let windows = try Windows()
-        for number in 0..<count { try await windows.add("app\(number)", ready: number % 3 != 0) }
+        let fixture = try ServerFixture()
+        for number in 0..<count { try await fixture.add("app\(number)", ready: number % 3 != 0) }
         let paths = ["/", "/events", "/sources", "/login"] + (count > 0 ? ["/apps/default/app0"] : [])
         for path in paths {
-            let page = await windows.get(path)
+            let page = await fixture.get(path)
             #expect(page.status == 200 && page.headers["content-type"] == "text/html; charset=utf-8")
             #expect(page.headers["content-security-policy"]?.contains("default-src 'none'") ?? false)
             #expect(!page.text.contains("<script>x"), "what comes from elsewhere is text")
             #expect(!page.text.contains("style=") && !page.text.contains("onclick"), "the policy allows no inline code")
             #expect(page.text.contains("<html lang=\"en\">") && page.text.contains("class=\"skip\""))
         }
-        let overview = await windows.get("/").text
+        let overview = await fixture.get("/").text
         #expect(overview.ranges(of: "data-focus").count == count)
         #expect(count > 0 || overview.contains("No apps yet"))
         if count > 0 {
-            let page = await windows.get("/apps/default/app0").text
+            let page = await fixture.get("/apps/default/app0").text
             #expect(page.contains("&lt;script&gt;x") && page.contains("&lt;b&gt;web:2&lt;/b&gt;"))
             #expect(page.contains("&lt;i&gt;started&lt;/i&gt;"), "the log is shown, as text")
         }
     }
 
     @Test func whatIsWrongComesFirstAndCanBeFound() async throws {
-        let windows = try Windows()
-        for name in ["aaa", "bbb", "zzz"] { try await windows.add(name, ready: name != "zzz") }
-        let text = await windows.get("/").text
+        let fixture = try ServerFixture()
+        for name in ["aaa", "bbb", "zzz"] { try await fixture.add(name, ready: name != "zzz") }
+        let text = await fixture.get("/").text
         let order = ["zzz", "aaa", "bbb"].compactMap { text.firstRange(of: "default/\($0)")?.lowerBound }
         #expect(order == order.sorted() && order.count == 3)
-        #expect(await windows.get("/?q=bbb").text.ranges(of: "data-focus").count == 1)
-        #expect(await windows.get("/?state=wrong").text.ranges(of: "data-focus").count == 1)
-        #expect(await windows.get("/events").text.contains("<a href=\"/apps/default/zzz\">default/zzz</a>"))
-        let hostile = await windows.get("/?q=\"><b>").text
+        #expect(await fixture.get("/?q=bbb").text.ranges(of: "data-focus").count == 1)
+        #expect(await fixture.get("/?state=wrong").text.ranges(of: "data-focus").count == 1)
+        #expect(await fixture.get("/events").text.contains("<a href=\"/apps/default/zzz\">default/zzz</a>"))
+        let hostile = await fixture.get("/?q=\"><b>").text
         #expect(!hostile.contains("\"><b>"))
         // A sign before or after which Swift sees one character and a browser two.
         for text in ["\u{600}<b>", "<\u{301}b>", "\"\u{301}onfocus=x", "\u{600}\"onfocus=x", "&\u{301}lt;"] {
-            let page = await windows.get("/?q=\(text)").text
+            let page = await fixture.get("/?q=\(text)").text
             let shown = try #require(page.utf8.firstRange(of: "name=\"q\" value=\"".utf8))
             let value = page.utf8[shown.upperBound...].prefix { $0 != UInt8(ascii: "\"") }
             #expect(!value.contains(UInt8(ascii: "<")), "\(text)")
@@ -51,8 +51,8 @@ import Testing
 
     /// WCAG 2.2, success criterion 1.4.3: 4.5 to 1 for text on each of its grounds.
     @Test func everyColourCanBeRead() async throws {
-        let windows = try Windows()
-        let style = await windows.get("/assets/style.css", token: nil).text
+        let fixture = try ServerFixture()
+        let style = await fixture.get("/assets/style.css", token: nil).text
         let schemes = style.split(separator: "\n").filter { $0.contains("--ground:") }
         #expect(schemes.count == 2)
         for scheme in schemes {

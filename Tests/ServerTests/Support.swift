@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// Stands where the controller stands and remembers what it was asked for; the system tests have the real one.
-final class Asked: House {
+final class Asked: ControllerBackend {
     let woken = Mutex<[String]>([])
     let reconciled = Mutex<[AppID]>([])
     let approved = Mutex<[String]>([])
@@ -39,7 +39,7 @@ struct Answer {
 }
 
 /// The server's behaviour over a real journal, without sockets.
-struct Windows {
+struct ServerFixture {
     static let viewer = "viewer-0123456789abcdef"
     static let `operator` = "operator-0123456789abcdef"
     static let admin = "admin-0123456789abcdef"
@@ -48,7 +48,7 @@ struct Windows {
 
     let scratch: Scratch
     let store: Store
-    let house = Asked()
+    let backend = Asked()
     let site: Site
 
     init(_ change: (inout Site.Settings) -> Void = { _ in }) throws {
@@ -63,7 +63,7 @@ struct Windows {
         ]
         settings.rate = (1e6, 1e6)
         change(&settings)
-        site = Site(house: house, store: store, settings: settings, metrics: Metrics(started: Timestamp(1)))
+        site = Site(backend: backend, store: store, settings: settings, metrics: Metrics(started: Timestamp(1)))
     }
 
     /// Writes an app into the journal as a controller does.
@@ -80,9 +80,13 @@ struct Windows {
         record.commit = "0123456789abcdef"
         record.deployedCommit = "0123456789abcdef"
         record.deployedAt = Timestamp(1000)
-        record.conditions = [
-            Condition(.ready, ready, ready ? .deployed : .healthCheckFailed, "<script>x</script>", since: Timestamp(1))
-        ]
+        let message = "<script>x</script>"
+        if ready {
+            record.deployed = "f"
+            record.result = .init(.deployed, message, since: Timestamp(1))
+        } else {
+            record.problem = Problem(Failure(.healthCheckFailed, message), since: Timestamp(1))
+        }
         try await store.save(record, event: event("\(target)/\(name)", "saved"))
         return record.id
     }
@@ -94,7 +98,7 @@ struct Windows {
     func ask(
         _ method: String,
         _ target: String,
-        token: String? = Windows.admin,
+        token: String? = ServerFixture.admin,
         headers: [String: String] = [:],
         body: String = "",
         client: String = "127.0.0.1"
@@ -125,7 +129,7 @@ struct Windows {
         return Answer(status: response.status, headers: fields, bytes: bytes.bytes)
     }
 
-    func get(_ path: String, token: String? = Windows.admin, headers: [String: String] = [:]) async -> Answer {
+    func get(_ path: String, token: String? = ServerFixture.admin, headers: [String: String] = [:]) async -> Answer {
         await ask("GET", path, token: token, headers: headers)
     }
 }

@@ -11,10 +11,10 @@ import Testing
 /// Webhooks as each sender's documentation has them.
 @Suite struct WebhookTests {
     private static let secret = "a secret of the source fleet"
-    private let windows: Windows
+    private let fixture: ServerFixture
 
     init() throws {
-        windows = try Windows { settings in
+        fixture = try ServerFixture { settings in
             settings.webhooks = [
                 WebhookSecret(
                     source: "fleet",
@@ -42,10 +42,10 @@ import Testing
         hexadecimal(hmacSHA256(Array(text.utf8), key: Array(secret.utf8)))
     }
 
-    private var woken: [String] { windows.house.woken.withLock { $0 } }
+    private var woken: [String] { fixture.backend.woken.withLock { $0 } }
 
     private func send(_ provider: String, _ body: String, _ headers: [String: String]) async -> Answer {
-        await windows.ask("POST", "/api/v1/webhooks/\(provider)", token: nil, headers: headers, body: body)
+        await fixture.ask("POST", "/api/v1/webhooks/\(provider)", token: nil, headers: headers, body: body)
     }
 
     private static let push =
@@ -142,7 +142,7 @@ import Testing
 
     @Test func hiveMindsAddressTakesPushesOfTwoForges() async throws {
         for provider in ["github", "gitea"] {
-            let answer = await windows.ask(
+            let answer = await fixture.ask(
                 "POST",
                 "/api/webhooks/git",
                 token: nil,
@@ -155,27 +155,27 @@ import Testing
     }
 
     @Test func aPushedImageWakesAndAnAlertIsWrittenDown() async throws {
-        let id = try await windows.add("web", source: "fleet")
-        try await windows.add("bank", source: "foreign")
+        let id = try await fixture.add("web", source: "fleet")
+        try await fixture.add("bank", source: "foreign")
         let fields = ["authorization": "Bearer \(Self.secret)"]
         let image = #"{"events":[{"id":"1","action":"push","target":{"repository":"web","tag":"1"}}]}"#
         let pull = #"{"events":[{"id":"2","action":"pull","target":{"repository":"web"}}]}"#
         #expect(await send("registry", image, fields).status == 202)
         #expect(await send("registry", pull, fields).json["status"]?.string == "ignored")
         #expect(woken.sorted() == ["fleet", "site"])
-        for _ in 0..<100 where windows.house.reconciled.withLock({ $0.isEmpty }) {
+        for _ in 0..<100 where fixture.backend.reconciled.withLock({ $0.isEmpty }) {
             try await Task.sleep(for: .milliseconds(10))
         }
-        #expect(windows.house.reconciled.withLock { $0 } == [id])
+        #expect(fixture.backend.reconciled.withLock { $0 } == [id])
 
         let alert =
             #"{"version":"4","alerts":[{"status":"firing","labels":{"alertname":"TooSlow","app":"web"},"annotations":{"summary":"p99 is 4 s"}}]}"#
         #expect(await send("alertmanager", alert, [:]).status == 401)
         #expect(await send("alertmanager", alert, fields).status == 202)
-        let events = try await windows.store.events(after: 0, subject: "default/web", limit: 10)
+        let events = try await fixture.store.events(after: 0, subject: "default/web", limit: 10)
         let bank = alert.replacing("\"app\":\"web\"", with: "\"app\":\"bank\"")
         #expect(await send("alertmanager", bank, fields).status == 202)
-        let others = try await windows.store.events(after: 0, subject: "default/bank", limit: 10)
+        let others = try await fixture.store.events(after: 0, subject: "default/bank", limit: 10)
         #expect(others.count == 1, "the history of another source's app is not theirs to write")
         #expect(events.last?.message == "TooSlow is firing: p99 is 4 s" && events.last?.severity == .warning)
     }

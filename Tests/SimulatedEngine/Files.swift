@@ -11,7 +11,7 @@ extension SimulatedEngine {
         let kind = isSecret ? "secret" : "config"
         guard let name = rest.first else {
             guard method == "GET" else { return .failure(404, "page not found") }
-            return listFiles(query.filters ?? [:], isSecret: isSecret)
+            return listFiles(query, isSecret: isSecret)
         }
         if method == "POST" && name == "create" { return createFile(body, isSecret: isSecret) }
         if method == "POST", query.parameters["version"].flatMap({ UInt64($0) }) == nil {
@@ -36,13 +36,14 @@ extension SimulatedEngine {
             ?? files.first { !name.isEmpty && $0.id.hasPrefix(name) }
     }
 
-    private func listFiles(_ filters: [String: [String]], isSecret: Bool) -> Response {
+    private func listFiles(_ query: Query, isSecret: Bool) -> Response {
+        let filters = query.filters ?? [:]
         if let unknown = filters.keys.sorted().first(where: { Self.filters[isSecret]?.contains($0) != true }) {
             return .failure(400, "Invalid filter '\(unknown)'")
         }
         var bytes: [UInt8] = [UInt8(ascii: "[")]
         for file in isSecret ? secrets : configs {
-            guard matches(file.labels, filters["label"]), hasPrefix(file.id, oneOf: filters["id"]),
+            guard matches(file.labels, query.labels), hasPrefix(file.id, oneOf: filters["id"]),
                 hasPrefix(file.name, oneOf: filters["name"]),
                 filters["names"].map({ $0.contains(file.name) }) ?? true
             else { continue }

@@ -7,7 +7,7 @@ extension SimulatedEngine {
 
     func answerNetwork(_ method: String, _ rest: [String], _ query: Query, _ body: JSON) -> Response {
         switch (method, rest.first) {
-        case ("GET", nil): return listNetworks(query.filters ?? [:])
+        case ("GET", nil): return listNetworks(query)
         case ("POST", "create"): return createNetwork(body)
         case ("GET", let name?):
             guard let network = find(network: name) else { return .failure(404, "network \(name) not found") }
@@ -25,25 +25,28 @@ extension SimulatedEngine {
             ?? known.first { !name.isEmpty && $0.id.hasPrefix(name) }
     }
 
-    private func listNetworks(_ filters: [String: [String]]) -> Response {
+    private func listNetworks(_ query: Query) -> Response {
+        let filters = query.filters ?? [:]
         if let unknown = filters.keys.sorted().first(where: { !Self.filters.contains($0) }) {
             return .failure(400, "Invalid filter '\(unknown)'")
         }
         var bytes: [UInt8] = [UInt8(ascii: "[")]
         for network in networks where network.isInCluster && (!isStopping || network.isPredefined) {
-            let isLocal = network.isPredefined || isUsed(network)
-            guard matchesExactly(network.labels, filters["label"]), hasPrefix(network.id, oneOf: filters["id"]),
+            guard matchesExactly(network.labels, query.labels), hasPrefix(network.id, oneOf: filters["id"]),
                 filters["driver"].map({ $0.contains(network.body["Driver"]?.string ?? "") }) ?? true,
                 filters["scope"].map({ $0.contains(network.body["Scope"]?.string ?? "") }) ?? true,
                 // The managers look for whole names, a node in its own networks for parts of them.
-                filters["name"].map({ $0.contains { $0 == network.name || isLocal && network.name.contains($0) } })
-                    ?? true
+                filters["name"].map({ $0.contains(where: { isCalled(network, $0) }) }) ?? true
             else { continue }
             if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
             bytes.append(contentsOf: network.encoded)
         }
         bytes.append(UInt8(ascii: "]"))
         return Response(status: 200, body: bytes)
+    }
+
+    private func isCalled(_ network: NetworkObject, _ name: String) -> Bool {
+        name == network.name || network.name.contains(name) && (network.isPredefined || isUsed(network))
     }
 
     func network(id: String, from body: JSON) -> NetworkObject {
@@ -91,6 +94,8 @@ extension SimulatedEngine {
             APIChange(at: now, action: .create, kind: "network", id: network.id, name: name, spec: body)
         )
         emit("network", "create", network.id, name)
+        // The allocator has given it its addresses.
+        emit("network", "update", network.id, name)
         return .json(["Id": .string(network.id), "Warning": ""], status: 201)
     }
 

@@ -9,6 +9,8 @@ struct Query {
     var parameters: [String: String] = [:]
     /// The `filters` parameter; nil when it is not JSON.
     var filters: [String: [String]]? = [:]
+    /// What `filters` asks of labels.
+    var labels: [LabelFilter] = []
 
     init(_ target: String) {
         let halves = target.split(separator: "?", maxSplits: 1)
@@ -30,6 +32,7 @@ struct Query {
         filters = object.mapValues { value in
             value.array?.compactMap(\.string) ?? value.object?.keys.sorted() ?? []
         }
+        labels = (filters?["label"] ?? []).map(LabelFilter.init)
     }
 
     private static func decoded(_ text: Substring) -> String {
@@ -51,14 +54,26 @@ struct Query {
     }
 }
 
+/// A label that is asked for, such as `a`, `a=` or `a=1`.
+struct LabelFilter {
+    var key: String
+    /// Nil when there is no `=`.
+    var value: String?
+
+    init(_ text: String) {
+        let sides = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        key = sides.first ?? ""
+        value = sides.count > 1 ? sides[1] : nil
+    }
+}
+
 /// Whether labels carry what the filters ask for, as Swarm's managers compare them: an empty value stands for any.
 ///
 /// Source: swarmkit, `manager/controlapi/common.go`, filterMatchLabels.
-func matches(_ labels: [String: String], _ wanted: [String]?) -> Bool {
-    (wanted ?? []).allSatisfy { filter in
-        let sides = filter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        guard let value = labels[sides.first ?? ""] else { return false }
-        let expected = sides.count > 1 ? sides[1] : ""
+func matches(_ labels: [String: String], _ wanted: [LabelFilter]) -> Bool {
+    wanted.allSatisfy { filter in
+        guard let value = labels[filter.key] else { return false }
+        let expected = filter.value ?? ""
         return expected.isEmpty || value == expected
     }
 }
@@ -66,11 +81,10 @@ func matches(_ labels: [String: String], _ wanted: [String]?) -> Bool {
 /// Whether labels carry what the filters ask for, as the Engine itself compares those of networks: an empty value is one.
 ///
 /// Source: moby, `api/types/filters/parse.go`, MatchKVList.
-func matchesExactly(_ labels: [String: String], _ wanted: [String]?) -> Bool {
-    (wanted ?? []).allSatisfy { filter in
-        let sides = filter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        guard let value = labels[sides.first ?? ""] else { return false }
-        return sides.count < 2 || value == sides[1]
+func matchesExactly(_ labels: [String: String], _ wanted: [LabelFilter]) -> Bool {
+    wanted.allSatisfy { filter in
+        guard let value = labels[filter.key] else { return false }
+        return filter.value == nil || filter.value == value
     }
 }
 

@@ -108,7 +108,7 @@ extension SimulatedEngine {
     ]
 
     private func answerTask(_ method: String, _ rest: [String], _ query: Query) -> Response {
-        guard let id = rest.first else { return listTasks(query.filters ?? [:]) }
+        guard let id = rest.first else { return listTasks(query) }
         guard let task = tasks[id] ?? tasks.values.first(where: { $0.id.hasPrefix(id) }) else {
             return .failure(404, "task \(id) not found")
         }
@@ -118,7 +118,8 @@ extension SimulatedEngine {
         return Response(status: 200, body: bytes)
     }
 
-    private func listTasks(_ filters: [String: [String]]) -> Response {
+    private func listTasks(_ query: Query) -> Response {
+        let filters = query.filters ?? [:]
         if let unknown = filters.keys.sorted().first(where: { !Self.taskFilters.contains($0) }) {
             return .failure(400, "Invalid filter '\(unknown)'")
         }
@@ -137,16 +138,23 @@ extension SimulatedEngine {
         for state in filters["desired-state"] ?? [] where !["running", "shutdown", "accepted"].contains(state) {
             return .failure(400, "Invalid desired-state filter: '\(state)'")
         }
-        let candidates = wanted?.flatMap(\.tasks) ?? serviceOrder.flatMap { services[$0]?.tasks ?? [] } + leftovers
+        let (labels, ids, names) = (query.labels, filters["id"], filters["name"])
+        let states = filters["desired-state"].flatMap { $0.isEmpty ? nil : $0 }
         var bytes: [UInt8] = [UInt8(ascii: "[")]
-        for task in candidates {
-            guard matches(task.labels, filters["label"]), hasPrefix(task.id, oneOf: filters["id"]),
-                hasPrefix("\(task.serviceName).\(task.slot)", oneOf: filters["name"]),
+        func add(_ task: TaskObject) {
+            guard matches(task.labels, labels), hasPrefix(task.id, oneOf: ids),
+                names == nil || hasPrefix("\(task.serviceName).\(task.slot)", oneOf: names),
                 hosts.map({ hosts in hosts.contains(where: { $0 === task.node }) }) ?? true,
-                filters["desired-state"].map({ $0.isEmpty || $0.contains(task.desired.name) }) ?? true
-            else { continue }
+                states?.contains(task.desired.name) ?? true
+            else { return }
             if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
             task.write(to: &bytes)
+        }
+        if let wanted {
+            for service in wanted { service.tasks.forEach(add) }
+        } else {
+            for id in serviceOrder { services[id]?.tasks.forEach(add) }
+            leftovers.forEach(add)
         }
         bytes.append(UInt8(ascii: "]"))
         return Response(status: 200, body: bytes)

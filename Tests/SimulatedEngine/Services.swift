@@ -45,7 +45,7 @@ extension SimulatedEngine {
         let withStatus = query.parameters["status"] == "true" || query.parameters["status"] == "1"
         var bytes: [UInt8] = [UInt8(ascii: "[")]
         for service in serviceOrder.lazy.compactMap({ self.services[$0] }) {
-            guard matches(service.labels, filters["label"]), hasPrefix(service.id, oneOf: filters["id"]),
+            guard matches(service.labels, query.labels), hasPrefix(service.id, oneOf: filters["id"]),
                 hasPrefix(service.name, oneOf: filters["name"]),
                 filters["mode"].map({ $0.isEmpty || $0.contains(service.mode.kind) }) ?? true
             else { continue }
@@ -99,6 +99,7 @@ extension SimulatedEngine {
             return .managers(501, "Unimplemented", "renaming services is not supported")
         }
         guard version == "\(service.version)" else { return .outOfSequence }
+        let attributes = eventAttributes(of: service, spec)
         service.previous = (service.spec, service.specBytes, service.specVersion)
         service.specVersion = service.version
         service.take(spec)
@@ -107,12 +108,26 @@ extension SimulatedEngine {
             service.lastExecution = now
         }
         service.updateStatus = nil
-        touch(service)
+        touch(service, attributes)
         changes.append(
             APIChange(at: now, action: .update, kind: "service", id: service.id, name: service.name, spec: body)
         )
         reconcileSoon(service)
         return .json(["Warnings": nil])
+    }
+
+    /// What the event of an update says of it.
+    private func eventAttributes(of service: ServiceObject, _ spec: JSON) -> [String: String] {
+        var attributes: [String: String] = [:]
+        let image = spec["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string ?? ""
+        if image != service.taskSpec.image {
+            attributes = ["image.new": image, "image.old": service.taskSpec.image]
+        }
+        if case .replicated(let old) = service.mode, case .replicated(let new) = ServiceMode(spec["Mode"]), old != new {
+            attributes["replicas.new"] = "\(new)"
+            attributes["replicas.old"] = "\(old)"
+        }
+        return attributes
     }
 
     private func remove(_ service: ServiceObject) -> Response {

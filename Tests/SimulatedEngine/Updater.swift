@@ -208,7 +208,9 @@ extension SimulatedEngine {
         status.message = message
         if state == "completed" || state == "rollback_completed" { status.completed = now }
         service.updateStatus = status
-        touch(service, ["updatestate.new": state, "updatestate.old": before?.state ?? ""])
+        var attributes = ["updatestate.new": state]
+        attributes["updatestate.old"] = before?.state
+        touch(service, attributes)
     }
 
     /// Puts a service's previous revision back, as `failure_action: rollback` does.

@@ -4,111 +4,458 @@ import Testing
 
 @testable import Swarm
 
+/// Stacks and task histories as a real Engine gives them: indexes, states and desired states were read off one.
 @Suite struct HealthTests {
-    private func service(_ mode: JSON, update: JSON? = nil, restart: JSON = [:]) throws -> ObservedService {
-        var json: JSON = [
-            "ID": "s1", "Version": ["Index": 5],
-            "Spec": [
-                "Name": "web_a", "Mode": mode,
-                "TaskTemplate": ["ContainerSpec": ["Image": "x:2"], "RestartPolicy": restart],
-            ],
-        ]
+    /// What had happened when the deployment began.
+    private let mark = StackMark(text: "index 100")
+
+    private func service(
+        _ name: String = "web",
+        _ mode: JSON = ["Replicated": ["Replicas": 1]],
+        version: Int64 = 110,
+        image: String = "x:2",
+        before: String? = "x:1",
+        restart: JSON = [:],
+        update: JSON? = nil,
+        check: JSON? = nil
+    ) -> ObservedService {
+        func spec(_ image: String) -> JSON {
+            var container: JSON = ["Image": .string(image)]
+            if let check { container["Healthcheck"] = check }
+            return [
+                "Name": .string("s_\(name)"), "Mode": mode,
+                "TaskTemplate": ["ContainerSpec": container, "RestartPolicy": restart],
+            ]
+        }
+        var json: JSON = ["ID": .string(name), "Version": ["Index": .int(version)], "Spec": spec(image)]
+        if let before { json["PreviousSpec"] = spec(before) }
         if let update { json["UpdateStatus"] = update }
-        return try #require(ObservedService(json))
+        guard let service = ObservedService(json) else { preconditionFailure("a service that cannot be read") }
+        return service
     }
 
     private func task(
         _ state: String,
-        desired: String = "running",
+        _ desired: String = "running",
+        at version: Int64 = 120,
+        of service: String = "web",
+        id: String? = nil,
         image: String = "x:2",
-        at second: Int = 30,
         error: String = "",
-        slot: Int64 = 1
-    ) throws -> ObservedTask {
-        try #require(
-            ObservedTask([
-                "ID": "t", "ServiceID": "s1", "Slot": .int(slot), "DesiredState": .string(desired),
-                "Status": [
-                    "State": .string(state), "Err": .string(error), "Timestamp": .string("2026-01-01T00:00:\(second)Z"),
-                ],
-                "Spec": ["ContainerSpec": ["Image": .string(image)]],
-            ])
-        )
+        slot: Int64 = 1,
+        check: JSON? = nil
+    ) -> ObservedTask {
+        var container: JSON = ["Image": .string(image)]
+        if let check { container["Healthcheck"] = check }
+        let json: JSON = [
+            "ID": .string(id ?? "\(service)-\(slot)-\(version)"), "ServiceID": .string(service),
+            "Version": ["Index": .int(version)], "Slot": .int(slot), "DesiredState": .string(desired),
+            "Status": ["State": .string(state), "Err": .string(error)],
+            "Spec": ["ContainerSpec": container],
+        ]
+        guard let task = ObservedTask(json) else { preconditionFailure("a task that cannot be read") }
+        return task
     }
 
-    private let mark = "2026-01-01T00:00:20Z"
-
-    private func judge(_ service: ObservedService, _ tasks: [ObservedTask], canTurnBack: Bool = true) -> Health {
-        StackHealth(services: [service], tasks: tasks, mark: mark, canTurnBack: canTurnBack).verdict().health
-    }
-
-    private func isFailed(_ health: Health) -> Bool { if case .failed = health { true } else { false } }
-
-    @Test func asManyAsWantedRun() throws {
-        let two = try service(["Replicated": ["Replicas": 2]])
-        #expect(judge(two, [try task("running"), try task("running", slot: 2)]) == .healthy(runsNothing: false))
-        #expect(
-            judge(two, [try task("running"), try task("starting", slot: 2)])
-                == .progressing("service web_a: 1 of 2 running, 1 starting")
-        )
-    }
-
-    @Test func zeroReplicasAreDone() throws {
-        #expect(judge(try service(["Replicated": ["Replicas": 0]]), []) == .healthy(runsNothing: true))
-    }
-
-    @Test func oldTasksThatStillRunAreNotTheNewRevision() throws {
-        let one = try service(["Replicated": ["Replicas": 1]])
-        #expect(judge(one, [try task("running", image: "x:1")]) == .progressing("service web_a: 0 of 1 running"))
-    }
-
-    @Test(arguments: ["paused", "rollback_started", "rollback_completed", "rollback_paused"])
-    func whatSwarmTurnedBackOrPausedHasFailed(state: String) throws {
-        let update: JSON = ["State": .string(state), "StartedAt": "2026-01-01T00:00:25Z", "Message": "m"]
-        #expect(isFailed(judge(try service(["Replicated": [:]], update: update), [try task("running")])))
-    }
-
-    @Test func anOldUpdateStatusIsNoNews() throws {
-        let update: JSON = ["State": "rollback_completed", "StartedAt": "2026-01-01T00:00:05Z"]
-        #expect(
-            judge(try service(["Replicated": [:]], update: update), [try task("running")])
-                == .healthy(runsNothing: false)
-        )
-    }
-
-    @Test func threeFailuresAreEnoughWhenThereIsAWayBack() throws {
-        let one = try service(["Replicated": [:]])
-        let failures = try (0..<3).map {
-            try task("failed", desired: "shutdown", at: 31 + $0, error: "task: non-zero exit (1)")
+    /// A slot whose task fails again and again, and the task that is to follow.
+    private func crashes(_ count: Int, from version: Int64 = 120, of service: String = "web") -> [ObservedTask] {
+        let failed = (0..<Int64(count)).map {
+            task("failed", "shutdown", at: version + $0 * 10, of: service, error: "task: non-zero exit (1)")
         }
-        #expect(isFailed(judge(one, failures)))
-        #expect(!isFailed(judge(one, failures, canTurnBack: false)))
-        #expect(!isFailed(judge(one, Array(failures.prefix(2)))))
+        return failed + [task("ready", "ready", at: version + Int64(count) * 10 + 1, of: service)]
     }
 
-    @Test func failuresBeforeTheDeploymentOrOfAnotherSpecificationDoNotCount() throws {
-        let one = try service(["Replicated": [:]])
-        let old = try (0..<4).map { _ in try task("failed", at: 10) }
-        let other = try (0..<4).map { _ in try task("failed", image: "x:1") }
-        #expect(judge(one, old + other + [try task("running")]) == .healthy(runsNothing: false))
+    private func judge(
+        _ services: [ObservedService],
+        _ tasks: [ObservedTask],
+        mark: StackMark? = StackMark(text: "index 100"),
+        dependsOn: [String: [String]] = [:],
+        pending: Set<String> = [],
+        hasEarlierRevision: Bool = true
+    ) -> Health {
+        StackHealth(
+            services: services,
+            tasks: tasks,
+            desired: services.map {
+                DesiredService(name: $0.name, key: "", spec: .null, dependsOn: dependsOn[$0.name] ?? [])
+            },
+            mark: mark,
+            pending: pending,
+            hasEarlierRevision: hasEarlierRevision
+        ).verdict().health
     }
 
-    @Test func aMissingImageIsSaidSo() throws {
-        let rejected = try (0..<3).map { try task("rejected", at: 31 + $0, error: "No such image: x:2") }
-        guard case .failed(let failure) = judge(try service(["Replicated": [:]]), rejected, canTurnBack: false) else {
-            Issue.record("not failed")
-            return
+    private func message(_ health: Health) -> String? {
+        if case .failed(let failure) = health { failure.message } else { nil }
+    }
+
+    private let migration: JSON = ["Condition": "on-failure"]
+
+    // MARK: What runs
+
+    @Test func asManyAsWantedRun() {
+        let two = service("web", ["Replicated": ["Replicas": 2]])
+        #expect(judge([two], [task("running"), task("running", slot: 2)]) == .healthy(runsNothing: false))
+        #expect(
+            judge([two], [task("running"), task("starting", slot: 2)])
+                == .progressing("service s_web: 1 of 2 running, 1 starting")
+        )
+    }
+
+    @Test func zeroReplicasAreDone() {
+        #expect(judge([service("web", ["Replicated": ["Replicas": 0]])], []) == .healthy(runsNothing: true))
+    }
+
+    @Test func oldTasksThatStillRunAreNotTheNewRevision() {
+        #expect(
+            judge([service()], [task("running", image: "x:1")])
+                == .progressing("service s_web: 0 of 1 running")
+        )
+    }
+
+    @Test func aServiceThatIsNotThereYetIsWaitedFor() {
+        let health = StackHealth(
+            services: [],
+            tasks: [],
+            desired: [DesiredService(name: "s_web", key: "web", spec: .null)],
+            mark: mark,
+            pending: [],
+            hasEarlierRevision: true
+        )
+        #expect(health.verdict().health == .progressing("service s_web is not there yet"))
+    }
+
+    @Test func aServiceThatIsNoLongerDeclaredIsLeftOutOfAccount() {
+        let health = StackHealth(
+            services: [service("old")],
+            tasks: crashes(4, of: "old"),
+            desired: [],
+            mark: mark,
+            pending: [],
+            hasEarlierRevision: true
+        )
+        #expect(health.verdict().health == .healthy(runsNothing: true))
+    }
+
+    // MARK: What Swarm says
+
+    @Test(arguments: ["rollback_started", "rollback_completed", "rollback_paused"])
+    func whatSwarmRolledBackHasFailed(state: String) {
+        let web = service(
+            version: 130,
+            image: "x:1",
+            before: "x:2",
+            update: ["State": .string(state), "Message": "m"]
+        )
+        let tasks = [task("failed", "shutdown", error: "boom"), task("running", at: 129, image: "x:1")]
+        #expect(
+            message(judge([web], tasks, pending: ["s_web"]))
+                == "service s_web: Swarm rolled the update back: task s_web.1 failed: boom"
+        )
+    }
+
+    /// On the way back Swarm may have done it all by itself already.
+    @Test func whatSwarmRolledBackToWhatIsDeclaredIsNoFailure() {
+        let running = [task("running", at: 129, image: "x:1")]
+        func web(_ state: String) -> ObservedService {
+            service(version: 130, image: "x:1", before: "x:2", update: ["State": .string(state)])
         }
-        #expect(failure.message == "service web_a failed 3 times: task web_a.1 rejected: No such image: x:2")
+        #expect(judge([web("rollback_completed")], running) == .healthy(runsNothing: false))
+        #expect(judge([web("rollback_started")], running) == .settling("Swarm watches the update of service s_web"))
+        #expect(message(judge([web("rollback_paused")], running)) != nil)
     }
 
-    @Test func jobsAndOneShotsAreDoneWhenTheyCompleted() throws {
-        let job = try service(["ReplicatedJob": ["TotalCompletions": 1]])
-        #expect(judge(job, [try task("complete", desired: "complete")]) == .healthy(runsNothing: true))
-        #expect(judge(job, []) == .progressing("job web_a: 0 of 1 completed"))
-        let once = try service(["Replicated": [:]], restart: ["Condition": "none"])
-        #expect(judge(once, [try task("complete", desired: "shutdown")]) == .healthy(runsNothing: true))
-        #expect(isFailed(judge(once, [try task("failed", desired: "shutdown")])))
+    @Test func aPausedUpdateHasFailed() {
+        let web = service(version: 130, update: ["State": "paused", "Message": "m"])
+        #expect(message(judge([web], [task("running")])) == "service s_web: Swarm paused the update: m")
+    }
+
+    @Test func whatSwarmSaidBeforeTheDeploymentIsNoNews() {
+        for state in ["paused", "rollback_completed"] {
+            let web = service(version: 100, update: ["State": .string(state)])
+            #expect(judge([web], [task("running", at: 90)]) == .healthy(runsNothing: false))
+        }
+    }
+
+    @Test func anUpdateThatSwarmStillWatchesSettles() {
+        let web = service(update: ["State": "updating"])
+        #expect(judge([web], [task("running")]) == .settling("Swarm watches the update of service s_web"))
+    }
+
+    // MARK: Failures
+
+    @Test func threeFailuresOfASlotAreEnoughWhenThereIsAnEarlierRevision() {
+        let web = service()
+        #expect(
+            message(judge([web], crashes(3)))
+                == "service s_web failed 3 times: task s_web.1 failed: task: non-zero exit (1)"
+        )
+        #expect(
+            judge([web], crashes(2))
+                == .progressing(
+                    "service s_web: 0 of 1 running; last failure: task s_web.1 failed: task: non-zero exit (1)"
+                )
+        )
+    }
+
+    @Test func aFirstDeploymentIsGivenItsTime() {
+        let web = service(before: nil)
+        #expect(message(judge([web], crashes(5), hasEarlierRevision: false)) == nil)
+        let rejected = (0..<5).map {
+            task("rejected", "shutdown", at: 120 + $0, error: "No such image: x:2")
+        }
+        let next = task("rejected", "ready", at: 130, error: "No such image: x:2")
+        #expect(message(judge([web], rejected + [next], hasEarlierRevision: false)) == nil)
+        #expect(
+            message(judge([web], rejected + [next]))
+                == "service s_web failed 6 times: task s_web.1 rejected: No such image: x:2"
+        )
+    }
+
+    @Test func nothingFollowsATaskThatIsNotStartedAgain() {
+        let once = service(before: nil, restart: ["Condition": "none"])
+        let failed = task("failed", "shutdown", error: "boom")
+        #expect(
+            message(judge([once], [failed], hasEarlierRevision: false))
+                == "service s_web failed: task s_web.1 failed: boom"
+        )
+        // The one that follows is made together with the end of the one before.
+        let twice = service(before: nil, restart: ["Condition": "on-failure", "MaxAttempts": 2])
+        #expect(message(judge([twice], crashes(2), hasEarlierRevision: false)) == nil)
+        let all = crashes(3).dropLast()
+        #expect(message(judge([twice], Array(all), hasEarlierRevision: false))?.contains("failed 3 times") == true)
+    }
+
+    /// Only five ended tasks of a slot are kept, so failures cannot be counted up to many attempts.
+    @Test func attemptsAreUsedUpThoughNotAllFailuresAreKept() {
+        let many = service(before: nil, restart: ["Condition": "any", "MaxAttempts": 20])
+        #expect(message(judge([many], Array(crashes(5).dropLast()), hasEarlierRevision: false)) != nil)
+        #expect(message(judge([many], crashes(5), hasEarlierRevision: false)) == nil)
+    }
+
+    @Test func failuresOfAnotherSpecificationDoNotCount() {
+        let other = (0..<4).map { task("failed", "shutdown", at: 120 + $0, image: "x:1") }
+        #expect(judge([service()], other + [task("running")]) == .healthy(runsNothing: false))
+    }
+
+    @Test func failuresBeforeTheDeploymentDoNotCountAgainstTheNextCommit() {
+        let old = service(version: 50)
+        #expect(judge([old], crashes(4, from: 60)) == .progressing("service s_web: 0 of 1 running"))
+        #expect(message(judge([old], crashes(4, from: 110))) != nil)
+        // Back to a specification whose tasks failed once: those are of the same make and still do not count.
+        #expect(message(judge([service()], crashes(4, from: 60))) == nil)
+    }
+
+    /// An Engine that is started again writes all its ended tasks once more, with new indexes and times.
+    @Test func tasksThatHadEndedAreRecognisedAfterARestartOfTheEngine() {
+        let web = service(version: 50)
+        let before = (0..<4).map { task("failed", "shutdown", at: 60 + $0 * 10, id: "t\($0)") }
+        let began = StackMark(services: [web], tasks: before + [task("running", at: 95, id: "t9")])
+        #expect(began.index == 95)
+        let after = (0..<4).map { task("failed", "shutdown", at: 1367, id: "t\($0)") }
+        #expect(message(judge([web], after, mark: began)) == nil)
+        #expect(judge([web], after + [task("running", at: 1377)], mark: began) == .healthy(runsNothing: false))
+    }
+
+    @Test func aServiceThatIsStillToBeChangedIsWaitedFor() {
+        let web = service(version: 50)
+        #expect(
+            judge([web], crashes(5, from: 120), pending: ["s_web"])
+                == .progressing("service s_web is not yet as declared")
+        )
+    }
+
+    // MARK: What ends by itself
+
+    @Test func jobsAreDoneWhenTheyCompleted() {
+        let job = service("web", ["ReplicatedJob": ["TotalCompletions": 1]])
+        #expect(judge([job], [task("complete", "complete")]) == .healthy(runsNothing: true))
+        #expect(judge([job], []) == .progressing("job s_web: 0 of 1 completed"))
+    }
+
+    @Test func aFailedTaskOfAJobThatIsStartedAgainIsNotTheEnd() {
+        let job = service("web", ["ReplicatedJob": ["TotalCompletions": 1]], restart: ["MaxAttempts": 3])
+        let failed = task("failed", "shutdown", error: "boom")
+        #expect(message(judge([job], [failed, task("running", "complete", at: 121)])) == nil)
+        #expect(message(judge([job], [failed])) != nil)
+    }
+
+    @Test(arguments: ["none", "on-failure"])
+    func aOneShotServiceIsDoneWhenItCompleted(condition: String) {
+        let once = service(restart: ["Condition": .string(condition)])
+        #expect(judge([once], [task("complete", "shutdown")]) == .healthy(runsNothing: true))
+        #expect(judge([once], [task("running")]) == .healthy(runsNothing: false))
+        // What completed before is of the revision before.
+        let before = task("complete", "shutdown", at: 60)
+        #expect(judge([once], [before]) == .progressing("service s_web: 0 of 1 running"))
+    }
+
+    /// The next commit of a stack with a migration: the migration is not run again, and what it did long ago counts.
+    @Test func theCompletionsOfAnUnchangedOneShotServiceCountWheneverTheyWere() {
+        let tasks = [
+            task("complete", "shutdown", at: 31, of: "mig"), task("running", of: "web"),
+        ]
+        let services = [service("mig", version: 11, before: nil, restart: migration), service("web")]
+        #expect(judge(services, tasks) == .healthy(runsNothing: false))
+        // Its history is reaped in the end.
+        #expect(judge(services, Array(tasks.dropFirst())) == .healthy(runsNothing: false))
+    }
+
+    @Test func aChangedLabelDoesNotRunAMigrationAgain() {
+        let labelled = service(before: "x:2", restart: migration)
+        #expect(judge([labelled], [task("complete", "shutdown", at: 31)]) == .healthy(runsNothing: true))
+        // Where no ended task is kept, Swarm starts one.
+        #expect(judge([labelled], []) == .progressing("service s_web: 0 of 1 running"))
+    }
+
+    /// Swarm says "update paused due to failure or early termination" of every migration that is quick.
+    @Test func aMigrationThatIsDoneBeforeSwarmStopsWatchingIsNoFailure() {
+        let update: JSON = [
+            "State": "paused", "Message": "update paused due to failure or early termination of task q1s6",
+        ]
+        let paused = service(version: 510, before: "x:1", restart: migration, update: update)
+        let tasks = [
+            task("complete", "shutdown", at: 31, image: "x:1"), task("complete", "shutdown", at: 513),
+        ]
+        #expect(judge([paused], tasks) == .healthy(runsNothing: true))
+        #expect(message(judge([paused], [task("failed", "shutdown", at: 513), task("ready", "ready")])) != nil)
+        // One that has a health check was to stay.
+        let check: JSON = ["Test": ["CMD", "true"]]
+        let checked = service(version: 510, restart: migration, update: update, check: check)
+        #expect(
+            message(judge([checked], [task("complete", "shutdown", at: 513, check: check)]))
+                == "service s_web: Swarm paused the update: task s_web.1 ended with exit code 0 before its health check passed"
+        )
+    }
+
+    /// The way back runs the old migration anew, and Swarm pauses that as well.
+    @Test func theWayBackOfAOneShotServiceVerifies() {
+        let back = service(
+            version: 579,
+            image: "x:1",
+            before: "x:2",
+            restart: migration,
+            update: ["State": "paused"]
+        )
+        let history = [
+            task("complete", "shutdown", at: 31, image: "x:1"), task("complete", "shutdown", at: 513),
+        ]
+        let began = StackMark(text: "index 513")
+        #expect(
+            judge([back], history + [task("complete", "shutdown", at: 585, image: "x:1")], mark: began)
+                == .healthy(runsNothing: true)
+        )
+    }
+
+    @Test func completionsAreCountedBySlot() {
+        let two = service("web", ["Replicated": ["Replicas": 2]], version: 50, restart: migration)
+        let first = (0..<3).map { task("complete", "shutdown", at: 60 + $0) }
+        let second = task("running", at: 80, slot: 2)
+        #expect(judge([two], first + [second]) == .healthy(runsNothing: false))
+        let waiting = task("starting", at: 80, slot: 2)
+        #expect(judge([two], first + [waiting]) == .progressing("service s_web: 0 of 2 running, 1 starting"))
+    }
+
+    // MARK: Dependencies
+
+    private let order = ["s_app": ["s_db"]]
+
+    @Test func failuresWhileADependencyIsNotHealthyDoNotCount() {
+        let services = [service("app"), service("db")]
+        let app = crashes(4, from: 120, of: "app")
+        #expect(
+            judge(services, app + [task("starting", at: 130, of: "db")], dependsOn: order)
+                == .progressing("service s_db: 0 of 1 running, 1 starting")
+        )
+        // The database runs at last: only what fails from then on counts.
+        let db = task("running", at: 165, of: "db")
+        #expect(message(judge(services, app + [db], dependsOn: order)) == nil)
+        #expect(message(judge(services, app + (crashes(2, from: 170, of: "app")) + [db], dependsOn: order)) == nil)
+        #expect(message(judge(services, app + (crashes(3, from: 170, of: "app")) + [db], dependsOn: order)) != nil)
+        #expect(message(judge(services, app + [db])) != nil)
+    }
+
+    @Test func dependenciesOfDependenciesCountAsWell() {
+        let services = [service("app"), service("mig", restart: migration), service("db")]
+        let order = ["s_app": ["s_mig"], "s_mig": ["s_db"]]
+        var tasks = crashes(4, from: 120, of: "app") + crashes(3, from: 120, of: "mig")
+        #expect(message(judge(services, tasks + [task("starting", of: "db")], dependsOn: order)) == nil)
+        tasks.append(task("running", at: 160, of: "db"))
+        #expect(message(judge(services, tasks, dependsOn: order)) == nil)
+        tasks.append(task("complete", "shutdown", at: 170, of: "mig"))
+        #expect(message(judge(services, tasks, dependsOn: order)) == nil)
+        #expect(message(judge(services, tasks + (crashes(3, from: 180, of: "app")), dependsOn: order)) != nil)
+    }
+
+    @Test func aPauseBeforeTheDependencyWasThereIsNoFailure() {
+        let app = service("app", version: 130, update: ["State": "paused"])
+        let services = [app, service("db")]
+        let failed = task("failed", "shutdown", at: 129, of: "app")
+        let running = task("running", at: 150, of: "app")
+        let db = task("running", at: 140, of: "db")
+        #expect(judge(services, [failed, running, db], dependsOn: order) == .healthy(runsNothing: false))
+        // Swarm updates no other task once it paused.
+        let left = task("running", at: 60, of: "app", image: "x:1", slot: 2)
+        #expect(message(judge(services, [failed, running, db, left], dependsOn: order)) != nil)
+    }
+
+    @Test func whatCanNotStartAgainFailsOnceItsDependencyIsThere() {
+        let services = [
+            service("app", before: nil, restart: ["Condition": "none"]), service("db", before: nil),
+        ]
+        let failed = task("failed", "shutdown", at: 120, of: "app")
+        let starting = [failed, task("starting", at: 130, of: "db")]
+        #expect(message(judge(services, starting, dependsOn: order, hasEarlierRevision: false)) == nil)
+        let running = [failed, task("running", at: 140, of: "db")]
+        #expect(message(judge(services, running, dependsOn: order, hasEarlierRevision: false)) != nil)
+    }
+
+    @Test func servicesThatDependOnEachOtherWaitForNobody() {
+        let services = [service("app"), service("db")]
+        let order = ["s_app": ["s_db"], "s_db": ["s_app"]]
+        let tasks = [task("running", of: "app"), task("running", of: "db")]
+        #expect(judge(services, tasks, dependsOn: order) == .healthy(runsNothing: false))
+    }
+
+    // MARK: Outside a deployment
+
+    @Test func outsideADeploymentCrashesAreOnTheirWay() {
+        let web = service(update: ["State": "paused"])
+        #expect(
+            judge([web], crashes(5), mark: nil)
+                == .progressing(
+                    "service s_web: 0 of 1 running; last failure: task s_web.1 failed: task: non-zero exit (1)"
+                )
+        )
+        #expect(judge([web], [task("running")], mark: nil) == .healthy(runsNothing: false))
+    }
+
+    @Test func outsideADeploymentWhatCompletedIsHealthy() {
+        let once = service(restart: migration)
+        #expect(judge([once], [task("complete", "shutdown")], mark: nil) == .healthy(runsNothing: true))
+        #expect(judge([once], [], mark: nil) == .healthy(runsNothing: true))
+    }
+
+    // MARK: The mark
+
+    @Test func aMarkReadsBackAsItWas() {
+        let tasks = [
+            task("failed", "shutdown", at: 4711, id: "0icu7q1kivflxxmp6ksdm9pe3u"),
+            task("running", at: 4700, id: "b1znt0"),
+        ]
+        let mark = StackMark(services: [service(version: 4000)], tasks: tasks)
+        #expect(mark.text == "index 4711 ended 0icu7q1kivfl")
+        #expect(StackMark(text: mark.text) == mark)
+        #expect(StackMark(text: "index 4711") == StackMark(services: [service(version: 4711)], tasks: []))
+        #expect(StackMark(services: [], tasks: []).text == "index 0")
+    }
+
+    @Test(arguments: ["", "2026-01-01T00:00:20Z", "index", "index x", "index -1"])
+    func ofAMarkThatCannotBeReadNothingIsKnownToHaveHappenedAfterIt(text: String) {
+        let mark = StackMark(text: text)
+        #expect(mark.index == nil)
+        #expect(message(judge([service()], crashes(5), mark: mark)) == nil)
+        #expect(judge([service()], [task("running")], mark: mark) == .healthy(runsNothing: false))
     }
 
     @Test func logFramesAreUnpacked() {

@@ -192,6 +192,204 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
         #expect(StackPlanner(desired: desired, observed: observed, context: context).plan().plan.isEmpty)
     }
 
+    // MARK: Names
+
+    @Test func aNetworkWhoseNameBeginsAlikeIsAnother() async throws {
+        let before = try await stack(
+            "services: {a: {image: x, networks: [app-db, app-0123abcd]}}\nnetworks: {app-db: , app-0123abcd: }"
+        )
+        let observed = observation(of: before, planned(before))
+        let after = try await stack(
+            "services: {a: {image: x, networks: [app, app-db, app-0123abcd]}}\nnetworks: {app: , app-db: , app-0123abcd: }"
+        )
+        let plan = planned(after, observed)
+        #expect(plan.networkNames["s_app"] == "s_app")
+        #expect(
+            plan.plan.changes.map { "\($0.action) \($0.kind) \($0.name)" } == [
+                "create network s_app", "update service s_a",
+            ]
+        )
+        #expect(plan.removals.isEmpty)
+    }
+
+    @Test func aReplacedNetworkIsRecognisedByItsSuffix() async throws {
+        func text(_ attachable: Bool) -> String {
+            "services: {a: {image: x}}\nnetworks: {default: {attachable: \(attachable)}}"
+        }
+        let before = try await stack(text(false))
+        var observed = observation(of: before, planned(before))
+        let other = try await stack(text(true))
+        let there = planned(other, observed)
+        // Both networks are there, and the services have moved.
+        observed = observation(of: other, there, onto: observed)
+        #expect(planned(other, observed).plan.forward.isEmpty)
+        #expect(planned(other, observed).plan.removals.map(\.name) == ["s_default"])
+    }
+
+    @Test func aConfigWhoseNameBeginsAlikeIsAnother() async throws {
+        let digits = "0123456789ab"
+        let text = """
+            services: {a: {image: x, configs: [page, page-x, page-\(digits)]}}
+            configs: {page: {content: same}, page-x: {content: same}, page-\(digits): {content: same}}
+            """
+        let desired = try await stack(text)
+        var observed = observation(of: desired, planned(desired))
+        #expect(planned(desired, observed).plan.isEmpty)
+        observed.configs.removeAll { $0.name == "s_page" }
+        let plan = planned(desired, observed)
+        #expect(plan.fileNames["config s_page"] == "s_page")
+        #expect(plan.plan.changes.map(\.name) == ["s_page"])
+    }
+
+    @Test func longNamesOfConfigsCanChange() async throws {
+        func text(_ content: String) -> String {
+            let long = String(repeating: "n", count: 58)
+            return """
+                services: {a: {image: x, configs: [\(long)1, \(long)2]}}
+                configs: {\(long)1: {content: \(content)}, \(long)2: {content: \(content)}}
+                """
+        }
+        let before = try await stack(text("one"))
+        var observed = observation(of: before, planned(before))
+        let after = try await stack(text("two"))
+        let plan = planned(after, observed)
+        #expect(plan.refusal == nil)
+        let names = Set(plan.fileNames.values)
+        #expect(names.count == 2)
+        for name in names { #expect(name.utf8.count == 64 && name.hasSuffix("-" + sha256("two").prefix(12))) }
+        observed = observation(of: after, plan, onto: observed)
+        #expect(planned(after, observed).plan.isEmpty)
+        #expect(planned(after, observed).fileNames == plan.fileNames)
+    }
+
+    @Test func longNamesOfNetworksCanChange() async throws {
+        func text(_ attachable: Bool) -> String {
+            let long = String(repeating: "n", count: 60)
+            return "services: {a: {image: x, networks: [\(long)]}}\nnetworks: {\(long): {attachable: \(attachable)}}"
+        }
+        let before = try await stack(text(false))
+        var observed = observation(of: before, planned(before))
+        let after = try await stack(text(true))
+        let plan = planned(after, observed)
+        for name in plan.networkNames.values { #expect(name.utf8.count == 63) }
+        observed = observation(of: after, plan, onto: observed)
+        #expect(planned(after, observed).plan.forward.isEmpty)
+    }
+
+    @Test func aNameThatIsTooLongForDockerIsSaidSo() async throws {
+        let long = String(repeating: "n", count: 63)
+        let desired = try await stack("services: {a: {image: x, configs: [\(long)]}}\nconfigs: {\(long): {content: c}}")
+        #expect(
+            planned(desired).refusal
+                == "the name of the config 's_\(long)' has 65 characters, and Docker takes 64; give it a shorter 'name'"
+        )
+    }
+
+    @Test func aServiceWhoseNameIsTooLongForDockerIsNamedWithItsPlace() async throws {
+        let long = String(repeating: "n", count: 62)
+        let refusal = planned(try await stack("services: {\(long): {image: x}}")).refusal ?? ""
+        #expect(refusal.hasPrefix("compose.yml:1:12: the name of the service 's_nnn"))
+        #expect(refusal.hasSuffix("has 64 characters, and Docker takes 63; shorten the service's name or the stack's"))
+    }
+
+    @Test func namesAreShortenedTheSameWayEveryTime() {
+        #expect(ObjectName.shortened("hecate.web", to: 64) == "hecate.web")
+        let long = "hecate." + String(repeating: "a", count: 62)
+        let first = ObjectName.shortened(long + "1", to: 64)
+        #expect(first.utf8.count == 64)
+        #expect(first == ObjectName.shortened(long + "1", to: 64))
+        #expect(first != ObjectName.shortened(long + "2", to: 64))
+        #expect(first.hasPrefix("hecate.aaa"))
+    }
+
+    // MARK: Removal
+
+    @Test func aStackThatDeclaresNothingAnyMoreIsNotRemoved() async throws {
+        let before = try await stack(text, files: files)
+        let observed = observation(of: before, planned(before))
+        let empty = planned(DesiredStack(name: "s"), observed)
+        #expect(
+            empty.refusal
+                == "the stack 's' declares no service any more, and 2 run; to remove the stack, disable it or take it out of the stacks file"
+        )
+        #expect(!empty.plan.changes.contains { $0.kind == "config" || $0.kind == "secret" })
+        let removal = planned(DesiredStack(name: "s", isRemoval: true), observed)
+        #expect(removal.refusal == nil)
+        #expect(removal.plan.changes.map(\.kind) == ["service", "service", "network", "config", "secret"])
+        #expect(planned(DesiredStack(name: "s")).refusal == nil)
+    }
+
+    @Test func aPlanSaysHowMuchOfTheStackItTakesAway() async throws {
+        let before = try await stack("services: {a: {image: x}, b: {image: x}, c: {image: x}}")
+        let observed = observation(of: before, planned(before))
+        let plan = planned(try await stack("services: {a: {image: x}}"), observed)
+        #expect(plan.currentServices == 3)
+        #expect(plan.removedServices == 2)
+        #expect(plan.plan.removedServices == ["s_b", "s_c"])
+    }
+
+    @Test func servicesThatAreNotYetAsDesiredArePending() async throws {
+        let before = try await stack("services: {a: {image: x}, b: {image: x}, c: {image: x}}")
+        let observed = observation(of: before, planned(before))
+        let plan = planned(try await stack("services: {a: {image: y}, b: {image: x}, d: {image: x}}"), observed)
+        #expect(plan.pendingServices == ["s_a", "s_d"])
+    }
+
+    /// The Engine takes the value of a label filter for the beginning of one in some versions.
+    @Test func whatBelongsToAnotherStackIsDropped() async throws {
+        let ours = try await stack(text, files: files)
+        let theirs = try await stack(text, name: "s2", files: files)
+        var observed = observation(of: ours, planned(ours))
+        let others = observation(of: theirs, planned(theirs))
+        let own = observed
+        observed.services += others.services
+        observed.networks += others.networks
+        observed.configs += others.configs
+        observed.secrets += others.secrets
+        let kept = observed.keeping(only: "s")
+        #expect(kept.services.map(\.name) == own.services.map(\.name))
+        #expect(kept.networks.map(\.name) == ["s_default"])
+        #expect(kept.configs.map(\.name) == ["s_page"])
+        #expect(kept.secrets.map(\.name) == ["s_token"])
+        #expect(observed.keeping(only: "S").isEmpty)
+    }
+
+    // MARK: Kept revisions
+
+    @Test func aKeptRevisionKeepsItsOptionsPlacesAndExternals() async throws {
+        let desired = try await stack(
+            "services: {web: {image: x, networks: [out]}}\nnetworks: {out: {external: true}}"
+        )
+        let options = StackOptions(
+            prunes: false,
+            ignored: [("web", "replicas")],
+            resolvesImages: false,
+            sendsRegistryAuth: false
+        )
+        let payload = desired.payload(fileNames: [:], images: [:], options: options)
+        let restored = try #require(DesiredStack(name: "s", payload: payload))
+        #expect(restored.externals == desired.externals)
+        #expect(restored.externals.first?.place != nil)
+        #expect(restored.services.map(\.place) == desired.services.map(\.place))
+        let kept = StackOptions(payload: payload)
+        #expect(!kept.prunes && !kept.resolvesImages && !kept.sendsRegistryAuth)
+        #expect(kept.ignored.map { "\($0.service).\($0.field)" } == ["web.replicas"])
+    }
+
+    @Test func aRevisionThatVersionOneKeptIsReadWithTheUsualOptions() throws {
+        let text = """
+            {"version": 1, "fingerprint": "f", "networks": [], "files": [],
+             "services": [{"name": "s_web", "key": "web", "spec": {"Name": "s_web"}, "dependsOn": ["s_db"]}]}
+            """
+        let restored = try #require(DesiredStack(name: "s", payload: Array(text.utf8)))
+        #expect(restored.fingerprint == "f")
+        #expect(restored.services.map(\.dependsOn) == [["s_db"]])
+        #expect(restored.externals.isEmpty)
+        let options = StackOptions(payload: Array(text.utf8))
+        #expect(options.prunes && options.resolvesImages && options.sendsRegistryAuth && options.ignored.isEmpty)
+        #expect(DesiredStack(name: "s", payload: Array(text.replacing("1,", with: "3,").utf8)) == nil)
+    }
+
     @Test func aKeptRevisionReadsBackAsItWas() async throws {
         let desired = try await stack(text, files: files)
         let plan = planned(desired)

@@ -6,7 +6,7 @@ import JSON
 
 /// The stack that a Compose file describes.
 func stack(_ text: String, name: String = "s", files: [String: String] = [:]) async throws -> DesiredStack {
-    let project = try await loadProject(files: ["compose.yml"], options: LoadOptions(variables: [:])) { path in
+    let project = try await loadProject(files: ["compose.yml"], options: LoadOptions(bindRoot: "/files")) { path in
         guard let content = path == "compose.yml" ? text : files[path] else {
             throw Invalid(at: nil, "there is no file '\(path)'")
         }
@@ -15,10 +15,14 @@ func stack(_ text: String, name: String = "s", files: [String: String] = [:]) as
     return StackRenderer(stack: name, project: project).render()
 }
 
-/// A cluster that holds what a plan would have made, as the Engine would report it.
-func observation(of desired: DesiredStack, _ plan: StackPlan) -> ObservedStack {
-    var observed = ObservedStack()
-    var number = 0
+/// A cluster that holds what a plan would have made of one, as the Engine would report it.
+func observation(
+    of desired: DesiredStack,
+    _ plan: StackPlan,
+    onto before: ObservedStack = ObservedStack()
+) -> ObservedStack {
+    var observed = before
+    var number = before.services.count + before.networks.count + before.configs.count + before.secrets.count
     func id() -> String {
         number += 1
         return "id\(number)"
@@ -44,6 +48,10 @@ func observation(of desired: DesiredStack, _ plan: StackPlan) -> ObservedStack {
                 "ID": .string(id()), "Version": ["Index": 1], "UpdatedAt": "2026-01-01T00:00:00Z", "Spec": spec,
             ]
             if let service = ObservedService(json) { observed.services.append(service) }
+        case .updateService(let id, _, _, let spec):
+            for index in observed.services.indices where observed.services[index].id == id {
+                observed.services[index].spec = spec
+            }
         default: break
         }
     }

@@ -3,7 +3,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-/// The verbs that need no Engine.
+/// The commands that need no Engine.
 @Suite struct CommandTests {
     private let binary = "\(checkout)/.build/debug/hecate"
 
@@ -43,6 +43,23 @@ import Testing
         ]
         #expect(try await check(files).code == 0)
         #expect(try await check(files, "--strict").code == 2)
+    }
+
+    @Test func checkTakesTheConfigurationsBindRootAndVariables() async throws {
+        let files = [
+            "stacks.yml": "stacks: [{name: a, compose_file: a.yml}]",
+            "a.yml": "services: {web: {image: 'x:${TAG:?set it}', volumes: ['./data:/data']}}",
+            "hecate.yml": "git: {url: /fleet, password_file: /none}\nvariables: {TAG: 1}\nbind_root: /mnt/files\n",
+        ]
+        let scratch = try Scratch()
+        for (name, text) in files { try scratch.write(text, to: name) }
+        let configuration = "\(scratch.path)/hecate.yml"
+        let with = try await execute([binary, "check", scratch.path, "--config", configuration])
+        #expect(with.code == 0 && with.outputText.contains("is '/mnt/files/data'"), "\(with.outputText)")
+        let plain = files["a.yml"]?.replacing(":${TAG:?set it}", with: "") ?? ""
+        try scratch.write(plain, to: "a.yml")
+        let without = try await execute([binary, "check", scratch.path])
+        #expect(without.code == 0 && without.outputText.contains("is '/var/lib/hecate/files/data'"))
     }
 
     @Test func encryptedFilesNeedAKey() async throws {
@@ -85,13 +102,13 @@ import Testing
     @Test func usageAndHelp() async throws {
         #expect(try await execute([binary, "pln"]).code == 64)
         let overview = try await execute([binary, "help"]).outputText
-        for verb in [
+        for command in [
             "run", "plan", "reconcile", "check", "list apps", "read app", "status", "events", "suspend", "resume",
             "version", "completion",
         ] {
-            #expect(overview.contains("  \(verb)"))
-            let help = try await execute([binary] + verb.split(separator: " ").map(String.init) + ["--help"])
-            #expect(help.code == 0 && help.outputText.contains("Example:"), "\(verb)")
+            #expect(overview.contains("  \(command)"))
+            let help = try await execute([binary] + command.split(separator: " ").map(String.init) + ["--help"])
+            #expect(help.code == 0 && help.outputText.contains("Example:"), "\(command)")
         }
         for shell in ["bash", "zsh", "fish"] { #expect(try await execute([binary, "completion", shell]).code == 0) }
         #expect(try await execute(["bash", "-n", "/dev/stdin"]).code == 0)

@@ -6,14 +6,16 @@ import Testing
 ///
 /// Each has one of its own.
 @Suite struct EngineTests {
-    private func rig(_ verb: String, _ folder: String) async throws -> String {
-        trimmedLine(try await shell(["\(checkout)/Rigs/swarm.sh", verb, folder], environment: ["RIG_LIFETIME": "600"]))
+    private func rig(_ command: String, _ folder: String) async throws -> String {
+        trimmedLine(
+            try await shell(["\(checkout)/Rigs/swarm.sh", command, folder], environment: ["RIG_LIFETIME": "600"])
+        )
     }
 
-    private func withRig(_ verb: String, _ body: (String, String) async throws -> Void) async throws {
+    private func withRig(_ command: String, _ body: (String, String) async throws -> Void) async throws {
         let scratch = try Scratch()
         let folder = "\(scratch.path)/rig"
-        let engine = try await rig(verb, folder)
+        let engine = try await rig(command, folder)
         do {
             try await body(folder, engine)
         } catch {
@@ -99,7 +101,7 @@ import Testing
                 with: "echo boom; exit 3; while"
             )
             try await fleet.commit(["a.yml": broken])
-            try await fleet.eventually("it is turned back with the reason") {
+            try await fleet.eventually("it is rolled back with the reason") {
                 fleet.log.contains("boom") && fleet.log.contains("on node")
             }
             try await fleet.eventually("the last good revision runs again") {

@@ -5,7 +5,7 @@ import Testing
 
 /// What happens when something does not work.
 @Suite struct FailureTests {
-    @Test(.timeLimit(.minutes(3))) func oneFailingServiceOfFourTurnsAllFourBack() async throws {
+    @Test(.timeLimit(.minutes(3))) func oneFailingServiceOfFourRollsAllFourBack() async throws {
         let fleet = try await Fleet()
         let names = ["one", "two", "three", "four"]
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper(services: names)])
@@ -87,7 +87,7 @@ import Testing
                     try await message("nofile").contains("there is no file 'nofile.yml'"),
                     try await message("wrong").contains("needs 'compose_file' or 'compose_files'"),
                     try await message("lost").contains("the external network 'no-such-network' does not exist"),
-                    try await message("sick").contains("was turned back: not healthy after 12s"),
+                    try await message("sick").contains("was rolled back: not healthy after 12s"),
                 ]
                 return messages.allSatisfy { $0 }
             }

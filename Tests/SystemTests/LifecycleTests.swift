@@ -118,7 +118,7 @@ import Testing
         try await fleet.clean("a")
     }
 
-    @Test(.timeLimit(.minutes(3))) func configsRotateAndCanBeTurnedBack() async throws {
+    @Test(.timeLimit(.minutes(3))) func configsRotateAndCanBeRolledBack() async throws {
         let fleet = try await Fleet()
         let compose = sleeper(
             more: "    configs: [page]\n    secrets: [token]",
@@ -144,7 +144,7 @@ import Testing
             // What Swarm itself would roll back to is still there, and so is what the journal keeps.
             try await fleet.docker("config", "inspect", first[0])
             try await fleet.docker("secret", "inspect", first[1])
-            // A broken revision on top turns back to the second one.
+            // A broken revision on top rolls back to the second one.
             try await fleet.commit(
                 [
                     "page.txt": "three",
@@ -152,7 +152,7 @@ import Testing
                 ],
                 "Break"
             )
-            try await fleet.eventually("it is turned back") {
+            try await fleet.eventually("it is rolled back") {
                 let rejected = try await fleet.app("a")["rejected"] != nil
                 let now = try await used()
                 return rejected && now == second

@@ -42,7 +42,7 @@ final class Node: Sendable {
         return trimmedLine(result.outputText)
     }
 
-    func machine(_ verb: String) async throws { try await TestSupport.shell([rig, verb, folder]) }
+    func machine(_ command: String) async throws { try await TestSupport.shell([rig, command, folder]) }
 
     /// Takes everything away that a test before this one left.
     func clean() async throws {

@@ -104,7 +104,7 @@ extension NodeTests {
             }
         }
 
-        @Test(.timeLimit(.minutes(2))) func anUpdateThatIsNotWellIsTurnedBack() async throws {
+        @Test(.timeLimit(.minutes(2))) func anUpdateThatIsNotWellIsRolledBack() async throws {
             let node = try Node()
             try await node.clean()
             _ = try await node.shell("podman tag localhost/web:1.0.0 localhost/t-web:now")

@@ -107,11 +107,12 @@ extension NodeTests {
             return node
         }
 
-        private func k3s(_ node: Node, _ verb: String, _ words: String...) async throws -> Completion {
+        private func k3s(_ node: Node, _ command: String, _ words: String...) async throws -> Completion {
             let kubectl = ["--kubectl", "\(Node.home)/elsewhere/kubectl"]
             let settings = ["HECATE_VERIFY_WINDOW=1", "HECATE_TIMEOUT=20"]
             return try await execute(
-                ["\(checkout)/Rigs/node.sh", "user", node.folder, "env"] + settings + ["hecate", verb, "k3s"] + kubectl
+                ["\(checkout)/Rigs/node.sh", "user", node.folder, "env"] + settings + ["hecate", command, "k3s"]
+                    + kubectl
                     + words,
                 timeout: .seconds(240)
             )

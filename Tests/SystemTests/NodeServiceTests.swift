@@ -42,7 +42,7 @@ extension NodeTests {
             _ = try await node.user("systemctl", "--user", "stop", "t-watched")
         }
 
-        @Test(.timeLimit(.minutes(3))) func theAgentHasWindowsToo() async throws {
+        @Test(.timeLimit(.minutes(3))) func theAgentHasAnAPIAndADashboardToo() async throws {
             let node = try Node()
             try await node.clean()
             try await node.write(
@@ -101,7 +101,7 @@ extension NodeTests {
             )
             try await declare(unit.replacing("Exec=sh", with: "Exec=/nowhere"))
             let failed = await #expect(throws: (any Error).self) { try await node.asRoot(once) }
-            #expect("\(String(describing: failed))".contains("was turned back"), "\(String(describing: failed))")
+            #expect("\(String(describing: failed))".contains("was rolled back"), "\(String(describing: failed))")
             #expect(try await node.asRoot("systemctl is-active t-root") == "active")
             try await node.asRoot("rm /root/.hecate/gitops/apps/t-root.container; \(once)")
             #expect(try await node.asRoot("podman ps -q; systemctl is-active t-root || true") == "inactive")

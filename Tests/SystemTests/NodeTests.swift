@@ -75,7 +75,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(3)), arguments: [false, true])
-    func aBadImageIsTurnedBack(isOld: Bool) async throws {
+    func aBadImageIsRolledBack(isOld: Bool) async throws {
         let node = try Node(isOld: isOld)
         try await node.clean()
         try await node.write(sleeperUnit("Pull=never"), to: "apps/t-web.container")
@@ -85,8 +85,8 @@ import Testing
                 sleeperUnit("Pull=never", image: "localhost/missing:1"),
                 to: "apps/t-web.container"
             )
-            try await node.eventually("it is turned back") {
-                try await node.message("t-web.container").contains("was turned back")
+            try await node.eventually("it is rolled back") {
+                try await node.message("t-web.container").contains("was rolled back")
             }
             try await node.eventually("the old image runs again") {
                 try await node.container("systemd-t-web", "{{.ImageName}} {{.State.Running}}")
@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(3)), arguments: [false, true])
-    func aHealthCheckThatNeverPassesIsTurnedBack(isOld: Bool) async throws {
+    func aHealthCheckThatNeverPassesIsRolledBack(isOld: Bool) async throws {
         let node = try Node(isOld: isOld)
         try await node.clean()
         func unit(_ command: String) -> String {
@@ -114,7 +114,7 @@ import Testing
         try await node.write(unit("false"), to: "apps/t-web.container")
         let result = try await node.once()
         #expect(result.code == 1)
-        #expect(result.errorText.contains("was turned back: t-web.service failed"), "\(result.errorText)")
+        #expect(result.errorText.contains("was rolled back: t-web.service failed"), "\(result.errorText)")
         #expect(try await node.state("t-web") == "active")
     }
 

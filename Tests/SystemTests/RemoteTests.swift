@@ -5,9 +5,9 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// The verbs over a controller's API, and what the controller tells others.
+/// The commands over a controller's API, and what the controller tells others.
 @Suite(.serialized) struct RemoteTests {
-    @Test(.timeLimit(.minutes(4))) func theVerbsAskAControllerElsewhere() async throws {
+    @Test(.timeLimit(.minutes(4))) func theCommandsAskAControllerElsewhere() async throws {
         let socket = "/tmp/hecate-\(UInt32.random(in: 0...UInt32.max)).sock"
         let fleet = try await Fleet(
             extra: """
@@ -126,7 +126,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(3))) func aFailedDeploymentIsToldToWhoeverAsked() async throws {
-        let bodies = Told()
+        let bodies = Notified()
         let listener = try Listener(try #require(Address("127.0.0.1:0"))) { request in
             if let body = try? JSON(parsing: request.body) { bodies.all.withLock { $0.append((request.path, body)) } }
             return Response(request.path.hasPrefix("/repos") ? 201 : 200, type: "application/json", "{}")
@@ -160,7 +160,7 @@ import Testing
             try await fleet.eventually("the forge knows") { states(bad).contains("failure") }
             #expect(states(good).last == "success", "\(states(good))")
             let tried = try await fleet.hecate("notify", "ops")
-            #expect(tried.code == 0 && tried.outputText == "ops: told\n", "\(tried)")
+            #expect(tried.code == 0 && tried.outputText == "ops: notified\n", "\(tried)")
             #expect(
                 bodies.all.withLock { $0.last { $0.path == "/hook" } }?.body["text"]?.string?.contains(
                     "a test of 'ops'"
@@ -248,7 +248,7 @@ import Testing
         await listener.drain(within: .seconds(1))
     }
 
-    private final class Told: Sendable {
+    private final class Notified: Sendable {
         let all = Mutex<[(path: String, body: JSON)]>([])
     }
 }

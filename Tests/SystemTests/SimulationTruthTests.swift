@@ -20,7 +20,7 @@ import Testing
     @Test(.timeLimit(.minutes(2)), arguments: [11, 23, 42, 77] as [UInt64])
     func theSameCallsGetTheSameAnswers(seed: UInt64) async throws {
         let prefix = "d" + String(UInt32.random(in: 0..<UInt32.max), radix: 36)
-        let calls = Calls(seed: seed, prefix: prefix).make(160)
+        let calls = Calls(seed: seed, prefix: prefix).make(120)
         var one = Player(stage: try real(), prefix: prefix)
         var other = Player(stage: simulated(seed), prefix: prefix)
         for (number, call) in calls.enumerated() {

@@ -21,21 +21,21 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     static let all: [Scenario] = [
         Scenario(
             name: "a task that crashes is restarted twice, after the delay, and then no more",
-            first: "crash:1",
+            first: "crash:3",
             policy: ["Condition": "any", "Delay": 2_000_000_000, "MaxAttempts": 2],
             ends: 3
         ),
         Scenario(
             name: "a task that ends well is not restarted on failure",
-            first: "exit:0:1",
+            first: "exit:0:3",
             policy: ["Condition": "on-failure"],
             ends: 1
         ),
-        Scenario(name: "a job runs until it has completed as often as it should", first: "exit:0:1", job: 2, ends: 2),
+        Scenario(name: "a job runs until it has completed as often as it should", first: "exit:0:3", job: 2, ends: 2),
         Scenario(
             name: "an update that crashes is paused",
             first: "good",
-            second: "crash:1",
+            second: "crash:3",
             options: ["UpdateConfig": ["Parallelism": 1, "Monitor": 10_000_000_000, "FailureAction": "pause"]],
             policy: ["Condition": "any", "Delay": 60_000_000_000],
             ends: 2,
@@ -44,7 +44,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
         Scenario(
             name: "an update that crashes is rolled back",
             first: "good",
-            second: "crash:1",
+            second: "crash:3",
             options: [
                 "UpdateConfig": ["Parallelism": 1, "Monitor": 10_000_000_000, "FailureAction": "rollback"],
                 "RollbackConfig": ["Parallelism": 1, "Monitor": 1_000_000_000],
@@ -119,7 +119,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
 
     func play(on stage: Stage, prefix: String) async throws -> Trace {
         let name = "\(prefix)s"
-        var watch = Watch(name: name)
+        var watch = Watch(name: name, isChecked: first == "never")
         guard try await stage.call("POST", "/services/create", body: spec(first, name)).status == 201 else {
             throw Unmet("the service '\(self.name)' was not made")
         }
@@ -135,7 +135,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
             watch.ended >= ends && (update == nil || watch.updates.last?.hasPrefix(update ?? "") == true)
         }
         // What should not happen gets its time to happen.
-        for _ in 0..<30 {
+        for _ in 0..<20 {
             try await stage.wait()
             try await watch.look(stage)
         }
@@ -169,10 +169,14 @@ struct Watch {
     }
 
     let name: String
+    let isChecked: Bool
     private var tasks: [String: Seen] = [:]
     private(set) var updates: [String] = []
 
-    init(name: String) { self.name = name }
+    init(name: String, isChecked: Bool) {
+        self.name = name
+        self.isChecked = isChecked
+    }
 
     private var inOrder: [(id: String, seen: Seen)] {
         tasks.map { ($0.key, $0.value) }.sorted { $0.1.made < $1.1.made }
@@ -195,6 +199,12 @@ struct Watch {
             seen.last = state
             // States of a moment may be missed by looking.
             if ["running", "complete", "failed", "rejected", "shutdown"].contains(state), seen.times[state] == nil {
+                // Without a health check, whose container was started has run: a busy machine tells of both at once.
+                if !isChecked, ["started", "finished"].contains(status["Message"]?.string), seen.steps.isEmpty,
+                    state != "running"
+                {
+                    seen.steps.append("running")
+                }
                 seen.times[state] = seconds(status["Timestamp"])
                 let code = status["ContainerStatus"]?["ExitCode"]?.int ?? 0
                 let error = status["Err"]?.string ?? ""
@@ -207,7 +217,8 @@ struct Watch {
         guard let update = service["UpdateStatus"], let state = update["State"]?.string else { return }
         var text = "\(state): \(update["Message"]?.string ?? "")"
         for (number, task) in inOrder.enumerated() { text = text.replacing(task.id, with: "#\(number)") }
-        if updates.last != text { updates.append(text) }
+        // When nothing is left to be replaced, a rollback that has begun has ended a moment later.
+        if updates.last != text && state != "rollback_started" { updates.append(text) }
     }
 
     private func seconds(_ value: JSON?) -> Double {

@@ -257,7 +257,7 @@ struct PlainService {
     }
 
     private func kube(_ builder: inout ServiceBuilder) {
-        let yaml = unit.companions.first { $0.key == "Yaml" }?.path ?? file.last("Kube", "Yaml") ?? ""
+        let yaml = unit.referencedFiles.first { $0.key == "Yaml" }?.path ?? file.last("Kube", "Yaml") ?? ""
         let pods = Self.podNames(in: (try? fileContent(yaml)) ?? [], file: yaml)
         builder.service += [("Type", "oneshot"), ("RemainAfterExit", "yes"), ("SyslogIdentifier", "%N")]
         // What an attempt that failed left behind is in the way: this Podman cannot replace a pod.

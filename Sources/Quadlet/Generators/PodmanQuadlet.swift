@@ -94,12 +94,12 @@ struct PodmanQuadlet: UnitGenerator {
         var links = ["\(layout.quadlet)/\(unit.name)": unit.path]
         for folder in unit.dropInFolders { links["\(layout.quadlet)/\(lastComponent(folder))"] = folder }
         // What a unit names relative to itself is looked for beside the link.
-        for companion in unit.companions
-        where !unit.isKept && companion.section != "Service" && !companion.written.hasPrefix("/")
-            && !companion.written.hasPrefix("%") && !companion.written.contains("..")
+        for file in unit.referencedFiles
+        where !unit.isKept && file.section != "Service" && !file.written.hasPrefix("/")
+            && !file.written.hasPrefix("%") && !file.written.contains("..")
         {
-            let own = companion.written.hasPrefix("./") ? String(companion.written.dropFirst(2)) : companion.written
-            if !own.contains("/") { links["\(layout.quadlet)/\(own)"] = companion.path }
+            let own = file.written.hasPrefix("./") ? String(file.written.dropFirst(2)) : file.written
+            if !own.contains("/") { links["\(layout.quadlet)/\(own)"] = file.path }
         }
         return links
     }

@@ -12,6 +12,9 @@ struct KeptUnits: Sendable {
 
     private func folder(_ name: UnitName) -> String { "\(layout.kept)/kept/\(name)" }
 
+    /// Whether anything of a unit is kept, which stands for its having been ours.
+    func has(_ name: UnitName) -> Bool { pathExists(folder(name)) || pathExists("\(layout.kept)/live/\(name)") }
+
     /// Keeps a unit and gives what the journal remembers of it.
     func keep(_ declaration: UnitDeclaration) throws(FileError) -> [UInt8] {
         let folder = folder(declaration.name)
@@ -19,10 +22,10 @@ struct KeptUnits: Sendable {
         let text = Array(declaration.unit.text.utf8)
         let digest = sha256(text)
         try write(text, "\(folder)/\(digest)")
-        for companion in declaration.companions where !companion.digest.isEmpty {
-            let copy = "\(folder)/\(companion.digest)"
-            if fileStatus(copy) == nil, let content = try? fileContent(companion.path),
-                sha256(content) == companion.digest
+        for file in declaration.referencedFiles where !file.digest.isEmpty {
+            let copy = "\(folder)/\(file.digest)"
+            if fileStatus(copy) == nil, let content = try? fileContent(file.path),
+                sha256(content) == file.digest
             {
                 try write(content, copy)
             }
@@ -30,12 +33,12 @@ struct KeptUnits: Sendable {
         let payload: JSON = [
             "name": .string(declaration.name.description), "path": .string(declaration.path), "text": .string(digest),
             "fingerprint": .string(declaration.fingerprint), "unitHash": .string(declaration.unitHash),
-            "companions": .array(
-                declaration.companions.map { companion in
+            "referencedFiles": .array(
+                declaration.referencedFiles.map { file in
                     [
-                        "section": .string(companion.section), "key": .string(companion.key),
-                        "written": .string(companion.written), "path": .string(companion.path),
-                        "digest": .string(companion.digest),
+                        "section": .string(file.section), "key": .string(file.key),
+                        "written": .string(file.written), "path": .string(file.path),
+                        "digest": .string(file.digest),
                     ]
                 }
             ),
@@ -64,7 +67,7 @@ struct KeptUnits: Sendable {
         guard let text = try? fileContent("\(source)/\(digest)") else { return nil }
         var unit = try UnitFile(text, file: "\(source)/\(digest)")
         try makeFolder(live, mode: 0o700)
-        for (index, item) in (document["companions"]?.array ?? []).enumerated() {
+        for (index, item) in Self.files(of: document).enumerated() {
             guard let written = item["written"]?.string, let digest = item["digest"]?.string, !digest.isEmpty,
                 let path = item["path"]?.string
             else { continue }
@@ -103,8 +106,13 @@ struct KeptUnits: Sendable {
 
     static func fingerprint(_ payload: [UInt8]) -> String? { (try? JSON(parsing: payload))?["fingerprint"]?.string }
 
-    static func companions(_ payload: [UInt8]) -> [(path: String, digest: String)] {
-        ((try? JSON(parsing: payload))?["companions"]?.array ?? []).compactMap { item in
+    /// The files a payload names; older stores call them companions.
+    private static func files(of document: JSON) -> [JSON] {
+        (document["referencedFiles"] ?? document["companions"])?.array ?? []
+    }
+
+    static func referencedFiles(_ payload: [UInt8]) -> [(path: String, digest: String)] {
+        ((try? JSON(parsing: payload)).map(files(of:)) ?? []).compactMap { item in
             guard let path = item["path"]?.string, let digest = item["digest"]?.string else { return nil }
             return (path, digest)
         }
@@ -124,7 +132,7 @@ struct KeptUnits: Sendable {
         for payload in payloads {
             guard let document = try? JSON(parsing: payload) else { continue }
             if let text = document["text"]?.string { needed.insert(text) }
-            for item in document["companions"]?.array ?? [] {
+            for item in Self.files(of: document) {
                 if let digest = item["digest"]?.string { needed.insert(digest) }
             }
         }

@@ -1,23 +1,15 @@
 internal import Delivery
 internal import Files
 internal import Subprocess
-internal import Synchronization
 internal import Systemd
 
 /// One unit in one desired state, or its absence.
-final class NodeDeployment: Deployment {
+struct NodeDeployment: Deployment {
     let platform: NodePlatform
     let id: AppID
     let name: UnitName
     /// Nil when the unit is to go.
     let unit: UnitDeclaration?
-
-    init(platform: NodePlatform, id: AppID, name: UnitName, unit: UnitDeclaration?) {
-        self.platform = platform
-        self.id = id
-        self.name = name
-        self.unit = unit
-    }
 
     var fingerprint: String { unit?.fingerprint ?? "removed" }
     var warnings: [String] { [] }
@@ -115,7 +107,7 @@ final class NodeDeployment: Deployment {
     private func isOlderThanItsFiles(_ unit: UnitDeclaration) async throws -> Bool {
         let properties = try await platform.systemd.properties(of: unit.service)
         guard let begun = properties["InactiveExitTimestamp"].flatMap(UInt64.init), begun > 0 else { return false }
-        let paths = [unit.path] + unit.dropInFolders + unit.companions.map(\.path)
+        let paths = [unit.path] + unit.dropInFolders + unit.referencedFiles.map(\.path)
         let newest = paths.compactMap { fileStatus($0)?.changedMicroseconds }.max() ?? 0
         return newest > begun
     }
@@ -126,9 +118,9 @@ final class NodeDeployment: Deployment {
         for payload in await platform.revisions(id) where KeptUnits.fingerprint(payload) == fingerprint {
             return UnitDifference.fields(
                 from: platform.kept.text(payload) ?? UnitFile(),
-                KeptUnits.companions(payload),
+                KeptUnits.referencedFiles(payload),
                 to: unit.unit,
-                unit.companions
+                unit.referencedFiles
             )
         }
         return []
@@ -147,7 +139,8 @@ final class NodeDeployment: Deployment {
 
     // MARK: Health
 
-    func health(since mark: String?) async throws -> Health {
+    /// How the unit is.
+    func health() async throws -> Health {
         guard let unit, !name.isTemplate else { return .healthy(runsNothing: true) }
         do {
             var progress = await platform.progress(of: unit.service)
@@ -190,7 +183,12 @@ final class NodeDeployment: Deployment {
         case "activating", "deactivating": return .progressing("\(unit.service) is \(active) (\(sub))")
         case "inactive" where unit.runsToItsEnd && properties["Result"] == "success":
             return .healthy(runsNothing: true)
-        default: return .failed(await failure(unit, properties, job: nil))
+        default:
+            // While the machine is still starting, nobody has tried to start it yet.
+            if let state = try? await platform.systemd.managerState(), ["initializing", "starting"].contains(state) {
+                return .progressing("\(unit.service) waits for the machine to finish starting")
+            }
+            return .failed(await failure(unit, properties, job: nil))
         }
     }
 

@@ -16,7 +16,7 @@ struct NodePlanned: Planned {
     var allLinks: [String: String]
     var staleLinks: [String] = []
     var reloads = false
-    var job: Systemd.Verb?
+    var job: Systemd.UnitMethod?
     /// What differs of the service.
     var fields: [FieldChange] = []
     /// The service that has to be stopped before its links go.
@@ -29,6 +29,7 @@ struct NodePlanned: Planned {
     }
 
     var mark: String { "" }
+    var declaredServices: Int { deployment.unit == nil ? 0 : 1 }
 
     var plan: Plan {
         var changes = links.map { link in
@@ -61,8 +62,9 @@ struct NodePlanned: Planned {
         return path
     }
 
-    func apply() async throws {
+    func apply(_ ownership: Ownership) async throws {
         guard let unit = deployment.unit else { return }
+        try ownership.check(deployment.id)
         await platform.unsettle(deployment.id)
         do {
             try makeFolder(platform.layout.quadlet)
@@ -98,12 +100,19 @@ struct NodePlanned: Planned {
         _ = try? await platform.podman(["network", "rm", network])
     }
 
-    func prune() async throws -> Bool {
-        guard deployment.unit == nil, !staleLinks.isEmpty else { return true }
+    func health(since mark: String?, hasEarlierRevision: Bool) async throws -> Health {
+        try await deployment.health()
+    }
+
+    func payload() async throws -> [UInt8] { try await deployment.payload() }
+
+    func prune(_ ownership: Ownership, leaving blocked: Set<String>) async throws -> Pruning {
+        guard deployment.unit == nil, !staleLinks.isEmpty else { return .done }
+        try ownership.check(deployment.id)
         do {
             if let stops {
                 _ = try await platform.systemd.enqueue(.stop, stops)
-                return false
+                return .waits("\(stops) is stopping")
             }
             let service = await platform.service(of: deployment.name)
             for path in staleLinks where platform.layout.owns(linkAt: path) { try removeFile(path) }
@@ -111,7 +120,7 @@ struct NodePlanned: Planned {
             try? await platform.systemd.resetFailed(service)
             try await platform.note(service, nil)
             await platform.forgetProgress(of: service)
-            return true
+            return .done
         } catch let error as SystemdError {
             throw Failure(.refused, "\(deployment.name): \(error)")
         } catch let error as FileError {

@@ -22,6 +22,10 @@ package actor NodePlatform: Platform {
     /// How the last start of each service that was asked for here went.
     private var starts: [String: Progress] = [:]
     private let reloads: SharedLook<Void>
+    /// Keeps a second agent away from the same folder.
+    nonisolated let lock: FileLock
+    var held: LeaseRecord?
+    var looks = 0
 
     /// How far a start has come.
     enum Progress: Sendable, Equatable {
@@ -50,6 +54,7 @@ package actor NodePlatform: Platform {
         let systemd = Systemd(layout.scope)
         self.systemd = systemd
         kept = KeptUnits(layout: layout)
+        lock = FileLock("\(layout.kept)/lock")
         started = StartedUnits(runtime: layout.runtime)
         reloads = SharedLook { try await systemd.reload() }
     }
@@ -125,26 +130,7 @@ package actor NodePlatform: Platform {
         return NodeDeployment(platform: self, id: id, name: name, unit: nil)
     }
 
-    package nonisolated var readsDeclarationsInPlace: Bool { true }
-
-    /// A unit that ran before this agent came is known by its files alone, which are there already.
-    package func capture(_ id: AppID) async throws -> [UInt8]? { nil }
-
-    // MARK: Ownership
-
-    package func claim(_ id: AppID, for owner: String, isOurs: Bool) async throws {}
-
-    /// The owner of everything that links into the gitops folder stand for.
-    package static let owner = "gitops"
-
-    package func owned() async throws -> [AppID: String] {
-        Dictionary(try generator.linked().map { (id($0), Self.owner) }) { first, _ in first }
-    }
-
-    package func collectGarbage(of id: AppID, keeping payloads: [[UInt8]]) async throws {
-        guard let name = UnitName(id.name) else { return }
-        try kept.collect(name, keeping: payloads)
-    }
+    // MARK: Links
 
     /// Sees to it that no link of ours leads nowhere while its unit is being stopped: it is pointed to the copy that was
     /// kept, or to a file that does no harm.
@@ -246,10 +232,10 @@ package actor NodePlatform: Platform {
     func reload() async throws { try await reloads.value(since: .now) }
 
     /// Queues a start or restart and notes how it ends.
-    func begin(_ verb: Systemd.Verb, _ service: String) async throws {
+    func begin(_ method: Systemd.UnitMethod, _ service: String) async throws {
         starts[service] = .underWay
         do {
-            let job = try await systemd.enqueue(verb, service)
+            let job = try await systemd.enqueue(method, service)
             Task {
                 var result = await systemd.result(of: job)
                 // The restart of what this one requires takes its start away.

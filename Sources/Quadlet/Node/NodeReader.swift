@@ -32,7 +32,7 @@ package actor NodeReader {
         apps.reserveCapacity(tree.units.count)
         var changed: [(source: UnitSource, settings: String)] = []
         for source in tree.units {
-            let paths = companionPaths(source)
+            let paths = referencedPaths(source)
             for path in paths { folders.insert(folder(of: path)) }
             let identities = [source.identity] + paths.map { "\($0) \(fileStatus($0)?.identity ?? "none")" }
             let settings = UnitIndex.digest(identities.joined(separator: "\n"))
@@ -48,19 +48,20 @@ package actor NodeReader {
         try await check(changed, in: tree)
         try index.save(only: Set(tree.units.map(\.name.description)))
         if isActing { try await platform.mendLinks() }
-        let fleet = Fleet(
+        var fleet = Fleet(
             revision: NodeSnapshot().revision,
             owner: NodePlatform.owner,
             snapshot: NodeSnapshot(),
             apps: apps
         )
+        fleet.isReadInPlace = true
         return (fleet, folders.sorted())
     }
 
-    private func companionPaths(_ source: UnitSource) -> [String] {
+    private func referencedPaths(_ source: UnitSource) -> [String] {
         let identity = UnitIndex.digest(source.identity)
-        if let known = index[source.name.description], known.identity == identity { return known.companions }
-        return UnitDeclaration.companionPaths(source, layout)
+        if let known = index[source.name.description], known.identity == identity { return known.referencedFiles }
+        return UnitDeclaration.referencedPaths(source, layout)
     }
 
     private func app(_ source: UnitSource, _ settings: String) -> App {
@@ -96,7 +97,7 @@ package actor NodeReader {
     private func entry(_ source: UnitSource, _ settings: String, _ unit: UnitDeclaration) throws -> UnitIndex.Entry {
         UnitIndex.Entry(
             identity: UnitIndex.digest(source.identity),
-            companions: unit.companions.map(\.path),
+            referencedFiles: unit.referencedFiles.map(\.path),
             settings: settings,
             fingerprint: unit.fingerprint,
             service: unit.service,

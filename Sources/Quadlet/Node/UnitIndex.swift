@@ -12,7 +12,7 @@ struct UnitIndex {
         /// Identifies the unit's own file and drop-ins.
         var identity: String
         /// The files it names.
-        var companions: [String]
+        var referencedFiles: [String]
         /// Identifies all of its files.
         var settings: String
         var fingerprint: String
@@ -48,7 +48,7 @@ struct UnitIndex {
             }
             entries[text(fields[0])] = Entry(
                 identity: text(fields[1]),
-                companions: fields[2].split(separator: 0x1F).map(text),
+                referencedFiles: fields[2].split(separator: 0x1F).map(text),
                 settings: text(fields[3]),
                 fingerprint: text(fields[4]),
                 service: text(fields[5]),
@@ -74,7 +74,8 @@ struct UnitIndex {
         var text = generator + "\n"
         for (name, entry) in entries {
             let fields = [
-                name, entry.identity, entry.companions.joined(separator: "\u{1F}"), entry.settings, entry.fingerprint,
+                name, entry.identity, entry.referencedFiles.joined(separator: "\u{1F}"), entry.settings,
+                entry.fingerprint,
                 entry.service, entry.stays ? "1" : "0",
             ]
             let links = entry.links.map { "\($0.key)\u{1F}\($0.value)" }

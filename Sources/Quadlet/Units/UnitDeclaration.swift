@@ -3,7 +3,7 @@ package import Diagnostics
 internal import Files
 
 /// A file that a unit names and that concerns it as much as its own text: an environment file, a Kubernetes document.
-package struct Companion: Sendable, Hashable {
+package struct ReferencedFile: Sendable, Hashable {
     package var section: String
     package var key: String
     /// As the unit writes it.
@@ -19,7 +19,7 @@ package struct UnitDeclaration: Sendable {
     package var path: String
     /// The unit with its drop-ins laid over it.
     package var unit: UnitFile
-    package var companions: [Companion]
+    package var referencedFiles: [ReferencedFile]
     package var dropInFolders: [String]
     /// The service made of it.
     package var service: String
@@ -63,7 +63,7 @@ package struct UnitDeclaration: Sendable {
         self.unit = unit
         dropInFolders = []
         service = unit.last(name.kind.section, "ServiceName").map { "\($0).service" } ?? name.service
-        companions = []
+        referencedFiles = []
         guard unit.sections.contains(name.kind.section) else {
             throw Invalid(
                 at: Place(file: path),
@@ -71,16 +71,18 @@ package struct UnitDeclaration: Sendable {
                 cure: "add [\(name.kind.section)]"
             )
         }
-        for (section, key) in Self.companionKeys(of: name.kind) {
+        for (section, key) in Self.referencingKeys(of: name.kind) {
             for entry in unit.all(section, key) {
-                if let companion = Self.companion(entry, name, path, layout, &diagnostics) {
-                    companions.append(companion)
+                if let file = Self.file(entry, name, path, layout, &diagnostics) {
+                    referencedFiles.append(file)
                 }
             }
         }
         try diagnostics.throwIfErrors()
         unitHash = sha256(unit.text)
-        fingerprint = sha256(([unitHash] + companions.map { "\($0.written) \($0.digest)" }).joined(separator: "\n"))
+        fingerprint = sha256(
+            ([unitHash] + referencedFiles.map { "\($0.written) \($0.digest)" }).joined(separator: "\n")
+        )
     }
 
     private static func read(_ path: String) throws(Invalid) -> UnitFile {
@@ -100,7 +102,7 @@ package struct UnitDeclaration: Sendable {
     }
 
     /// Which keys name files.
-    static func companionKeys(of kind: UnitKind) -> [(section: String, key: String)] {
+    static func referencingKeys(of kind: UnitKind) -> [(section: String, key: String)] {
         switch kind {
         case .container: [("Container", "EnvironmentFile"), ("Service", "EnvironmentFile")]
         case .kube: [("Kube", "Yaml"), ("Kube", "ConfigMap")]
@@ -109,13 +111,13 @@ package struct UnitDeclaration: Sendable {
         }
     }
 
-    private static func companion(
+    private static func file(
         _ entry: UnitFile.Entry,
         _ name: UnitName,
         _ unitPath: String,
         _ layout: NodeLayout,
         _ diagnostics: inout Diagnostics
-    ) -> Companion? {
+    ) -> ReferencedFile? {
         var written = entry.value
         let isOptional = written.hasPrefix("-")
         if isOptional {
@@ -134,10 +136,22 @@ package struct UnitDeclaration: Sendable {
         let path = normalizedPath(expanded.hasPrefix("/") ? expanded : "\(folder(of: unitPath))/\(expanded)")
         do throws(FileError) {
             let digest = sha256(try fileContent(path))
-            return Companion(section: entry.section, key: entry.key, written: entry.value, path: path, digest: digest)
+            return ReferencedFile(
+                section: entry.section,
+                key: entry.key,
+                written: entry.value,
+                path: path,
+                digest: digest
+            )
         } catch {
             if isOptional, error.isNotFound {
-                return Companion(section: entry.section, key: entry.key, written: entry.value, path: path, digest: "")
+                return ReferencedFile(
+                    section: entry.section,
+                    key: entry.key,
+                    written: entry.value,
+                    path: path,
+                    digest: ""
+                )
             }
             diagnostics.error(
                 at: entry.place,
@@ -150,7 +164,7 @@ package struct UnitDeclaration: Sendable {
     }
 
     /// The paths of the files a unit names, whether they are there or not; nil when its text cannot be read.
-    static func companionPaths(_ source: UnitSource, _ layout: NodeLayout) -> [String] {
+    static func referencedPaths(_ source: UnitSource, _ layout: NodeLayout) -> [String] {
         var unit = UnitFile()
         let dropIns = source.dropInFolders.flatMap { folder in
             ((try? names(in: folder)) ?? []).filter { $0.hasSuffix(".conf") }.map { "\(folder)/\($0)" }
@@ -158,7 +172,7 @@ package struct UnitDeclaration: Sendable {
         for path in [source.path] + dropIns {
             if let part = try? read(path) { unit = unit.merging(part) }
         }
-        return companionKeys(of: source.name.kind).flatMap { section, key in
+        return referencingKeys(of: source.name.kind).flatMap { section, key in
             unit.values(section, key).map { value in
                 let expanded = layout.specifiers.expand(
                     value.hasPrefix("-") ? String(value.dropFirst()) : value,

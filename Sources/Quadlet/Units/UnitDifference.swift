@@ -7,7 +7,7 @@ enum UnitDifference {
         from old: UnitFile,
         _ oldFiles: [(path: String, digest: String)],
         to new: UnitFile,
-        _ newFiles: [Companion]
+        _ newFiles: [ReferencedFile]
     ) -> [FieldChange] {
         var keys: [String] = []
         var values: [String: (old: [String], new: [String])] = [:]

@@ -107,7 +107,7 @@ extension Site {
                     }
                 }
             ),
-            Metrics.Gauge("hecate_queue_depth", "Passes due or under way.", [([], Double(await house.queueDepth()))]),
+            Metrics.Gauge("hecate_queue_depth", "Passes due or under way.", [([], Double(await backend.queueDepth()))]),
             Metrics.Gauge("hecate_event_streams", "Open event streams.", [([], Double(await feed.count))]),
             Metrics.Gauge(
                 "hecate_source_last_success_timestamp_seconds",

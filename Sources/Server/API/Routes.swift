@@ -46,7 +46,7 @@ extension Site {
                     let record = try await record($0)
                     let hold = try await store.holds().first { $0.app == record.id }
                     var document = document(record, hold: hold).object ?? [:]
-                    document["services"] = await house.describe(record.id)
+                    document["services"] = await backend.describe(record.id)
                     return json(.object(document))
                 }
             ),
@@ -57,7 +57,7 @@ extension Site {
                 "what would change now",
                 .made { [self] in
                     let id = try await record($0).id
-                    return json(document(id, try await house.plan(of: id)))
+                    return json(document(id, try await backend.plan(of: id)))
                 }
             ),
             Route(
@@ -76,7 +76,7 @@ extension Site {
                 role: .viewer,
                 "the last lines an app wrote",
                 .made { [self] in
-                    json(["lines": JSON(await house.logs(of: try await record($0).id))])
+                    json(["lines": JSON(await backend.logs(of: try await record($0).id))])
                 }
             ),
             Route(
@@ -188,9 +188,9 @@ extension Site {
                 .made { [self] call in
                     let ids = try await store.records().filter { call.visitor.sees(source: $0.source) }.map(\.id)
                     if call.request.query["wait"] == "true" {
-                        await house.reconcile(ids)
+                        await backend.reconcile(ids)
                     } else {
-                        Task { await house.reconcile(ids) }
+                        Task { await backend.reconcile(ids) }
                     }
                     return json(["accepted": .int(Int64(ids.count))], status: 202)
                 }
@@ -206,10 +206,10 @@ extension Site {
                 .made { [self] call in
                     let id = try await record(call).id
                     guard call.request.query["wait"] == "true" else {
-                        Task { await house.reconcile([id]) }
+                        Task { await backend.reconcile([id]) }
                         return done(call, ["accepted": 1], status: 202)
                     }
-                    await house.reconcile([id])
+                    await backend.reconcile([id])
                     let record = try await record(call)
                     return done(call, document(record, hold: nil))
                 }
@@ -234,7 +234,7 @@ extension Site {
                         because: reason,
                         at: now
                     )
-                    await house.refreshHolds()
+                    await backend.refreshHolds()
                     await feed.poke()
                     return done(call, ["suspended": true])
                 }
@@ -255,7 +255,7 @@ extension Site {
                         because: String(reason.prefix(500)),
                         at: now
                     )
-                    await house.refreshHolds()
+                    await backend.refreshHolds()
                     await feed.poke()
                     return done(call, ["resumed": .bool(wasHeld)])
                 }
@@ -267,7 +267,7 @@ extension Site {
                 "let a commit remove more apps than the guard allows",
                 .made { [self] call in
                     let name = try await source(call)
-                    await house.approve(source: name)
+                    await backend.approve(source: name)
                     return done(call, ["approved": .string(name)])
                 }
             ),
@@ -278,7 +278,7 @@ extension Site {
                 "look at a source now",
                 .made { [self] call in
                     let name = try await source(call)
-                    await house.wake(source: name)
+                    await backend.wake(source: name)
                     return done(call, ["accepted": .string(name)], status: 202)
                 }
             ),
@@ -420,7 +420,7 @@ extension Site {
     private func stacks(_ call: Call) async throws -> JSON {
         var stacks: [JSON] = []
         for record in try await store.records() where call.visitor.sees(source: record.source) {
-            let services = (await house.describe(record.id).array ?? []).map { service -> JSON in
+            let services = (await backend.describe(record.id).array ?? []).map { service -> JSON in
                 let (running, desired) = (service["running"]?.int ?? 0, service["desired"]?.int ?? 0)
                 return [
                     "id": service["id"] ?? service["name"] ?? "", "name": service["name"] ?? "",

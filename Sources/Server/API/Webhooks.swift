@@ -191,10 +191,10 @@ extension Site {
             guard isPush else {
                 return ("ignored", json(["status": "ignored", "reason": "nothing was pushed"], status: 202))
             }
-            for signer in signers { await house.wake(source: signer.source) }
+            for signer in signers { await backend.wake(source: signer.source) }
             let names = Set(signers.map(\.source))
             let ids = try await store.records().filter { names.contains($0.source) }.map(\.id)
-            Task { await house.reconcile(ids) }
+            Task { await backend.reconcile(ids) }
             return ("accepted", json(["status": "accepted", "sources": JSON(names.sorted())], status: 202))
         default:
             break
@@ -212,7 +212,7 @@ extension Site {
                 json(["status": "ignored", "reason": "no source follows this repository and branch"], status: 202)
             )
         }
-        for source in meant { await house.wake(source: source.source) }
+        for source in meant { await backend.wake(source: source.source) }
         return ("accepted", json(["status": "accepted", "sources": JSON(meant.map(\.source))], status: 202))
     }
 

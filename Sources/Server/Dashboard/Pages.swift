@@ -233,10 +233,10 @@ extension Site {
         body += list(record.details)
         body += actions(call, record, hold)
         body += conditions(record)
-        body += services(await house.describe(record.id))
+        body += services(await backend.describe(record.id))
         body += await plan(record)
         body += try await history(record)
-        let lines = await house.logs(of: record.id)
+        let lines = await backend.logs(of: record.id)
         if !lines.isEmpty { body += "<h2>Last lines</h2><pre>\(escaped(lines.joined(separator: "\n")))</pre>" }
         return page(record.id.description, nil, visitor: call.visitor, call.request, body)
     }
@@ -289,12 +289,12 @@ extension Site {
 
     private func plan(_ record: AppRecord) async -> String {
         let plan: Plan
-        do { plan = try await house.plan(of: record.id) } catch {
+        do { plan = try await backend.plan(of: record.id) } catch {
             return "<h2>Plan</h2><p class=\"bad\">\(escaped((error as? Failure)?.message ?? "\(error)"))</p>"
         }
         guard !plan.isEmpty else { return "<h2>Plan</h2><p>Nothing to do: it is as declared.</p>" }
         let rejected = record.quarantine.map {
-            "<p class=\"warn\">Of \(escaped(String($0.commit.prefix(12)))), which was turned back; it waits for another commit.</p>"
+            "<p class=\"warn\">Of \(escaped(String($0.commit.prefix(12)))), which was rolled back; it waits for another commit.</p>"
         }
         let changes = plan.changes.map { change in
             let fields = change.fields.map { field in

@@ -19,10 +19,13 @@ struct ResolvedImage: Sendable {
 
 extension EngineClient {
     /// An object by its kind and name; nil when there is none.
-    func find(_ kind: String, _ name: String) async throws -> JSON? {
+    ///
+    /// The Engine takes an empty name for a list, so none is asked for.
+    func find(_ kind: String, _ name: String, timeout: Duration = .seconds(30)) async throws -> JSON? {
+        guard !name.isEmpty else { return nil }
         do {
             let tail = kind == "images" ? "/json" : ""
-            return try await call("GET", "/\(kind)/\(percentEncodedPath(name))\(tail)")
+            return try await call("GET", "/\(kind)/\(percentEncodedPath(name))\(tail)", timeout: timeout)
         } catch let error as EngineError where error.isNotFound {
             return nil
         }
@@ -105,6 +108,10 @@ extension SwarmPlatform {
                             let object = event["Actor"]?["Attributes"]?["name"]?.string ?? ""
                             if event["Type"]?.string == "node" {
                                 continuation.yield(nil)
+                            } else if object.hasPrefix(LeaseConfig.namePrefix) {
+                                continue
+                            } else if object.hasPrefix("hecate.") {
+                                continuation.yield(AppID(target: target, name: String(object.dropFirst(7))))
                             } else if let stack = object.split(separator: "_").first, object.contains("_") {
                                 // The stack's name may itself hold '_': every prefix is a candidate.
                                 var prefix = String(stack)

@@ -64,20 +64,29 @@ package struct FleetReader: Sendable {
         let apps = file.stacks.compactMap { stack in
             byName[stack.target].map { app(stack, $0, snapshot.revision.source) }
         }
-        let fleet = Fleet(
+        var fleet = Fleet(
             revision: snapshot.revision,
             owner: owner,
             snapshot: snapshot,
             apps: apps,
             retired: file.retired,
             unreadable: file.unreadable,
-            warnings: file.diagnostics.filter { $0.severity == .warning }
+            // An entry that is about nobody knows which app has no app to say so for it.
+            warnings: file.diagnostics.filter { $0.severity == .warning } + file.unattributed
         )
+        fleet.isPartial = file.isPartial
         return (fleet, file)
     }
 
     /// A reader that knows only the names of targets and can check, not deploy.
-    package static func offline(stacksFile: String, targets: [String]) -> FleetReader {
+    ///
+    /// `variables`, `bindRoot`: What the controller's configuration would say.
+    package static func offline(
+        stacksFile: String,
+        targets: [String],
+        variables: [String: String],
+        bindRoot: String
+    ) -> FleetReader {
         var reader = FleetReader(
             stacksFile: stacksFile,
             platforms: [],
@@ -85,8 +94,8 @@ package struct FleetReader: Sendable {
                 timeout: .seconds(300),
                 verifyWindow: .seconds(10),
                 interval: .seconds(300),
-                variables: [:],
-                bindRoot: "/srv"
+                variables: variables,
+                bindRoot: bindRoot
             )
         )
         reader.targets = targets
@@ -122,7 +131,7 @@ package struct FleetReader: Sendable {
             settings: stack.settings,
             prepare: { [self] snapshot in try await deployment(stack, platform, snapshot) }
         )
-        app.dependsOn = stack.dependsOn.map { AppID(target: stack.target, name: $0) }
+        app.dependsOn = stack.dependsOn
         app.replaces = stack.replaces.map { AppID(target: stack.target, name: $0) }
         return app
     }

@@ -31,6 +31,15 @@ struct ObservedService: Sendable {
         desired = json["ServiceStatus"]?["DesiredTasks"]?.int ?? 0
         completed = json["ServiceStatus"]?["CompletedTasks"]?.int ?? 0
     }
+
+    /// Whether the service is one of Swarm's jobs.
+    var isJob: Bool { spec["Mode"]?["ReplicatedJob"] != nil || spec["Mode"]?["GlobalJob"] != nil }
+
+    /// Whether a task of the service that ends well is done and not started again, as a migration's is.
+    var endsByItself: Bool {
+        let condition = spec["TaskTemplate"]?["RestartPolicy"]?["Condition"]?.string
+        return condition == "none" || condition == "on-failure"
+    }
 }
 
 /// A network, config or secret as the Engine reports it.
@@ -63,10 +72,25 @@ struct ObservedStack: Sendable {
     /// Names of networks by their identifiers, also of those the stack does not own.
     var networkNames: [String: String] = [:]
 
+    /// The tasks of the services, where they were asked for.
+    var tasks: [ObservedTask] = []
+
     var isEmpty: Bool { services.isEmpty && networks.isEmpty && configs.isEmpty && secrets.isEmpty }
 
-    /// The newest time the target itself put on anything of the stack.
-    var mark: String { services.map(\.updatedAt).max { parseTime($0) < parseTime($1) } ?? "" }
+    /// Only what is marked as the stack's own, letter for letter, whatever the Engine thought of the filter.
+    func keeping(only stack: String) -> ObservedStack {
+        var kept = self
+        kept.services.removeAll { $0.stack != stack }
+        for list in [\ObservedStack.networks, \.configs, \.secrets] {
+            kept[keyPath: list].removeAll { $0.labels[StackLabel.namespace] != stack }
+        }
+        let services = Set(kept.services.map(\.id))
+        kept.tasks.removeAll { !services.contains($0.serviceID) }
+        return kept
+    }
+
+    /// What has happened to the stack up to now; needs its tasks.
+    var mark: StackMark { StackMark(services: services, tasks: tasks) }
 }
 
 /// Seconds since 1970 of a time as the Engine writes it (RFC 3339 in UTC with up to nine decimals); zero for none.

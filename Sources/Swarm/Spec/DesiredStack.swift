@@ -9,6 +9,8 @@ struct DesiredStack: Sendable {
     var files: [DesiredFile] = []
     /// Objects made elsewhere that must exist before anything is changed.
     var externals: [External] = []
+    /// Whether nothing is to be left of the stack; a stack that merely declares nothing is none.
+    var isRemoval = false
     /// Set when the state was restored from the journal: its fingerprint then.
     var restoredFingerprint: String?
 }

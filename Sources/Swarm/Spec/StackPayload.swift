@@ -1,4 +1,5 @@
 internal import Crypto
+internal import Diagnostics
 internal import JSON
 
 /// How a deployed stack stands in the journal: its specifications with digests, its networks, its configs with their
@@ -24,21 +25,34 @@ extension DesiredStack {
 
     /// `deployed`: The names under which configs and secrets were deployed, by kind and declared name, and the
     /// images with digests that run, by service name.
-    func payload(fileNames: [String: String], images: [String: String]) -> [UInt8] {
+    func payload(
+        fileNames: [String: String],
+        images: [String: String],
+        options: StackOptions = StackOptions()
+    ) -> [UInt8] {
         let document: JSON = [
-            "version": 1,
+            "version": 2,
             "fingerprint": .string(fingerprint),
+            "options": options.json,
             "services": .array(
                 services.map { service in
                     var spec = service.spec
                     if let image = images[service.name] { setImage(image, &spec) }
-                    return [
+                    return .compact([
                         "name": .string(service.name), "key": .string(service.key), "spec": spec,
-                        "dependsOn": JSON(service.dependsOn),
-                    ]
+                        "dependsOn": JSON(service.dependsOn), "place": service.place.map(json),
+                    ])
                 }
             ),
             "networks": .array(networks.map { ["name": .string($0.name), "body": $0.body] }),
+            "externals": .array(
+                externals.map { external in
+                    .compact([
+                        "kind": .string(external.kind.rawValue), "name": .string(external.name),
+                        "place": external.place.map(json),
+                    ])
+                }
+            ),
             "files": .array(
                 files.map { file in
                     .compact([
@@ -53,8 +67,11 @@ extension DesiredStack {
         return document.encoded()
     }
 
+    /// Reads a kept revision; one that version 1 kept has neither places nor externals.
     init?(name: String, payload: [UInt8]) {
-        guard let document = try? JSON(parsing: payload), document["version"]?.int == 1 else { return nil }
+        guard let document = try? JSON(parsing: payload), let version = document["version"]?.int,
+            (1...2).contains(version)
+        else { return nil }
         self.init(name: name)
         restoredFingerprint = document["fingerprint"]?.string
         services =
@@ -64,7 +81,7 @@ extension DesiredStack {
                     name: name,
                     key: item["key"]?.string ?? name,
                     spec: spec,
-                    place: nil,
+                    place: item["place"].flatMap(place),
                     dependsOn: item["dependsOn"]?.array?.compactMap(\.string) ?? []
                 )
             } ?? []
@@ -72,6 +89,12 @@ extension DesiredStack {
             document["networks"]?.array?.compactMap { item in
                 guard let name = item["name"]?.string, let body = item["body"] else { return nil }
                 return DesiredNetwork(name: name, body: body)
+            } ?? []
+        externals =
+            document["externals"]?.array?.compactMap { item in
+                guard let kind = item["kind"]?.string.flatMap(External.Kind.init), let name = item["name"]?.string
+                else { return nil }
+                return External(kind: kind, name: name, place: item["place"].flatMap(place))
             } ?? []
         files =
             document["files"]?.array?.compactMap { item in
@@ -95,5 +118,15 @@ extension DesiredStack {
     /// The names of the configs and secrets that the payload of a kept revision needs.
     static func fileNames(in payload: [UInt8]) -> [(kind: DesiredFile.Kind, name: String, hash: String)] {
         DesiredStack(name: "", payload: payload)?.files.map { ($0.kind, $0.deployedName ?? $0.name, $0.hash) } ?? []
+    }
+}
+
+private func json(_ place: Place) -> JSON {
+    ["file": .string(place.file), "line": .int(Int64(place.line)), "column": .int(Int64(place.column))]
+}
+
+private func place(_ json: JSON) -> Place? {
+    json["file"]?.string.map {
+        Place(file: $0, line: Int(json["line"]?.int ?? 0), column: Int(json["column"]?.int ?? 0))
     }
 }

@@ -13,7 +13,7 @@ internal import Systemd
 actor Agent {
     nonisolated let settings: AgentSettings
     nonisolated let platform: NodePlatform
-    nonisolated let room: ControlRoom
+    nonisolated let context: ControllerContext
     private let reader: NodeReader
     private let watch: FolderWatch
     private var lastError: String?
@@ -24,7 +24,14 @@ actor Agent {
         var limits = Limits()
         // A pass waits for systemd and holds nothing meanwhile; many at once share one reading of the units.
         limits.parallelism = 1024
-        room = ControlRoom(platforms: [platform], store: store, limits: limits, log: log)
+        context = ControllerContext(
+            platforms: [platform],
+            store: store,
+            folder: settings.store,
+            sources: [NodePlatform.owner],
+            limits: limits,
+            log: log
+        )
         reader = NodeReader(platform: platform, defaults: settings.defaults, isActing: true)
         watch = try FolderWatch(quiet: settings.debounce)
     }
@@ -56,7 +63,7 @@ actor Agent {
         let (fleet, folders) = try await reader.fleet()
         // Watched before they are compared, so that no change falls between.
         try await watch.watch(folders + [layout.quadlet])
-        await room.reconciler.accept(fleet)
+        await context.reconciler.accept(fleet)
     }
 
     /// Reads the folder and says what is wrong with it, once.
@@ -64,10 +71,10 @@ actor Agent {
         do {
             try await look()
             if lastError != nil {
-                await room.note(.info, .sourceReady, NodePlatform.owner, "the gitops folder can be read again")
+                await context.note(.info, .sourceReady, NodePlatform.owner, "the gitops folder can be read again")
             }
             lastError = nil
-            try await room.store.save(
+            try await context.store.save(
                 SourceRecord(name: NodePlatform.owner, url: layout.gitops, commit: "", lastSuccess: currentTime())
             )
         } catch is CancellationError {
@@ -77,31 +84,31 @@ actor Agent {
             lastError = message
             var record = SourceRecord(name: NodePlatform.owner, url: layout.gitops)
             record.error = message
-            try? await room.store.save(record)
-            await room.note(.error, .invalid, NodePlatform.owner, message)
+            try? await context.store.save(record)
+            await context.note(.error, .invalid, NodePlatform.owner, message)
         }
     }
 
     /// Follows the folder until the task is cancelled.
-    func follow(rings: AsyncStream<Void>) async throws {
-        try await room.store.expect(
+    func follow(wakeups: AsyncStream<Void>) async throws {
+        try await context.store.expect(
             [SourceRecord(name: NodePlatform.owner, url: layout.gitops)],
             [TargetRecord(name: platform.name, endpoint: layout.quadlet)]
         )
-        let notifications = try NotificationRoom(settings.notifications, settings.server, room: room)
+        let notifications = try NotificationRunner(settings.notifications, settings.server, context: context)
         let server =
             try settings.server.isOn
-            ? ServerRoom(settings.server, webhooks: [], house: AgentHouse(agent: self), room: room) : nil
-        if let server { await room.tell(server) }
-        try await room.reconciler.restore()
-        let (room, watch, platform) = (room, watch, platform)
+            ? ServerRunner(settings.server, webhooks: [], backend: AgentBackend(agent: self), context: context) : nil
+        if let server { await context.tell(server) }
+        try await context.reconciler.restore()
+        let (context, watch, platform) = (context, watch, platform)
         let watcher = watcher
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await room.reconciler.run() }
+            group.addTask { await context.reconciler.run() }
             group.addTask { await watcher.run() }
             if let server { group.addTask { await server.serve() } }
             group.addTask { await notifications.run() }
-            group.addTask { await room.serve(rings: rings) { await self.lookAndTell() } }
+            group.addTask { await context.serve(wakeups: wakeups) { await self.lookAndTell() } }
             group.addTask {
                 await self.lookAndTell()
                 notify("READY=1\nSTATUS=keeping \(platform.layout.gitops)")
@@ -120,7 +127,7 @@ actor Agent {
                 group.addTask {
                     while !Task.isCancelled {
                         // The reconciler's own turn: an agent that is stuck does not say that it is well.
-                        _ = await room.reconciler.apps.count
+                        _ = await context.reconciler.apps.count
                         notify("WATCHDOG=1")
                         try await Task.sleep(for: interval / 3)
                     }
@@ -132,17 +139,17 @@ actor Agent {
 
     /// Polls the repository behind the folder and brings what it says into it.
     private func followRepository(_ origin: String) async throws {
-        let house = NodeHouse(settings: settings)
-        let source = try house.gitSource(origin)
+        let installation = NodeInstallation(settings: settings)
+        let source = try installation.gitSource(origin)
         var commit = ""
         var failures = 0
         while !Task.isCancelled {
             do {
                 let head = try await source.head()
                 if head != commit {
-                    try await bring(try await source.snapshot(at: head), house)
+                    try await bring(try await source.snapshot(at: head), installation)
                     commit = head
-                    await room.note(
+                    await context.note(
                         .info,
                         .newRevision,
                         "repository",
@@ -151,7 +158,7 @@ actor Agent {
                     )
                 }
                 if failures > 0 {
-                    await room.note(.info, .sourceReady, "repository", "\(publicURL(origin)) answers again")
+                    await context.note(.info, .sourceReady, "repository", "\(publicURL(origin)) answers again")
                 }
                 failures = 0
             } catch is CancellationError {
@@ -159,23 +166,23 @@ actor Agent {
             } catch {
                 failures += 1
                 let message = (error as? Failure)?.message ?? "\(error)"
-                if failures == 1 { await room.note(.error, .unavailable, "repository", message) }
+                if failures == 1 { await context.note(.error, .unavailable, "repository", message) }
             }
             let delay = Backoff().delay(afterFailures: failures, jitter: Double.random(in: 0..<1))
             try await Task.sleep(for: failures > 0 ? min(delay, .seconds(300)) : settings.pollInterval)
         }
     }
 
-    private func bring(_ snapshot: any BrowsableSnapshot, _ house: NodeHouse) async throws {
-        let registry = await house.knownRegistry(snapshot)
+    private func bring(_ snapshot: any BrowsableSnapshot, _ installation: NodeInstallation) async throws {
+        let registry = await installation.knownRegistry(snapshot)
         for note in try await GitopsSync(layout: layout).bring(snapshot, registry: registry) {
-            await room.note(.warning, .conflict, "repository", note, commit: snapshot.revision.commit)
+            await context.note(.warning, .conflict, "repository", note, commit: snapshot.revision.commit)
         }
     }
 
     nonisolated var watcher: TargetWatcher {
         let platform = platform
-        return TargetWatcher(room: room, platform: platform, endpoint: "systemd (\(layout.scope.rawValue))") {
+        return TargetWatcher(context: context, platform: platform, endpoint: "systemd (\(layout.scope.rawValue))") {
             let version = try await platform.systemd.managerVersion()
             return "systemd \(version), Podman \(platform.podmanVersion)"
         }
@@ -184,21 +191,22 @@ actor Agent {
     /// Reconciles everything once.
     /// - Returns: The records of all units afterwards.
     func once(only names: [String] = []) async throws -> [AppRecord] {
-        try await room.reconciler.restore()
-        let (room, watcher) = (room, watcher)
+        try await context.reconciler.restore()
+        let (context, watcher) = (context, watcher)
         return try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await room.reconciler.run() }
+            group.addTask { await context.reconciler.run() }
             try await watcher.check()
             if let origin = environmentVariable("HECATE_GITOPS_SOURCE") {
-                let house = NodeHouse(settings: self.settings)
-                let source = try house.gitSource(origin)
-                try await self.bring(try await source.snapshot(at: try await source.head()), house)
+                let installation = NodeInstallation(settings: self.settings)
+                let source = try installation.gitSource(origin)
+                try await self.bring(try await source.snapshot(at: try await source.head()), installation)
             }
             try await self.look()
-            let wanted = try Settings.chosen(names, among: await room.reconciler.apps)
-            await room.reconciler.reconcile(wanted)
+            let wanted = try Settings.chosen(names, among: await context.reconciler.apps)
+            await context.reconciler.reconcile(wanted)
             group.cancelAll()
-            return try await room.store.records()
+            await context.reconciler.endLeases()
+            return try await context.store.records()
         }
     }
 }

@@ -12,12 +12,12 @@ internal import Swarm
 /// Everything wired together: sources, targets, journal and reconciler.
 struct Controller: Sendable {
     let configuration: Configuration
-    let room: ControlRoom
+    let context: ControllerContext
     let platforms: [SwarmPlatform]
     let sources: [GitSource]
 
-    var store: Store { room.store }
-    var reconciler: Reconciler { room.reconciler }
+    var store: Store { context.store }
+    var reconciler: Reconciler { context.reconciler }
 
     init(_ configuration: Configuration, store: Store, log: Log) throws {
         self.configuration = configuration
@@ -26,23 +26,30 @@ struct Controller: Sendable {
         var limits = Limits()
         limits.parallelism = configuration.parallelism
         limits.pruneShare = configuration.pruneShare
-        room = ControlRoom(platforms: platforms, store: store, limits: limits, log: log)
+        context = ControllerContext(
+            platforms: platforms,
+            store: store,
+            folder: configuration.store,
+            sources: Set(configuration.sources.map(\.name)),
+            limits: limits,
+            log: log
+        )
     }
 
     /// Follows everything until the task is cancelled.
     /// - Throws: `Failure` when a source does not exist at all.
-    func follow(rings: AsyncStream<Void>) async throws {
+    func follow(wakeups: AsyncStream<Void>) async throws {
         for warning in configuration.warnings {
-            await room.note(.warning, .warning, "configuration", warning.description)
+            await context.note(.warning, .warning, "configuration", warning.description)
         }
         try await store.expect(
             configuration.sources.map { SourceRecord(name: $0.name, url: publicURL($0.url)) },
             platforms.map { TargetRecord(name: $0.name, endpoint: $0.engine.endpoint) }
         )
         let followers = followers()
-        let server = try serverRoom(followers)
-        let notifications = try NotificationRoom(configuration.notifications, configuration.server, room: room)
-        if let server { await room.tell(server) }
+        let server = try serverRunner(followers)
+        let notifications = try NotificationRunner(configuration.notifications, configuration.server, context: context)
+        if let server { await context.tell(server) }
         try await reconciler.restore()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await reconciler.run() }
@@ -53,15 +60,17 @@ struct Controller: Sendable {
                 group.addTask { await watcher(platform).run() }
             }
             group.addTask {
-                await room.serve(rings: rings) { for follower in followers { try? await follower.look() } }
+                await context.serve(wakeups: wakeups) { for follower in followers { try? await follower.look() } }
             }
             do {
                 while try await group.next() != nil {}
             } catch {
                 group.cancelAll()
+                await reconciler.endLeases()
                 throw error
             }
         }
+        await reconciler.endLeases()
     }
 
     /// Reads every source once and reconciles everything until it rests.
@@ -72,24 +81,26 @@ struct Controller: Sendable {
             group.addTask { await reconciler.run() }
             for platform in platforms { try await watcher(platform).check() }
             for follower in followers() { try await follower.look() }
+            await reconciler.surveyed()
             let wanted = try Settings.chosen(names, among: await reconciler.apps)
             await reconciler.reconcile(wanted)
             group.cancelAll()
+            await reconciler.endLeases()
             return try await store.records()
         }
     }
 
-    private func serverRoom(_ followers: [SourceFollower]) throws -> ServerRoom? {
+    private func serverRunner(_ followers: [SourceFollower]) throws -> ServerRunner? {
         guard configuration.server.isOn else { return nil }
         let byName = Dictionary(zip(configuration.sources.map(\.name), followers)) { first, _ in first }
-        let house = SwarmHouse(controller: self) { name in await byName[name]?.hurry() }
+        let backend = SwarmBackend(controller: self) { name in await byName[name]?.hurry() }
         let webhooks = configuration.sources.compactMap { source -> WebhookSecret? in
             guard let secret = source.webhookSecret, !secret.isEmpty else { return nil }
             var branch: String?
             if case .branch(let name) = source.reference { branch = name }
             return WebhookSecret(source: source.name, url: source.url, branch: branch, secret: secret)
         }
-        return try ServerRoom(configuration.server, webhooks: webhooks, house: house, room: room)
+        return try ServerRunner(configuration.server, webhooks: webhooks, backend: backend, context: context)
     }
 
     func followers() -> [SourceFollower] {
@@ -97,7 +108,7 @@ struct Controller: Sendable {
     }
 
     private func watcher(_ platform: SwarmPlatform) -> TargetWatcher {
-        TargetWatcher(room: room, platform: platform, endpoint: platform.engine.endpoint) {
+        TargetWatcher(context: context, platform: platform, endpoint: platform.engine.endpoint) {
             let (engine, api) = try await platform.probe()
             return "Docker \(engine), API \(api)"
         }

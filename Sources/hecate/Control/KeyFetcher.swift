@@ -6,7 +6,7 @@ internal import Server
 struct KeyFetcher: Sendable {
     let url: String
     let ring: KeyRing
-    let room: ControlRoom
+    let context: ControllerContext
 
     /// Fetches until the task is cancelled; what was fetched last holds until something else comes.
     func run() async {
@@ -27,10 +27,10 @@ struct KeyFetcher: Sendable {
             } catch { problem = "\(error)" }
             if let problem, wasWell {
                 let words = "the keys at \(url) cannot be read: \(problem)"
-                await room.note(.warning, .unavailable, "server", words)
+                await context.note(.warning, .unavailable, "server", words)
             }
             if !wasWell, problem == nil {
-                await room.note(.info, .recovered, "server", "the keys at \(url) can be read again")
+                await context.note(.info, .recovered, "server", "the keys at \(url) can be read again")
             }
             wasWell = problem == nil
             try? await Task.sleep(for: wasWell ? .seconds(600) : .seconds(15))

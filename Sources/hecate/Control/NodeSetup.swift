@@ -10,15 +10,15 @@ internal import Systemd
 ///
 /// Every step looks first and says what it did.
 struct NodeSetup: Sendable {
-    let house: NodeHouse
+    let installation: NodeInstallation
     /// What was done, in the order it was.
     private(set) var done: [String] = []
 
     static let service = "hecate-reconciler.service"
 
-    init(house: NodeHouse) { self.house = house }
+    init(installation: NodeInstallation) { self.installation = installation }
 
-    private var layout: NodeLayout { house.layout }
+    private var layout: NodeLayout { installation.layout }
     private var systemd: Systemd { Systemd(layout.scope) }
 
     // MARK: Making
@@ -33,15 +33,16 @@ struct NodeSetup: Sendable {
     }
 
     private mutating func makeFolders() throws {
-        let daemon = NodeHouse.dataFolders.map { "\(house.root)/hecate-daemon/\($0)" }
+        let daemon = NodeInstallation.dataFolders.map { "\(installation.root)/hecate-daemon/\($0)" }
         let open = [
-            "\(layout.gitops)/system", "\(layout.gitops)/apps", "\(house.root)/config", layout.quadlet, layout.units,
+            "\(layout.gitops)/system", "\(layout.gitops)/apps", "\(installation.root)/config", layout.quadlet,
+            layout.units,
         ]
         for path in open + daemon where fileStatus(path) == nil {
             try makeFolder(path)
             done.append("made \(path)")
         }
-        for path in ["\(house.root)/secrets", house.settings.store] {
+        for path in ["\(installation.root)/secrets", installation.settings.store] {
             if fileStatus(path) == nil {
                 try makeFolder(path, mode: 0o700)
                 done.append("made \(path), for its owner only")
@@ -72,7 +73,7 @@ struct NodeSetup: Sendable {
 
     /// Adds what `node.env` does not say yet; what somebody wrote there stays.
     private mutating func describeHardware() throws {
-        let path = "\(house.root)/config/node.env"
+        let path = "\(installation.root)/config/node.env"
         let short = layout.host.split(separator: ".").first.map(String.init) ?? layout.host
         let memory = (try? fileContent("/proc/meminfo")).map { String(decoding: $0, as: UTF8.self) } ?? ""
         let total = memory.split(separator: "\n").first { $0.hasPrefix("MemTotal:") }?.split(separator: " ").dropFirst()
@@ -97,27 +98,27 @@ struct NodeSetup: Sendable {
     /// The files that the daemon's unit reads have to be there, and nobody else may read them.
     private mutating func makeSecrets() throws {
         for name in ["api-keys.env", "llm-providers.env"] {
-            let path = "\(house.root)/secrets/\(name)"
+            let path = "\(installation.root)/secrets/\(name)"
             guard fileStatus(path) == nil else { continue }
             try replaceFile(path, with: [], mode: 0o600)
             done.append("made \(path), empty")
         }
-        for name in try names(in: "\(house.root)/secrets") {
-            let path = "\(house.root)/secrets/\(name)"
+        for name in try names(in: "\(installation.root)/secrets") {
+            let path = "\(installation.root)/secrets/\(name)"
             try restrict(path, to: fileStatus(path)?.kind == .folder ? 0o700 : 0o600)
         }
     }
 
     /// Takes the units that every node has from a repository; those that are here already stay as they are.
     private mutating func seed(from origin: String) async throws {
-        let snapshot = try await house.snapshot(of: origin)
+        let snapshot = try await installation.snapshot(of: origin)
         for file in try await snapshot.files(below: "quadlet/system") where !file.hasSuffix(".md") {
             let path = "\(layout.gitops)/system/\(file)"
             guard fileStatus(path, followsLinks: false) == nil else { continue }
             var text = String(decoding: try await snapshot.read("quadlet/system/\(file)"), as: UTF8.self)
             text = text.replacing(
                 "HECATE_SOCKET_PATH=REPLACE_ME",
-                with: "HECATE_SOCKET_PATH=\(house.root)/hecate-daemon/sockets/api.sock"
+                with: "HECATE_SOCKET_PATH=\(installation.root)/hecate-daemon/sockets/api.sock"
             )
             try makeFolder(folder(of: path))
             try replaceFile(path, with: Array(text.utf8), mode: file.hasSuffix(".env") ? 0o600 : 0o644)
@@ -194,11 +195,11 @@ struct NodeSetup: Sendable {
         for link in try await platform.removeLinks() { done.append("removed \(link)") }
         try await systemd.reload()
         if withData {
-            try removeTree(house.root)
-            done.append("removed \(house.root) with all data")
+            try removeTree(installation.root)
+            done.append("removed \(installation.root) with all data")
         } else {
             try removeTree(layout.kept)
-            done.append("kept \(house.root)")
+            done.append("kept \(installation.root)")
         }
     }
 }

@@ -90,9 +90,9 @@ actor SourceFollower {
             let head: String
             do {
                 head = try await source.head()
-                controller.room.metrics.count("hecate_source_fetches", settings.name, "success")
+                controller.context.metrics.count("hecate_source_fetches", settings.name, "success")
             } catch {
-                controller.room.metrics.count("hecate_source_fetches", settings.name, "failure")
+                controller.context.metrics.count("hecate_source_fetches", settings.name, "failure")
                 throw error
             }
             if head != commit { try await takeOrReject(head) }
@@ -104,7 +104,7 @@ actor SourceFollower {
             let hadError = record.error != nil
             record.error = rejected
             if hadError, rejected == nil {
-                await controller.room.note(.info, .sourceReady, settings.name, "answers again", commit: head)
+                await controller.context.note(.info, .sourceReady, settings.name, "answers again", commit: head)
             }
             if isStale || hadError { try await controller.store.save(record) }
         } catch let failure as Failure {
@@ -133,7 +133,7 @@ actor SourceFollower {
         let revision = snapshot.revision
         let count = fleet.apps.count
         let subject = revision.subject.isEmpty ? "" : ", \"\(revision.subject)\" by \(revision.author)"
-        await controller.room.note(
+        await controller.context.note(
             .info,
             .newRevision,
             settings.name,
@@ -149,7 +149,7 @@ actor SourceFollower {
         guard lastError != message else { return }
         lastError = message
         record.error = message
-        await controller.room.note(.error, reason, settings.name, message, commit: commit, details: details)
+        await controller.context.note(.error, reason, settings.name, message, commit: commit, details: details)
         try? await controller.store.save(record)
     }
 }

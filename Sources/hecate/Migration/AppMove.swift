@@ -10,21 +10,21 @@ internal import Systemd
 
 /// Moves one app at a time from the cluster to this node, and back when it is not well here.
 struct AppMove: Sendable {
-    let house: NodeHouse
+    let installation: NodeInstallation
     let cluster: Cluster
     var record: MigrationRecord
     let platform: NodePlatform
 
-    private var apps: String { "\(house.layout.gitops)/apps" }
-    private var backups: String { "\(house.root)/backups/k3s" }
+    private var apps: String { "\(installation.layout.gitops)/apps" }
+    private var backups: String { "\(installation.root)/backups/k3s" }
 
-    static func recordPath(_ house: NodeHouse) -> String { "\(house.root)/migration/k3s.json" }
+    static func recordPath(_ installation: NodeInstallation) -> String { "\(installation.root)/migration/k3s.json" }
 
-    init(house: NodeHouse, cluster: Cluster) async throws {
-        self.house = house
+    init(installation: NodeInstallation, cluster: Cluster) async throws {
+        self.installation = installation
         self.cluster = cluster
-        record = try MigrationRecord(path: Self.recordPath(house))
-        platform = try await NodePlatform.found(layout: house.layout, revisions: { _ in [] })
+        record = try MigrationRecord(path: Self.recordPath(installation))
+        platform = try await NodePlatform.found(layout: installation.layout, revisions: { _ in [] })
     }
 
     /// - Returns: Whether the app runs here and is well.
@@ -36,7 +36,7 @@ struct AppMove: Sendable {
         try await prepare(app)
         // The replicas of before are written down once: after an interruption the cluster says zero.
         var entry =
-            record.entries[app.name].flatMap { $0.state == .turnedBack ? nil : $0 }
+            record.entries[app.name].flatMap { $0.state == .rolledBack ? nil : $0 }
             ?? MigrationRecord.Entry(
                 state: .stopped,
                 replicas: Dictionary(uniqueKeysWithValues: app.workloads.map { ($0.object.title, $0.replicas) })
@@ -54,12 +54,12 @@ struct AppMove: Sendable {
             entry.state = .copied
             try record.note(app.name, entry)
             try write(app)
-            guard try await PluginVerbs.settle(house, app.units.keys.sorted()) == .success else {
+            guard try await PluginCommands.settle(installation, app.units.keys.sorted()) == .success else {
                 throw Failure(.healthCheckFailed, "it is not well on this node")
             }
         } catch {
             Terminal.complain("\(app.name): \(error); it goes back to the cluster")
-            try await turnBack(app, because: "\(error)")
+            try await rollBack(app, because: "\(error)")
             return false
         }
         entry.state = .moved
@@ -86,7 +86,7 @@ struct AppMove: Sendable {
         for file in app.files where file.isPrivate { try store(file) }
         for image in Set(app.images).sorted() {
             if try await platform.podman(["image", "exists", image]).code == 0 { continue }
-            let credentials = app.authentication.map { ["--authfile", "\(house.root)/\($0)"] } ?? []
+            let credentials = app.authentication.map { ["--authfile", "\(installation.root)/\($0)"] } ?? []
             let answer = try await platform.podman(
                 ["pull", "--quiet"] + credentials + [image],
                 timeout: .seconds(1800)
@@ -110,7 +110,7 @@ struct AppMove: Sendable {
             try makeFolder(folder(of: older), mode: 0o700)
             let tar = ["tar", "--numeric-owner", "-C", path, "-cf", older, "."]
             let answer =
-                house.layout.scope == .user
+                installation.layout.scope == .user
                 ? try await platform.podman(["unshare"] + tar, timeout: .seconds(3600)) : try await Archive.asRoot(tar)
             guard answer.code == 0 else { throw Failure(.refused, "tar: \(answer.errorText)") }
             let removed = try await platform.podman(["volume", "rm", volume.name])
@@ -118,15 +118,15 @@ struct AppMove: Sendable {
             Terminal.print("\(app.name): the volume '\(volume.name)' that was here is kept in \(older)")
         }
         try await Archive.pack([volume.source], to: file)
-        try await Archive.unpack(file, into: volume.name, platform, isRoot: house.layout.scope == .system)
+        try await Archive.unpack(file, into: volume.name, platform, isRoot: installation.layout.scope == .system)
         Terminal.print("\(app.name): the data of \(volume.claim) is in the volume '\(volume.name)', and in \(file)")
     }
 
     private func store(_ file: MigratedFile) throws {
-        let path = "\(house.root)/\(file.path)"
+        let path = "\(installation.root)/\(file.path)"
         if file.path.hasPrefix("secrets/") {
-            try makeFolder("\(house.root)/secrets", mode: 0o700)
-            try setMode("\(house.root)/secrets", 0o700)
+            try makeFolder("\(installation.root)/secrets", mode: 0o700)
+            try setMode("\(installation.root)/secrets", 0o700)
         }
         try makeFolder(folder(of: path))
         try replaceFile(path, with: file.bytes, mode: file.isPrivate ? 0o600 : 0o644)
@@ -149,21 +149,21 @@ struct AppMove: Sendable {
     }
 
     /// Stops an app here and starts it in the cluster again; its data there was never touched.
-    mutating func turnBack(_ app: MigratedApp, because reason: String) async throws {
-        guard var entry = record.entries[app.name], entry.state != .turnedBack else {
+    mutating func rollBack(_ app: MigratedApp, because reason: String) async throws {
+        guard var entry = record.entries[app.name], entry.state != .rolledBack else {
             throw Failure(.notFound, "'\(app.name)' was not moved; there is nothing to bring back")
         }
         let units = app.units.keys.filter { $0 != "k3s.network" }.sorted()
         let wasHere = fileStatus("\(apps)/\(app.name)") != nil
         try removeTree("\(apps)/\(app.name)")
-        if wasHere { _ = try await PluginVerbs.settle(house, units) }
+        if wasHere { _ = try await PluginCommands.settle(installation, units) }
         for workload in app.workloads {
             let replicas = entry.replicas[workload.object.title] ?? 1
             try await cluster.scale(workload, to: replicas)
             if replicas > 0 { try await cluster.waitUntilReady(workload, within: .seconds(180)) }
             Terminal.print("\(app.name): \(workload.object.title) runs in the cluster again")
         }
-        entry.state = .turnedBack
+        entry.state = .rolledBack
         entry.reason = reason
         try record.note(app.name, entry)
         for volume in app.volumes where wasHere {

@@ -5,7 +5,7 @@ internal import Subprocess
 
 /// A k3s cluster, by way of kubectl: the one client whose version and credentials fit it.
 struct Cluster: Sendable {
-    /// The program and the words before its verb, such as `k3s kubectl`.
+    /// The program and the words before its command, such as `k3s kubectl`.
     let program: [String]
 
     /// - Parameter named: What the command line says, or nil for kubectl and else k3s's own.

@@ -7,7 +7,7 @@ internal import Quadlet
 ///
 /// Every step that is done is written down; what was interrupted goes on with the next.
 struct Decommission: Sendable {
-    let house: NodeHouse
+    let installation: NodeInstallation
     let cluster: Cluster
     /// Where k3s keeps everything; its own `--data-dir`.
     let dataFolder: String
@@ -16,14 +16,14 @@ struct Decommission: Sendable {
 
     private static let uninstallers = ["k3s-agent-uninstall.sh", "k3s-uninstall.sh"].map { "/usr/local/bin/\($0)" }
 
-    private var backup: String { "\(house.root)/backups/k3s" }
+    private var backup: String { "\(installation.root)/backups/k3s" }
 
-    init(house: NodeHouse, cluster: Cluster, dataFolder: String, isRehearsal: Bool) throws {
-        self.house = house
+    init(installation: NodeInstallation, cluster: Cluster, dataFolder: String, isRehearsal: Bool) throws {
+        self.installation = installation
         self.cluster = cluster
         self.dataFolder = dataFolder
         self.isRehearsal = isRehearsal
-        record = try MigrationRecord(path: AppMove.recordPath(house))
+        record = try MigrationRecord(path: AppMove.recordPath(installation))
     }
 
     mutating func execute() async throws {
@@ -41,7 +41,7 @@ struct Decommission: Sendable {
         for script in Self.uninstallers where fileStatus(script) != nil || isDone("run \(script)") {
             try await step("run \(script)", "k3s's own removal") { _ in try await Archive.asRoot([script]) }
         }
-        let leftovers = [dataFolder, "\(house.root)/kubeconfig"]
+        let leftovers = [dataFolder, "\(installation.root)/kubeconfig"]
         try await step("remove", leftovers.joined(separator: " and ")) { _ in
             for path in leftovers where fileStatus(path) != nil { try await Archive.asRoot(["rm", "-rf", path]) }
         }
@@ -80,7 +80,7 @@ struct Decommission: Sendable {
                 details: names
             )
         }
-        let others = inventory.nodes.filter { $0 != house.layout.host }
+        let others = inventory.nodes.filter { $0 != installation.layout.host }
         let isServer = fileStatus(Self.uninstallers[1]) != nil
         guard !isServer || others.isEmpty else {
             throw Failure(
@@ -103,7 +103,7 @@ struct Decommission: Sendable {
             )
         }
         guard !moved.isEmpty else { return }
-        let platform = try await NodePlatform.found(layout: house.layout, revisions: { _ in [] })
+        let platform = try await NodePlatform.found(layout: installation.layout, revisions: { _ in [] })
         let running = try await platform.overview().filter { $0.state == "active" }.map(\.name)
         let sick = moved.values.flatMap(\.units).filter { !running.contains($0) }
         guard sick.isEmpty else {

@@ -13,7 +13,7 @@ struct MigrationRecord: Sendable {
         /// It runs on the node.
         case moved
         /// It runs in the cluster again.
-        case turnedBack = "turned back"
+        case rolledBack = "rolled back"
     }
 
     /// One app's entry.

@@ -1,0 +1,224 @@
+/// From the plan to the deed: what begins, what is claimed first, what is written down before.
+extension AppState {
+    /// Begins what the plan asks for.
+    mutating func converge(_ situation: Situation, at now: Moment) -> Action {
+        guard let pass else { return .finish(.rest) }
+        if let attempt = record.attempt, attempt.fingerprint != pass.fingerprint {
+            // A newer state takes over at once; what the older one changed is part of what is compared now.
+            let isNews = !attempt.isRestoring && record.quarantine == nil
+            abandonAttempt()
+            isInterrupted = true
+            if isNews {
+                var event = event(
+                    .info,
+                    .superseded,
+                    "the deployment\(at(attempt.commit)) gives way to a newer one",
+                    at: now
+                )
+                event.commit = attempt.commit
+                return ask(.announce(event), .superseding)
+            }
+        }
+        return convergeUndisturbed(situation, at: now)
+    }
+
+    mutating func convergeUndisturbed(_ situation: Situation, at now: Moment) -> Action {
+        guard let pass else { return .finish(.rest) }
+        if record.attempt != nil {
+            if needsMark, !pass.mark.isEmpty { record.attempt?.mark = pass.mark }
+            needsMark = false
+            // What was begun is judged before anything is applied again: the target may have given it up by itself.
+            return judge(mark: record.attempt?.mark, .judging)
+        }
+        if !pass.plan.forward.isEmpty { return change(situation, at: now) }
+        guard isDeployed || record.quarantine != nil else { return claim(for: .adoption, situation) }
+        if !openRemovals(at: now).isEmpty { return removeUndeclared(situation, at: now) }
+        return watch(at: now)
+    }
+
+    /// Whether the pass is about what is deployed.
+    var isDeployed: Bool { pass?.fingerprint == record.deployed }
+
+    private mutating func change(_ situation: Situation, at now: Moment) -> Action {
+        guard let pass, isDeployed, record.quarantine == nil, !isInterrupted else {
+            return claim(for: .change, situation)
+        }
+        // Differences that come back after a long peace are no fight.
+        if let lastRepair, now.instant - lastRepair > .seconds(900) { repairs = [:] }
+        let worst = pass.plan.forward.map { repairs[$0.repairKey] ?? 0 }.max() ?? 0
+        let summary = summary(of: pass.plan.forward)
+        let details = described(pass.plan.forward)
+        let since = record.drift?.since ?? now.time
+        if worst >= situation.fightAfter, let lastRepair {
+            let pause = Duration.seconds(30 * (1 << min(worst - situation.fightAfter, 5)))
+            let left = pause - (now.instant - lastRepair)
+            if left > .zero {
+                let message =
+                    "something keeps changing it back: \(details.joined(separator: "; ")); "
+                    + "find who does, or name the field in ignore_differences"
+                let isNews = record.drift?.isFight != true
+                record.drift = Drift(message: message, isFight: true, since: since)
+                let news = isNews ? event(.warning, .driftFight, message, at: now) : nil
+                return save(news, then: .saving(.check(after: left)))
+            }
+        }
+        let isKnown = record.drift != nil
+        record.drift = Drift(message: summary, isFight: record.drift?.isFight ?? false, since: since)
+        guard !isKnown else { return claim(for: .change, situation) }
+        return ask(.announce(event(.warning, .driftDetected, summary, details: details, at: now)), .noticingDrift)
+    }
+
+    // MARK: Ownership
+
+    /// Asks for the leave to change the app, afresh in every pass.
+    mutating func claim(for errand: Errand, _ situation: Situation, takesUnclaimed: Bool = true) -> Action {
+        guard case .held(var claimant) = situation.leave else { return finish(.check(after: .seconds(1))) }
+        claimant.takesUnclaimed = takesUnclaimed
+        return ask(.claim(claimant), .claiming(errand))
+    }
+
+    mutating func proceed(with errand: Errand, _ situation: Situation, at now: Moment) -> Action {
+        switch errand {
+        case .change:
+            if record.attempt != nil {
+                guard isUnsaved else { return ask(.apply, .applying) }
+                return ask(.save(record, nil), .savingAttempt)
+            }
+            let hasNothingToReturnTo = record.deployed == nil && kept?.isEmpty != false
+            if record.quarantine == nil, hasNothingToReturnTo, !record.hasBaseline {
+                let message = "kept what was running before the first change, to return to"
+                return ask(.capture(record, event(.info, .adopted, message, at: now)), .capturing)
+            }
+            return startAttempt(at: now)
+        case .adoption: return judge(mark: nil, .adopting)
+        case .removals: return ask(.prune(leaving: Set(blocked.keys)), .pruning)
+        case .tidying(let outcome): return ask(.collect, .collecting(outcome))
+        case .removal: return announceRemoval(at: now)
+        case .forgetting:
+            return ask(.forget(event(.info, .removed, "removed: \(record.removal?.why ?? "")", at: now), releases: true), .forgetting)
+        }
+    }
+
+    // MARK: Attempts
+
+    mutating func startAttempt(at now: Moment) -> Action {
+        guard let pass else { return .finish(.rest) }
+        let purpose: Attempt.Purpose
+        if record.quarantine != nil {
+            purpose = .rollBack
+        } else if isDeployed {
+            purpose = isInterrupted ? .restore : .repair
+        } else {
+            purpose = .deploy
+        }
+        // What goes afterwards is told of with the rest.
+        let changes = purpose == .deploy ? pass.plan.changes : pass.plan.forward
+        let summary = summary(of: changes)
+        begin(purpose, message: summary, at: now)
+        announcedRemovals = purpose == .deploy ? Set(pass.plan.removals.map(\.subject)) : []
+        let reason: Reason = purpose == .rollBack ? .rollingBack : .applying
+        let event = event(.info, reason, summary, details: described(changes), at: now)
+        return ask(.save(record, event), .savingAttempt)
+    }
+
+    mutating func begin(_ purpose: Attempt.Purpose, message: String, at now: Moment) {
+        guard let pass else { return }
+        let commit = pass.role == .declared ? record.commit : record.deployedCommit ?? ""
+        record.attempt = Attempt(
+            fingerprint: pass.fingerprint,
+            commit: commit,
+            purpose: purpose,
+            since: now.time,
+            mark: pass.mark,
+            phase: purpose == .rollBack ? .rollingBack : purpose == .adopt ? .verifying : .applying,
+            message: message
+        )
+        record.hasBaseline = true
+        if failedFingerprint != pass.fingerprint { record.problem = nil }
+        elapsed = .zero
+        lastContact = now.instant
+        needsMark = false
+        healthySince = nil
+        conflicts = 0
+    }
+
+    /// Ends an attempt that led nowhere.
+    mutating func abandonAttempt() {
+        record.attempt = nil
+        hasLeftovers = true
+        resetClock()
+    }
+
+    mutating func resetClock() {
+        healthySince = nil
+        lastContact = nil
+        elapsed = .zero
+        needsMark = false
+        conflicts = 0
+    }
+
+    mutating func applied(at now: Moment) -> Action {
+        contact(at: now)
+        conflicts = 0
+        if record.attempt?.purpose == .repair, let pass {
+            for change in pass.plan.forward { repairs[change.repairKey, default: 0] += 1 }
+            lastRepair = now.instant
+        }
+        return finish(.again(.milliseconds(20)))
+    }
+
+    /// An apply that did not go through.
+    mutating func notApplied(_ failure: Failure, at now: Moment) -> Action {
+        guard let attempt = record.attempt, let declaration else { return fail(failure, at: now) }
+        if failure.reason != .unavailable { contact(at: now) }
+        if failure.reason == .conflict {
+            // Something moved between looking and acting: look again, ever more slowly.
+            conflicts += 1
+            guard elapsed > declaration.app.timeout else {
+                return finish(.again(min(.milliseconds(250) * (1 << min(conflicts - 1, 6)), .seconds(15))))
+            }
+            let timeout = declaration.app.timeout.readable
+            return giveUp(Failure(.timedOut, "not done after \(timeout): \(failure.message)", next: .needsChange), at: now)
+        }
+        guard failure.next == .needsChange else { return fail(failure, at: now) }
+        if attempt.purpose == .rollBack { return refuseKept(failure, at: now) }
+        return attempt.isRestoring ? fail(failure, at: now) : giveUp(failure, at: now)
+    }
+
+    /// A kept revision that the target refuses; an older one is tried.
+    mutating func refuseKept(_ failure: Failure, at now: Moment) -> Action {
+        guard let pass, record.quarantine != nil else { return fail(failure, at: now) }
+        record.quarantine?.refused.append(pass.fingerprint)
+        abandonAttempt()
+        let message = "a kept revision cannot be put back, an older one is tried: \(failure.message)"
+        let told = event(.warning, failure.reason, message, details: failure.details, at: now)
+        return save(told, then: .saving(.again(.zero)))
+    }
+
+    // MARK: The clock of an attempt
+
+    /// The target answered: the time since its last answer counts.
+    mutating func contact(at now: Moment) {
+        guard record.attempt != nil else { return }
+        if let lastContact {
+            // Whatever held up the question itself is nobody's fault.
+            elapsed += min(now.instant - lastContact, .seconds(10))
+        } else {
+            // After a time in which nobody knows what happened, what is under way gets its whole time again.
+            elapsed = .zero
+            needsMark = true
+        }
+        lastContact = now.instant
+    }
+
+    /// The target did not answer, or was not asked: what happens meanwhile counts against nobody.
+    mutating func loseContact() {
+        lastContact = nil
+        healthySince = nil
+    }
+}
+
+extension Change {
+    /// What makes two repairs the same.
+    fileprivate var repairKey: String { ([kind, name, action.rawValue] + fields.map(\.path)).joined(separator: " ") }
+}

@@ -1,0 +1,264 @@
+/// The course of a pass: from what is wanted to the plan against what is there.
+extension AppState {
+    /// What the answer that is waited for is about.
+    enum Stage: Sendable {
+        case comparing
+        case listing
+        case preparing
+        case warning
+        case restoring
+        case observing
+        case superseding
+        case claiming(Errand)
+        case capturing
+        case noticingDrift
+        case savingAttempt
+        case applying
+        case judging
+        case watching
+        case confirming(Failure)
+        case adopting
+        case committing
+        case announcingRemovals
+        case pruning
+        case collecting(Outcome)
+        case preparingRemoval
+        case observingRemoval
+        case removing
+        case forgetting
+        /// The record is saved, and then the pass ends so.
+        case saving(Outcome)
+        /// The record is saved, and then what is there is judged.
+        case savingThenWatching
+        /// The record is saved, and then leftovers are collected.
+        case savingThenTidying(Outcome)
+    }
+
+    /// What the leave to change the app is asked for.
+    enum Errand: Sendable {
+        case change
+        case adoption
+        case removals
+        case tidying(Outcome)
+        case removal
+        case forgetting
+    }
+
+    // MARK: Begin
+
+    /// Begins a pass.
+    /// `asked`: Observations must not be older.
+    mutating func begin(
+        asked: ContinuousClock.Instant,
+        correlation: String,
+        _ situation: Situation,
+        at now: Moment
+    ) -> Action {
+        pass = Pass(asked: asked, correlation: correlation, generation: generation, stage: .comparing)
+        if record.hold != nil {
+            loseContact()
+            return settle(.rest)
+        }
+        switch situation.leave {
+        case .held:
+            leaseTries = 0
+            if record.waiting?.reason == .leaseHeld { record.waiting = nil }
+        case .waiting(let holder):
+            loseContact()
+            wait(.leaseHeld, "another controller acts for this source: \(holder)", at: now)
+            return settle(.rest)
+        case .unknown:
+            // It is being asked for; whoever waits for the app waits for that too, for a while.
+            loseContact()
+            leaseTries += 1
+            return leaseTries < 20 && situation.targetProblem == nil
+                ? finish(.again(min(.milliseconds(25) * (1 << min(leaseTries - 1, 5)), .milliseconds(500))))
+                : settle(.check(after: .seconds(1)))
+        }
+        if let problem = situation.targetProblem {
+            loseContact()
+            wait(.unavailable, problem, at: now)
+            return settle(.rest)
+        }
+        if record.waiting?.reason == .unavailable { record.waiting = nil }
+        if let unreadable { return fail(unreadable, at: now) }
+        guard let declaration else {
+            guard record.removal != nil else { return finish(.rest) }
+            return ask(.prepareRemoval, .preparingRemoval)
+        }
+        if mayBeUntouched(declaration), let reading { return ask(.compare(reading, declaration), .comparing) }
+        return list(declaration)
+    }
+
+    /// Whether the cheap comparison says all that has to be known.
+    private func mayBeUntouched(_ declaration: Declaration) -> Bool {
+        guard let reading, record.deployed == reading.fingerprint, record.isSettled, record.drift == nil else {
+            return false
+        }
+        return record.quarantine == nil && !isForced && !hasLeftovers && saved != nil && announcedRemovals.isEmpty
+            && reading.inputs.settings == declaration.app.settings
+    }
+
+    private mutating func list(_ declaration: Declaration) -> Action {
+        kept == nil ? ask(.listRevisions, .listing) : ask(.prepare(declaration), .preparing)
+    }
+
+    // MARK: Next
+
+    /// Takes an answer in and says what is to be done next.
+    mutating func next(_ answer: Answer, _ situation: Situation, at now: Moment) -> Action {
+        guard let pass else { return .finish(.rest) }
+        if case .cancelled = answer { return finish(.retry) }
+        if case .saved = answer { saved = record }
+        if case .committed = answer { saved = record }
+        if case .forgetting = pass.stage { return forgotten(answer, at: now) }
+        // Something else is wanted by now. What was done is seen by the next pass.
+        guard pass.generation == generation else {
+            if case .committed = answer { noteCommitted() }
+            return finish(.again(.zero))
+        }
+        if case .failed(let failure) = answer { return failed(failure, situation, at: now) }
+        switch (pass.stage, answer) {
+        case (.comparing, .compared(let isSame, let reading)):
+            guard let declaration else { return finish(.again(.zero)) }
+            guard isSame else { return list(declaration) }
+            self.reading = reading
+            record.commit = declaration.revision.commit
+            return settle(.rest)
+        case (.listing, .revisions(let kept)):
+            self.kept = kept
+            guard let declaration else { return finish(.again(.zero)) }
+            return ask(.prepare(declaration), .preparing)
+        case (.preparing, .prepared(let reading, let warnings)):
+            return prepared(reading, warnings, situation, at: now)
+        case (.warning, .announced): return chooseRole(situation, at: now)
+        case (.restoring, .restored(let fingerprint)):
+            self.pass?.fingerprint = fingerprint
+            return ask(.observe(since: pass.asked), .observing)
+        case (.restoring, .nothingKept): return nothingKept(at: now)
+        case (.observing, .observed(let plan, let services, let mark)):
+            contact(at: now)
+            take(plan, services, mark)
+            return converge(situation, at: now)
+        case (.superseding, .announced): return convergeUndisturbed(situation, at: now)
+        case (.claiming(let errand), .claimed):
+            self.pass?.isOwner = true
+            return proceed(with: errand, situation, at: now)
+        case (.capturing, .captured(let fingerprint)):
+            if let fingerprint { kept = [fingerprint] }
+            return startAttempt(at: now)
+        case (.noticingDrift, .announced): return claim(for: .change, situation)
+        case (.savingAttempt, .saved): return ask(.apply, .applying)
+        case (.applying, .applied): return applied(at: now)
+        case (.judging, .judged(let health)):
+            contact(at: now)
+            return verify(health, situation, at: now)
+        case (.watching, .judged(let health)): return watched(health, situation, at: now)
+        case (.confirming(let failure), .observed(let plan, _, _)):
+            // It may have failed since it was compared: then there is something to do about it, and no news yet.
+            if !plan.forward.isEmpty { return finish(.again(.milliseconds(50))) }
+            return tell(failure, .error, then: .retry, at: now)
+        case (.adopting, .judged(let health)): return adopted(health, at: now)
+        case (.committing, .committed):
+            noteCommitted()
+            return tidy(.rest, situation)
+        case (.announcingRemovals, .saved): return claim(for: .removals, situation)
+        case (.pruning, .pruned(let pruning)): return pruned(pruning, situation, at: now)
+        case (.collecting(let outcome), .collected):
+            hasLeftovers = false
+            return settle(outcome)
+        case (.preparingRemoval, .restored):
+            return ask(.observe(since: pass.asked), .observingRemoval)
+        case (.observingRemoval, .observed(let plan, let services, let mark)):
+            take(plan, services, mark)
+            return claim(for: plan.isEmpty ? .forgetting : .removal, situation, takesUnclaimed: false)
+        case (.removing, .saved): return ask(.prune(leaving: []), .removing)
+        case (.removing, .pruned(let pruning)): return removed(pruning, at: now)
+        case (.saving(let outcome), .saved): return finish(outcome)
+        case (.savingThenWatching, .saved): return watch(at: now)
+        case (.savingThenTidying(let outcome), .saved): return tidy(outcome, situation)
+        default:
+            // An answer to a question that was not asked; the next pass begins with a fresh look.
+            return finish(.retry)
+        }
+    }
+
+    private mutating func take(_ plan: Plan, _ services: Int, _ mark: String) {
+        pass?.plan = plan
+        pass?.declaredServices = services
+        pass?.mark = mark
+    }
+
+    // MARK: Which state
+
+    private mutating func prepared(
+        _ reading: Reading,
+        _ warnings: [String],
+        _ situation: Situation,
+        at now: Moment
+    ) -> Action {
+        self.reading = reading
+        pass?.fingerprint = reading.fingerprint
+        record.commit = reading.commit
+        if isForced { record.quarantine = nil }
+        isForced = false
+        if record.quarantine?.fingerprint != reading.fingerprint { record.quarantine = nil }
+        guard self.warnings != warnings else { return chooseRole(situation, at: now) }
+        self.warnings = warnings
+        guard !warnings.isEmpty else { return chooseRole(situation, at: now) }
+        let count = warnings.count
+        let message = count == 1 ? warnings[0] : "\(count) warnings in its files"
+        return ask(.announce(event(.warning, .warning, message, details: count == 1 ? [] : warnings, at: now)), .warning)
+    }
+
+    private mutating func chooseRole(_ situation: Situation, at now: Moment) -> Action {
+        guard let pass else { return .finish(.rest) }
+        if let quarantine = record.quarantine {
+            self.pass?.role = .lastGood
+            return ask(.restore(except: quarantine.refused), .restoring)
+        }
+        let isBegun = record.deployed == pass.fingerprint || record.attempt?.fingerprint == pass.fingerprint
+        guard !isBegun, let waitsFor = situation.unmetDependency else {
+            if record.waiting?.reason == .dependencyNotReady { record.waiting = nil }
+            return ask(.observe(since: pass.asked), .observing)
+        }
+        self.pass?.waitsFor = waitsFor
+        wait(.dependencyNotReady, waitsFor, at: now)
+        if record.problem?.reason == .dependencyNotReady { record.problem = nil }
+        guard record.deployed != nil else {
+            // What an older attempt did stays as it is until the new one may begin.
+            if record.attempt != nil { abandonAttempt() }
+            return settle(.rest)
+        }
+        // Meanwhile what is deployed is kept as it should be.
+        self.pass?.role = .lastGood
+        return ask(.restore(except: []), .restoring)
+    }
+
+    /// Keeps the last good revision in place of a declaration that cannot be used.
+    mutating func standIn(for failure: Failure, _ declaration: Declaration, at now: Moment) -> Action {
+        let fingerprint = "refused \(declaration.app.settings)"
+        record.commit = declaration.revision.commit
+        if isForced { record.quarantine = nil }
+        isForced = false
+        if let quarantine = record.quarantine, quarantine.fingerprint == fingerprint {
+            pass?.role = .lastGood
+            return ask(.restore(except: quarantine.refused), .restoring)
+        }
+        record.quarantine = nil
+        guard kept?.isEmpty == false else { return fail(failure, at: now) }
+        pass?.fingerprint = fingerprint
+        return reject(failure, at: now)
+    }
+
+    private mutating func nothingKept(at now: Moment) -> Action {
+        guard let quarantine = record.quarantine else { return settle(.rest) }
+        let failure = Failure(
+            .refused,
+            "no kept revision can be put back in place of \(quarantine.commit.prefix(12)), which failed: "
+                + quarantine.failure,
+            details: quarantine.details
+        )
+        return tell(failure, .error, then: .retry, at: now)
+    }
+}

@@ -1,0 +1,127 @@
+/// What goes: objects of an app that are no longer declared, whole apps, and what nobody needs.
+extension AppState {
+    // MARK: Inside an app
+
+    /// The removals of the plan that are not known to be impossible now.
+    mutating func openRemovals(at now: Moment) -> [Change] {
+        if let blockedSince, let declaration, now.instant - blockedSince > declaration.app.interval { blocked = [:] }
+        return (pass?.plan.removals ?? []).filter { blocked[$0.subject] == nil }
+    }
+
+    /// Removes what is not declared: told of first, never many at once without a person, and only what is ours.
+    mutating func removeUndeclared(_ situation: Situation, at now: Moment) -> Action {
+        guard let pass else { return .finish(.rest) }
+        let removals = openRemovals(at: now)
+        let subjects = Set(removals.map(\.subject))
+        let isMany = Plan(removals).removesMany(ofDeclared: pass.declaredServices, share: situation.pruneShare)
+        if isMany, !subjects.isSubset(of: approvedRemovals) {
+            awaitedRemovals = subjects
+            let count = removals.count { $0.kind == "service" }
+            let message =
+                "the change removes \(count) of \(count + pass.declaredServices) services (\(summary(of: removals))); "
+                + "nothing is removed until it is approved: hecate approve \(id.name)"
+            let isNews = record.waiting?.message != message
+            wait(.awaitingApproval, message, at: now)
+            guard isNews else { return watch(at: now) }
+            let told = event(.warning, .awaitingApproval, message, details: described(removals), at: now)
+            return save(told, then: .savingThenWatching)
+        }
+        guard !subjects.isSubset(of: announcedRemovals) else { return claim(for: .removals, situation) }
+        announcedRemovals = subjects
+        let message = "removing what is not declared: \(summary(of: removals))"
+        return ask(.save(record, event(.info, .pruned, message, details: described(removals), at: now)), .announcingRemovals)
+    }
+
+    mutating func pruned(_ pruning: Pruning, _ situation: Situation, at now: Moment) -> Action {
+        switch pruning {
+        case .done:
+            let removals = openRemovals(at: now)
+            endRemovals()
+            let told = event(.info, .pruned, "removed \(listed(removals))", at: now)
+            return save(told, then: .saving(.again(.zero)))
+        case .waits:
+            conflicts += 1
+            let delay = min(Duration.milliseconds(200) * (1 << min(conflicts - 1, 6)), .seconds(10))
+            // Whoever waits for the app is not kept waiting for the last container's grace period.
+            return finish(conflicts < 6 ? .again(delay) : .check(after: delay))
+        case .blocked(let why):
+            blocked.merge(why) { _, new in new }
+            blockedSince = now.instant
+            endRemovals()
+            let list = why.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+            let message = "cannot be removed now: \(list.joined(separator: "; "))"
+            return save(event(.warning, .conflict, message, at: now), then: .savingThenWatching)
+        }
+    }
+
+    /// What was announced or approved is done; an approval is spent.
+    private mutating func endRemovals() {
+        conflicts = 0
+        announcedRemovals = []
+        approvedRemovals = []
+        awaitedRemovals = []
+        if record.waiting?.reason == .awaitingApproval { record.waiting = nil }
+    }
+
+    // MARK: Leftovers
+
+    /// Collects what no revision needs, when there may be any, and then ends the pass.
+    mutating func tidy(_ outcome: Outcome, _ situation: Situation) -> Action {
+        var outcome = outcome
+        if !(pass?.plan.removals ?? []).filter({ blocked[$0.subject] == nil }).isEmpty, awaitedRemovals.isEmpty {
+            // Told of in this pass, made in the next.
+            outcome = .again(record.result?.reason == .adopted ? .seconds(5) : .zero)
+        }
+        guard hasLeftovers, record.attempt == nil else { return settle(outcome) }
+        return pass?.isOwner == true
+            ? ask(.collect, .collecting(outcome)) : claim(for: .tidying(outcome), situation)
+    }
+
+    // MARK: Whole apps
+
+    mutating func announceRemoval(at now: Moment) -> Action {
+        guard let pass, let removal = record.removal else { return finish(.again(.zero)) }
+        let subjects = Set(pass.plan.removals.map(\.subject))
+        guard !subjects.isSubset(of: announcedRemovals) else { return ask(.prune(leaving: []), .removing) }
+        let isFirst = announcedRemovals.isEmpty
+        announcedRemovals.formUnion(subjects)
+        let message = "removing: \(removal.why)"
+        let told = event(.info, .pruned, message, details: described(pass.plan.removals), at: now)
+        return ask(.save(record, isFirst ? told : nil), .removing)
+    }
+
+    mutating func removed(_ pruning: Pruning, at now: Moment) -> Action {
+        conflicts += 1
+        let delay = min(Duration.milliseconds(200) * (1 << min(conflicts / 5, 6)), .seconds(10))
+        switch pruning {
+        case .done, .waits: return finish(conflicts < 60 ? .again(delay) : .check(after: delay))
+        case .blocked(let why):
+            let list = why.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+            let failure = Failure(.conflict, "cannot be removed now: \(list.joined(separator: "; "))")
+            return tell(failure, .warning, then: .retry, at: now)
+        }
+    }
+
+    /// The app is not this controller's to remove: it is left as it is and forgotten.
+    mutating func leaveToOthers(_ failure: Failure, at now: Moment) -> Action {
+        let message = "left as it is, because it is not this source's to remove: \(failure.message)"
+        return ask(.forget(event(.warning, .refused, message, at: now), releases: false), .forgetting)
+    }
+
+    mutating func forgotten(_ answer: Answer, at now: Moment) -> Action {
+        switch answer {
+        case .forgotten where pass?.generation == generation: return finish(.gone)
+        case .forgotten:
+            // Declared anew meanwhile: it begins from nothing.
+            let source = record.source
+            record = AppRecord(id: id, source: source)
+            saved = nil
+            kept = []
+            reading = nil
+            announcedRemovals = []
+            return finish(.again(.zero))
+        case .failed(let failure): return fail(failure, at: now)
+        default: return finish(.retry)
+        }
+    }
+}

@@ -1,0 +1,129 @@
+/// How a pass ends and what it tells.
+extension AppState {
+    mutating func ask(_ action: Action, _ stage: Stage) -> Action {
+        pass?.stage = stage
+        return action
+    }
+
+    mutating func finish(_ outcome: Outcome) -> Action {
+        pass = nil
+        return .finish(outcome)
+    }
+
+    /// Saves the record, with an event.
+    mutating func save(_ event: Event?, then stage: Stage) -> Action { ask(.save(record, event), stage) }
+
+    /// Ends the pass; what changed is saved first.
+    mutating func settle(_ outcome: Outcome) -> Action {
+        isUnsaved ? save(nil, then: .saving(outcome)) : finish(outcome)
+    }
+
+    mutating func wait(_ reason: Reason, _ message: String, at now: Moment) {
+        guard record.waiting?.reason != reason || record.waiting?.message != message else { return }
+        let since = record.waiting?.reason == reason ? record.waiting?.since ?? now.time : now.time
+        record.waiting = Waiting(reason, message, since: since)
+    }
+
+    // MARK: Failures
+
+    /// Something that was asked for could not be done.
+    mutating func failed(_ failure: Failure, _ situation: Situation, at now: Moment) -> Action {
+        guard let pass else { return .finish(.rest) }
+        if failure.reason == .unavailable { loseContact() }
+        if failure.reason == .leaseHeld { return finish(.check(after: .seconds(1))) }
+        switch pass.stage {
+        case .preparing:
+            if let declaration, declaration.isReadInPlace, failure.next == .needsChange {
+                return standIn(for: failure, declaration, at: now)
+            }
+        case .restoring where record.quarantine != nil && failure.next == .needsChange:
+            return refuseKept(failure, at: now)
+        case .observing where record.quarantine != nil && failure.next == .needsChange:
+            return refuseKept(failure, at: now)
+        case .applying: return notApplied(failure, at: now)
+        case .savingAttempt:
+            // What is known to be good is put back even when nothing can be written down.
+            if record.attempt?.isRestoring == true { return ask(.apply, .applying) }
+            record.attempt = nil
+        case .saving(let outcome): return finish(outcome)
+        case .savingThenWatching: return watch(at: now)
+        case .savingThenTidying(let outcome), .collecting(let outcome): return finish(outcome)
+        case .announcingRemovals: announcedRemovals = []
+        case .committing: return fail(failure, at: now)
+        case .superseding, .warning, .noticingDrift: return next(.announced, situation, at: now)
+        case .claiming(.removal), .claiming(.forgetting):
+            if [.refused, .notFound].contains(failure.reason) { return leaveToOthers(failure, at: now) }
+        case .claiming(.tidying(let outcome)): return finish(outcome)
+        default: break
+        }
+        return fail(failure, at: now)
+    }
+
+    /// Ends the pass with a failure that says what is wrong with the app now.
+    mutating func fail(_ failure: Failure, at now: Moment) -> Action {
+        if let declaration { record.commit = declaration.revision.commit }
+        let isKnown =
+            record.problem.map { $0.reason == failure.reason && $0.message == failure.message } ?? false
+            && saved?.commit == record.commit
+        let since = record.problem?.since ?? now.time
+        record.problem = Problem(failure, since: since)
+        let told = event(.error, failure.reason, failure.message, details: failure.details, at: now)
+        let outcome: Outcome = failure.next == .needsChange ? .rest : .retry
+        // The same failure again is the same fact; it was told.
+        return isKnown ? settle(outcome) : save(told, then: .saving(outcome))
+    }
+
+    /// Says that an app is not well; the same failure again is the same fact and is told once.
+    mutating func tell(_ failure: Failure, _ severity: Event.Severity, then outcome: Outcome, at now: Moment) -> Action {
+        let isNews = record.problem?.reason != failure.reason
+        record.problem = Problem(failure, since: record.problem?.since ?? now.time)
+        let told = event(severity, failure.reason, failure.message, details: failure.details, at: now)
+        return isNews ? save(told, then: .saving(outcome)) : settle(outcome)
+    }
+
+    // MARK: Words
+
+    func event(
+        _ severity: Event.Severity,
+        _ reason: Reason,
+        _ message: String,
+        details: [String] = [],
+        at now: Moment
+    ) -> Event {
+        Event(
+            time: now.time,
+            severity: severity,
+            reason: reason,
+            subject: id.description,
+            commit: record.commit,
+            message: message,
+            details: details,
+            correlation: pass?.correlation ?? ""
+        )
+    }
+
+    /// ` at 0123456789ab`, or nothing for a source that has no commits.
+    func at(_ commit: String) -> String { commit.isEmpty ? "" : " at \(commit.prefix(12))" }
+
+    func summary(of changes: [Change]) -> String {
+        let counts = Dictionary(grouping: changes, by: \.action)
+        let words = [Change.Action.create, .update, .replace, .remove].compactMap { action in
+            counts[action].map { "\($0.count) to \(action.rawValue)" }
+        }
+        return words.joined(separator: ", ") + ": " + listed(changes)
+    }
+
+    func listed(_ changes: [Change]) -> String {
+        changes.prefix(6).map(\.subject).joined(separator: ", ") + (changes.count > 6 ? ", ..." : "")
+    }
+
+    func described(_ changes: [Change]) -> [String] {
+        changes.prefix(20).map { change in
+            let fields = change.fields.prefix(8).map { field in
+                "\(field.path): \(field.from ?? "nothing") -> \(field.to ?? "nothing")"
+            }
+            return "\(change.action.rawValue) \(change.subject)"
+                + (fields.isEmpty ? "" : " (" + fields.joined(separator: ", ") + ")")
+        }
+    }
+}

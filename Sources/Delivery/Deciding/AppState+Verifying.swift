@@ -1,0 +1,207 @@
+/// Whether what was begun succeeded, and what follows from it.
+extension AppState {
+    mutating func judge(mark: String?, _ stage: Stage) -> Action {
+        let fingerprint = pass?.fingerprint
+        let hasEarlier = kept?.contains { $0 != fingerprint } ?? false
+        return ask(.judge(mark: mark, hasEarlierRevision: hasEarlier), stage)
+    }
+
+    // MARK: An attempt under way
+
+    mutating func verify(_ health: Health, _ situation: Situation, at now: Moment) -> Action {
+        guard let pass, let declaration, let attempt = record.attempt else { return finish(.again(.zero)) }
+        if case .failed(let failure) = health { return giveUp(failure, at: now) }
+        if failedFingerprint != pass.fingerprint { record.problem = nil }
+        if !pass.plan.forward.isEmpty { return claim(for: .change, situation) }
+        let timeout = declaration.app.timeout
+        switch health {
+        case .failed(let failure): return giveUp(failure, at: now)
+        case .progressing(let what):
+            healthySince = nil
+            guard elapsed <= timeout else {
+                let message = "not healthy after \(timeout.readable): \(what)"
+                return giveUp(Failure(.timedOut, message, next: .needsChange), at: now)
+            }
+            return tell(what, pollDelay)
+        case .settling(let what):
+            healthySince = healthySince ?? now.instant
+            guard elapsed <= timeout else {
+                let message = "not settled after \(timeout.readable): \(what)"
+                return giveUp(Failure(.timedOut, message, next: .needsChange), at: now)
+            }
+            return finish(.again(.milliseconds(500)))
+        case .healthy(let runsNothing):
+            let since = healthySince ?? now.instant
+            healthySince = since
+            let window = declaration.app.verifyWindow
+            let left = window - (now.instant - since)
+            if !runsNothing, left > .zero {
+                return tell("healthy; watched for \(window.readable)", min(left, .seconds(1)))
+            }
+            return attemptSucceeded(attempt, at: now)
+        }
+    }
+
+    /// Says how far the attempt is, when that changed, and looks again.
+    private mutating func tell(_ progress: String, _ delay: Duration) -> Action {
+        if record.attempt?.phase == .applying { record.attempt?.phase = .verifying }
+        guard record.attempt?.message != progress else { return finish(.again(delay)) }
+        record.attempt?.message = progress
+        return save(nil, then: .saving(.again(delay)))
+    }
+
+    /// How long until the next look: short at first, so that a quick start is seen at once.
+    private var pollDelay: Duration { .seconds(min(max(elapsed.inSeconds / 4, 0.1), 1)) }
+
+    private mutating func attemptSucceeded(_ attempt: Attempt, at now: Moment) -> Action {
+        let took = Duration.seconds(max(0, now.time - attempt.since)).readable
+        record.attempt = nil
+        resetClock()
+        isInterrupted = false
+        failedFingerprint = nil
+        record.problem = nil
+        record.drift = nil
+        if let quarantine = record.quarantine {
+            record.quarantine?.isRolledBack = true
+            hasLeftovers = true
+            let message = "rolled back in \(took), \(record.running) again: \(quarantine.failure)"
+            let told = event(.warning, .rolledBack, message, details: quarantine.details, at: now)
+            return save(told, then: .savingThenTidying(.rest))
+        }
+        let (reason, message): (Reason, String) =
+            switch attempt.purpose {
+            case .repair: (.driftRepaired, "repaired in \(took)")
+            case .restore: (.deployed, "restored in \(took)")
+            case .adopt: (.adopted, "already runs as declared and is healthy; taken over without a change")
+            case .deploy, .rollBack: (.deployed, "deployed in \(took)")
+            }
+        return succeed(reason, message, at: now)
+    }
+
+    /// What the pass is about is deployed, verified, and kept.
+    private mutating func succeed(_ reason: Reason, _ message: String, at now: Moment) -> Action {
+        guard let pass else { return .finish(.rest) }
+        let isNew = record.deployed != pass.fingerprint
+        record.deployed = pass.fingerprint
+        record.deployedCommit = pass.role == .declared ? record.commit : record.deployedCommit
+        record.deployedAt = now.time
+        record.result = .init(reason, "\(message)\(at(record.deployedCommit ?? ""))", since: now.time)
+        if record.waiting?.reason != .awaitingApproval { record.waiting = nil }
+        var details: [String] = []
+        if reason == .adopted, !pass.plan.removals.isEmpty {
+            announcedRemovals = Set(pass.plan.removals.map(\.subject))
+            details = ["not declared, and removed next:"] + described(pass.plan.removals)
+        }
+        let done = event(.info, reason, message, details: details, at: now)
+        guard isNew || kept?.first != pass.fingerprint else { return save(done, then: .savingThenTidying(.rest)) }
+        uncommitted = done
+        return ask(.commit(record, done), .committing)
+    }
+
+    mutating func noteCommitted() {
+        guard let deployed = record.deployed else { return }
+        uncommitted = nil
+        let others = (kept ?? []).filter { $0 != deployed }
+        hasLeftovers = hasLeftovers || !others.isEmpty
+        kept = Array(([deployed] + others).prefix(5))
+    }
+
+    // MARK: Failure
+
+    /// The attempt failed.
+    mutating func giveUp(_ failure: Failure, at now: Moment) -> Action {
+        guard let pass, let attempt = record.attempt else { return fail(failure, at: now) }
+        let isRestoring = attempt.isRestoring
+        abandonAttempt()
+        if isRestoring {
+            // What was good before is put back already; there is nothing better to return to.
+            return tell(failure, .error, then: .retry, at: now)
+        }
+        guard kept?.contains(where: { $0 != pass.fingerprint }) == true else {
+            // Nothing to go back to: it stays as it is, named, and is tried again.
+            failedFingerprint = pass.fingerprint
+            return tell(failure, .error, then: .retry, at: now)
+        }
+        return reject(failure, at: now)
+    }
+
+    /// Puts the desired state into quarantine; the next pass brings the whole app back.
+    mutating func reject(_ failure: Failure, at now: Moment) -> Action {
+        guard let pass else { return .finish(.rest) }
+        record.quarantine = Quarantine(
+            fingerprint: pass.fingerprint,
+            commit: record.commit,
+            since: now.time,
+            reason: failure.reason,
+            failure: failure.message,
+            details: failure.details
+        )
+        record.attempt = nil
+        record.problem = nil
+        hasLeftovers = true
+        resetClock()
+        let told = event(.error, failure.reason, failure.message, details: failure.details, at: now)
+        return save(told, then: .saving(.again(.zero)))
+    }
+
+    // MARK: Nothing under way
+
+    /// Judges an app with nothing to change and nothing under way.
+    mutating func watch(at now: Moment) -> Action { judge(mark: nil, .watching) }
+
+    mutating func watched(_ health: Health, _ situation: Situation, at now: Moment) -> Action {
+        isInterrupted = false
+        if let quarantine = record.quarantine, !quarantine.isRolledBack {
+            // Nothing had to be changed to be back, or an earlier pass did it all.
+            record.quarantine?.isRolledBack = true
+            let message = "rolled back, \(record.running) again: \(quarantine.failure)"
+            let told = event(.warning, .rolledBack, message, details: quarantine.details, at: now)
+            return save(told, then: .savingThenWatching)
+        }
+        switch health {
+        case .healthy, .settling: return well(situation, at: now)
+        case .progressing(let what):
+            let failure = Failure(.healthCheckFailed, what)
+            return tell(failure, .warning, then: .check(after: .seconds(2)), at: now)
+        case .failed(let failure):
+            return ask(.observe(since: now.instant), .confirming(failure))
+        }
+    }
+
+    private mutating func well(_ situation: Situation, at now: Moment) -> Action {
+        let wasWrong = record.problem != nil
+        record.problem = nil
+        record.drift = nil
+        if let event = uncommitted { return ask(.commit(record, event), .committing) }
+        if pass?.waitsFor == nil, record.quarantine == nil {
+            record.deployedCommit = record.commit
+            if wasWrong || record.result == nil {
+                record.result = .init(.unchanged, record.running, since: now.time)
+            }
+        }
+        // Whoever was told that it is not well is told that it is.
+        guard wasWrong else { return tidy(.rest, situation) }
+        let message = "well again, \(record.running)"
+        return save(event(.info, .recovered, message, at: now), then: .savingThenTidying(.rest))
+    }
+
+    // MARK: Adoption
+
+    /// What the source wants already runs, and the journal does not know it: it is taken over as it is.
+    mutating func adopted(_ health: Health, at now: Moment) -> Action {
+        switch health {
+        case .healthy, .settling:
+            failedFingerprint = nil
+            record.problem = nil
+            let message = "already runs as declared; taken over without a change"
+            return succeed(.adopted, message, at: now)
+        case .progressing(let what):
+            begin(.adopt, message: what, at: now)
+            return save(nil, then: .saving(.again(.milliseconds(100))))
+        case .failed(let failure):
+            // It gets the time that any deployment gets.
+            begin(.adopt, message: failure.message, at: now)
+            return save(nil, then: .saving(.again(.milliseconds(100))))
+        }
+    }
+}

@@ -1,0 +1,165 @@
+/// Everything that is known of one app, and the deciding about it.
+///
+/// A value without I/O, clock or chance: `begin` and `next` take what was just learnt and say what is to be done. They are the
+/// only ones that change the record during a pass; whoever declares, holds or removes the app changes what is wanted, at any
+/// moment, and a pass that was under way for something else ends at its next step.
+struct AppState: Sendable {
+    let id: AppID
+    var record: AppRecord
+
+    // What is wanted.
+
+    /// The app as its source declares it now, or nil when it is to be removed or only remembered.
+    private(set) var declaration: Declaration?
+    /// Set when the declaration cannot be read: the app is left exactly as it is.
+    private(set) var unreadable: Failure?
+    /// Grows whenever what is wanted changes.
+    private(set) var generation = 0
+
+    // What is remembered for as long as the process lives.
+
+    /// The record as the journal acknowledged it last.
+    var saved: AppRecord?
+    var reading: Reading?
+    /// The fingerprints of the kept revisions, newest first; nil before they were listed.
+    var kept: [String]?
+    var pass: Pass?
+    /// Since when the app has been healthy without a break, during a deployment.
+    var healthySince: ContinuousClock.Instant?
+    /// How long the attempt under way has had, counting only time in which the target answered.
+    var elapsed: Duration = .zero
+    /// When the target last answered about the attempt under way; nil after it did not, and after a restart.
+    var lastContact: ContinuousClock.Instant?
+    var failures = 0
+    /// How often the lease was not known yet, in a row.
+    var leaseTries = 0
+    /// Conflicts in a row.
+    var conflicts = 0
+    var lastPass: ContinuousClock.Instant?
+    /// How often each difference was repaired, for fights.
+    var repairs: [String: Int] = [:]
+    var lastRepair: ContinuousClock.Instant?
+    /// A person asked for it: a quarantined revision is tried once more.
+    var isForced = false
+    var warnings: [String] = []
+    /// Objects that cannot be removed now, by subject, with why.
+    var blocked: [String: String] = [:]
+    /// Removals inside the app that wait for a person, and those a person approved, by subject.
+    var awaitedRemovals: Set<String> = []
+    var approvedRemovals: Set<String> = []
+    /// Whether an attempt may have left objects behind that no revision needs.
+    var hasLeftovers = false
+    /// Whether what is deployed was disturbed by an attempt of our own that was overtaken: putting it back repairs no drift.
+    var isInterrupted = false
+    /// What failed last with nothing to go back to; it is told of once.
+    var failedFingerprint: String?
+    /// Whether the attempt's mark has to be taken anew, because nobody knows what happened since the last look.
+    var needsMark = false
+    /// When removals were last found to be impossible.
+    var blockedSince: ContinuousClock.Instant?
+    /// The event of a success that the journal could not take yet.
+    var uncommitted: Event?
+    /// The removals that were told of and may be made from now on.
+    var announcedRemovals: Set<String> = []
+
+    init(_ record: AppRecord) {
+        id = record.id
+        self.record = record
+    }
+
+    /// A pass under way.
+    struct Pass: Sendable {
+        var asked: ContinuousClock.Instant
+        var correlation: String
+        var generation: Int
+        var stage: Stage
+        var role = Role.declared
+        /// What the new state waits for while the deployed one is kept.
+        var waitsFor: String?
+        /// Of the deployment that the pass is about.
+        var fingerprint = ""
+        var plan = Plan()
+        var declaredServices = 0
+        var mark = ""
+        var isOwner = false
+    }
+
+    /// Which state a pass brings about.
+    enum Role: Sendable {
+        case declared
+        case lastGood
+    }
+
+    // MARK: What is wanted
+
+    /// The app is declared.
+    mutating func declare(_ declaration: Declaration) {
+        let isNew =
+            self.declaration?.revision != declaration.revision || self.declaration?.app.settings != declaration.app.settings
+            || self.declaration?.owner != declaration.owner || unreadable != nil || record.removal != nil
+        self.declaration = declaration
+        record.source = declaration.app.source
+        record.removal = nil
+        unreadable = nil
+        if let known = declaration.app.knownFingerprint, reading == nil {
+            let inputs = Inputs(settings: declaration.app.settings, files: [:])
+            reading = Reading(inputs: inputs, fingerprint: known, commit: declaration.revision.commit)
+        }
+        if isNew { generation += 1 }
+    }
+
+    /// The source declares it in a way that cannot be read. Removal is not wanted either.
+    mutating func leaveAlone(because failure: Failure, source: String, commit: String) {
+        if unreadable != failure || record.removal != nil { generation += 1 }
+        unreadable = failure
+        declaration = nil
+        record.source = source
+        record.commit = commit
+        record.removal = nil
+    }
+
+    /// The app is to go.
+    mutating func remove(because why: String, at time: Timestamp) {
+        guard record.removal?.why != why || declaration != nil else { return }
+        declaration = nil
+        unreadable = nil
+        reading = nil
+        record.removal = Removal(why: why, since: record.removal?.since ?? time)
+        generation += 1
+    }
+
+    /// Nobody says anything of it any more; it is only remembered.
+    mutating func abandon() {
+        guard declaration != nil || unreadable != nil || record.removal != nil else { return }
+        declaration = nil
+        unreadable = nil
+        record.removal = nil
+        generation += 1
+    }
+
+    /// A person asks for it: a rejected revision is tried once more.
+    mutating func force() {
+        if record.quarantine != nil { isForced = true }
+        failures = 0
+        conflicts = 0
+        blocked = [:]
+    }
+
+    /// A person lets the removals go on that wait for it. True when there were any.
+    mutating func approve() -> Bool {
+        guard !awaitedRemovals.isEmpty else { return false }
+        approvedRemovals = awaitedRemovals
+        return true
+    }
+
+    // MARK: What others ask
+
+    /// Whether the app is ready at the very revision its source is at.
+    var isCurrent: Bool {
+        guard let declaration else { return record.isReady }
+        return record.isReady && reading?.commit == declaration.revision.commit && record.quarantine == nil
+            && record.deployed == reading?.fingerprint && record.attempt == nil
+    }
+
+    var isUnsaved: Bool { saved != record }
+}

@@ -1,0 +1,36 @@
+/// An app as one revision of its source declares it, with the files of that very revision.
+struct Declaration: Sendable {
+    var app: App
+    var revision: Revision
+    var snapshot: any Snapshot
+    /// What marks the source's apps on the target.
+    var owner: String
+    var isReadInPlace: Bool
+}
+
+/// What the reading of an app's files gave, and what it was made from.
+struct Reading: Sendable {
+    var inputs: Inputs
+    var fingerprint: String
+    /// The commit at which it was found to hold.
+    var commit: String
+}
+
+/// What a step is told of the world around its app.
+struct Situation: Sendable {
+    /// Whether this controller may act for the app's source on its target.
+    enum Leave: Sendable {
+        case held(Claimant)
+        case waiting(holder: String)
+        case unknown
+    }
+
+    var leave: Leave
+    /// Why the target cannot be worked with, when that is known.
+    var targetProblem: String?
+    /// What a new state has to wait for before it is begun, in words.
+    var unmetDependency: String?
+    /// How the source declares the app's removal guard; see `Limits`.
+    var pruneShare: Double
+    var fightAfter: Int
+}

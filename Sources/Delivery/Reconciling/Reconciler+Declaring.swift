@@ -1,0 +1,222 @@
+/// What sources declare, and which apps have to go because none does.
+extension Reconciler {
+    /// Takes in what a source declares now. Asks nobody: apps are queued at once.
+    package func accept(_ fleet: Fleet) async {
+        let source = fleet.revision.source
+        var ids = register.mentioned(by: source)
+        register.accept(fleet)
+        ids.formUnion(register.mentioned(by: source))
+        for (id, state) in states where state.record.source == source { ids.insert(id) }
+        await assign(ids, commit: fleet.revision.commit)
+        mapDependants()
+        await decideRemovals(of: fleet)
+        for (id, state) in states where state.record.source == source { enqueue(id) }
+        for target in platforms.keys {
+            leasePings[target]?.yield()
+            requestSurvey(of: target)
+        }
+        wake()
+    }
+
+    private func assign(_ ids: Set<AppID>, commit: String) async {
+        var told: [(Event.Severity, AppID, String)] = []
+        for id in ids.sorted() where id.isValid {
+            let holder = states[id]?.record.source
+            let (fate, refused) = register.fate(of: id, heldBy: holder)
+            for refusal in refused where refusals.insert(refusal).inserted {
+                let message =
+                    "\(refusal.place)'\(id.name)' is also declared by the source '\(refusal.holder)', which had it first; "
+                    + "rename one of them"
+                told.append((.error, id, message))
+            }
+            switch fate {
+            case .declared(let declaration):
+                ensure(id, source: declaration.app.source)
+                states[id]?.declare(declaration)
+                if let holder, holder != declaration.app.source {
+                    refusals = refusals.filter { $0.app != id }
+                    told.append((.info, id, "moved from the source '\(holder)' to '\(declaration.app.source)'"))
+                }
+            case .unreadable(let failure, let source, let commit):
+                ensure(id, source: source)
+                states[id]?.leaveAlone(because: failure, source: source, commit: commit)
+            case .orphaned: states[id]?.abandon()
+            case .undeclared, .retired, .unknown: break
+            }
+        }
+        for (severity, id, message) in told {
+            await announce(severity, severity == .error ? .refused : .newRevision, about: id.description, commit: commit, message)
+        }
+    }
+
+    private func ensure(_ id: AppID, source: String) {
+        guard states[id] == nil else { return }
+        var record = AppRecord(id: id, source: source)
+        record.hold = holds[id]
+        states[id] = AppState(record)
+    }
+
+    private func mapDependants() {
+        dependants = [:]
+        for (id, state) in states {
+            for other in state.declaration?.app.dependsOn ?? [] { dependants[other, default: []].insert(id) }
+        }
+    }
+
+    // MARK: Removals
+
+    /// Marks what a source declares no longer.
+    ///
+    /// Only what this source had is marked, only from a fleet that was read in full, and never more at once than the guard
+    /// allows. Whether it really is this source's the target is asked before anything is removed.
+    private func decideRemovals(of fleet: Fleet) async {
+        let source = fleet.revision.source
+        let going = leaving(fleet)
+        guard !going.isEmpty else {
+            awaiting[source] = nil
+            approved[source] = nil
+            return
+        }
+        let total = fleet.apps.count + fleet.unreadable.count + going.count
+        let isMany = going.count > limits.pruneCount && Double(going.count) > Double(total) * limits.pruneShare
+        let ids = Set(going.keys)
+        awaiting[source] = isMany ? ids : nil
+        if isMany, !ids.isSubset(of: approved[source] ?? []) {
+            approved[source] = nil
+            await announce(
+                .warning,
+                .awaitingApproval,
+                about: source,
+                commit: fleet.revision.commit,
+                "the change removes \(going.count) of \(total) apps; nothing is removed until it is approved: "
+                    + "hecate approve \(source)",
+                details: ids.sorted().map(\.description)
+            )
+            return
+        }
+        // An approval is for these very removals, and is spent with them.
+        awaiting[source] = nil
+        approved[source] = nil
+        for (id, why) in going {
+            ensure(id, source: source)
+            markForRemoval(id, because: why)
+        }
+    }
+
+    /// The apps a source lets go, with why.
+    private func leaving(_ fleet: Fleet) -> [AppID: String] {
+        let source = fleet.revision.source
+        let place = fleet.revision.commit.isEmpty ? "" : " at \(fleet.revision.short)"
+        // What a declared app replaces goes when that one is ready.
+        let replaced = Set(fleet.apps.flatMap(\.replaces))
+        var going: [AppID: String] = [:]
+        func consider(_ id: AppID, heldBy holder: String) {
+            switch register.fate(of: id, heldBy: holder).fate {
+            case .retired(let from) where from == source: going[id] = "the source asks for its removal"
+            case .undeclared(let from)
+            where from == source && fleet.unreadable.isEmpty && !replaced.contains(id):
+                going[id] = "it is no longer in \(source)\(place)"
+            default: break
+            }
+        }
+        for (id, state) in states where state.record.source == source && state.record.removal == nil {
+            consider(id, heldBy: source)
+        }
+        // What the journal does not know, and the target says is this source's.
+        for (id, claim) in claims.values.joined() where claim.owner == fleet.owner && states[id] == nil {
+            consider(id, heldBy: source)
+        }
+        return going
+    }
+
+    func markForRemoval(_ id: AppID, because why: String) {
+        states[id]?.remove(because: why, at: environment.now())
+        enqueue(id)
+        wake()
+    }
+
+    /// A person lets a commit remove more than the guard allows: apps of a source, or services of one app.
+    /// `name`: A source, or an app with or without its target.
+    /// - Returns: Whether anything waited for it.
+    @discardableResult
+    package func approve(source name: String) async -> Bool {
+        var isAnything = false
+        if let fleet = register[name], let waiting = awaiting[name] {
+            approved[name] = waiting
+            isAnything = true
+            await decideRemovals(of: fleet)
+        }
+        for id in states.keys where id.name == name || id.description == name {
+            if states[id]?.approve() == true {
+                isAnything = true
+                enqueue(id, priority: .user)
+            }
+        }
+        wake()
+        return isAnything
+    }
+
+    // MARK: Surveys
+
+    /// Has a target asked who owns what there, soon.
+    func requestSurvey(of target: String) {
+        guard platforms[target] != nil else { return }
+        surveys[target] = true
+    }
+
+    /// Asks a target who owns what there; decided again is what depends on it.
+    func survey(_ target: String) async {
+        defer { surveyEnded(target) }
+        // When it cannot be asked, nothing more is removed.
+        guard targetProblems[target] == nil, let platform = platforms[target],
+            let found = try? await platform.claims()
+        else { return }
+        claims[target] = found
+        for fleet in register.fleets.values.sorted(by: { $0.revision.source < $1.revision.source }) {
+            let isConcerned = found.contains { $0.value.owner == fleet.owner && states[$0.key] == nil }
+            if isConcerned { await decideRemovals(of: fleet) }
+        }
+        wake()
+    }
+
+    private func surveyEnded(_ target: String) {
+        if surveys[target] == false { surveys[target] = nil }
+        if surveys.isEmpty { endSurveys() }
+    }
+
+    func endSurveys() {
+        for waiter in surveyWaiters { waiter.resume() }
+        surveyWaiters = []
+    }
+
+    /// Returns when every target that can be asked has said who owns what.
+    package func surveyed() async {
+        guard !surveys.isEmpty else { return }
+        wake()
+        await withCheckedContinuation { surveyWaiters.append($0) }
+    }
+
+    // MARK: Telling
+
+    func announce(
+        _ severity: Event.Severity,
+        _ reason: Reason,
+        about subject: String,
+        commit: String = "",
+        _ message: String,
+        details: [String] = []
+    ) async {
+        let event = Event(
+            time: environment.now(),
+            severity: severity,
+            reason: reason,
+            subject: subject,
+            commit: commit,
+            message: message,
+            details: details
+        )
+        // A journal that cannot be written must not stop delivery; the listener still hears of it.
+        try? await journal.record(event)
+        environment.announce(event)
+    }
+}

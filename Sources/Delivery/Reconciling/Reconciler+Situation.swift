@@ -1,0 +1,67 @@
+/// What a step is told of the world around its app.
+extension Reconciler {
+    func situation(of id: AppID) -> Situation {
+        Situation(
+            leave: leave(for: id),
+            targetProblem: platforms[id.target] == nil
+                ? "there is no target '\(id.target)' in the configuration" : targetProblems[id.target],
+            unmetDependency: unmetDependency(of: id),
+            pruneShare: limits.pruneShare,
+            fightAfter: limits.fightAfter
+        )
+    }
+
+    /// The mark of the source that an app belongs to.
+    private func owner(of id: AppID) -> String? {
+        guard let state = states[id] else { return nil }
+        return state.declaration?.owner ?? register[state.record.source]?.owner
+    }
+
+    private func leave(for id: AppID) -> Situation.Leave {
+        guard let owner = owner(of: id) else { return .unknown }
+        switch leases[LeaseKey(owner: owner, target: id.target)]?.lease.standing(at: .now) ?? .unknown {
+        case .unknown: return .unknown
+        case .waiting(let holder): return .waiting(holder: holder)
+        case .held(let until):
+            return .held(
+                Claimant(
+                    owner: owner,
+                    formerOwners: register.formerOwners(of: id).subtracting([owner]),
+                    owners: register.owners,
+                    controller: environment.identity.id,
+                    until: until
+                )
+            )
+        }
+    }
+
+    /// What a new state of an app has to wait for before it is begun, in words; nil when nothing.
+    private func unmetDependency(of id: AppID) -> String? {
+        for dependency in states[id]?.declaration?.app.dependsOn ?? [] {
+            let other = states[dependency]
+            if other?.isCurrent == true { continue }
+            let why = other?.record.ready.map { " (\($0.message))" } ?? ""
+            return "waiting for \(dependency.target == id.target ? dependency.name : dependency.description)\(why)"
+        }
+        return nil
+    }
+
+    /// Looks again at the apps that wait for this one, and at those it replaces.
+    func becameReady(_ id: AppID) {
+        for other in dependants[id] ?? [] where states[other]?.record.waiting?.reason == .dependencyNotReady {
+            enqueue(other)
+        }
+        guard let app = states[id]?.declaration?.app else { return }
+        for replaced in app.replaces where !register.isDeclared(replaced) {
+            guard let state = states[replaced] else {
+                // The journal does not know it; the target says whose it is.
+                guard claims[replaced.target]?[replaced]?.owner == owner(of: id) else { continue }
+                states[replaced] = AppState(AppRecord(id: replaced, source: app.source))
+                markForRemoval(replaced, because: "replaced by \(id)")
+                continue
+            }
+            guard state.record.source == app.source, state.record.removal == nil else { continue }
+            markForRemoval(replaced, because: "replaced by \(id)")
+        }
+    }
+}

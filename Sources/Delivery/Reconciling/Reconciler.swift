@@ -1,0 +1,356 @@
+/// Keeps every app of every source equal to what the source says.
+///
+/// Levels, not edges: whatever woke it, a pass compares what should be with what is. The actor carries: it asks an app's
+/// `AppState` what is to be done, has a `Worker` do it, and hands the answer back. Nothing it took before an await is
+/// written back.
+package actor Reconciler {
+    let platforms: [String: any Platform]
+    let journal: any Journal
+    let limits: Limits
+    let environment: Environment
+    private let backoff = Backoff()
+
+    var states: [AppID: AppState] = [:]
+    var register: FleetRegister
+    /// Removals that wait for a person, and those a person has approved, by source.
+    var awaiting: [String: Set<AppID>] = [:]
+    var approved: [String: Set<AppID>] = [:]
+    var holds: [AppID: Hold] = [:]
+    /// What each target said of who owns what, when it was asked last.
+    var claims: [String: [AppID: Claim]] = [:]
+    var refusals: Set<FleetRegister.Refusal> = []
+    /// Why a target cannot be worked with now.
+    var targetProblems: [String: String] = [:]
+    var leases: [LeaseKey: LeaseEntry] = [:]
+    var leasePings: [String: AsyncStream<Void>.Continuation] = [:]
+    /// The apps that wait for each.
+    var dependants: [AppID: Set<AppID>] = [:]
+
+    /// One queue a target, so that none can be held up by another's silence.
+    var queues: [String: WorkQueue<AppID>] = [:]
+    private var wakeUp: AsyncStream<Void>.Continuation?
+    /// When the next alarm that is already set will ring.
+    private var armed: ContinuousClock.Instant?
+    private var waiters: [Waiter] = []
+    /// When the events of this moment are looked into, by target.
+    private var eventSlots: [String: ContinuousClock.Instant] = [:]
+    /// Never later than the next app's interval ends; looked at closely only when it comes, because there may be many.
+    private var nextSweep: ContinuousClock.Instant?
+    /// Targets whose claims are to be read, and who waits for that.
+    var surveys: [String: Bool] = [:]
+    var surveyWaiters: [CheckedContinuation<Void, Never>] = []
+
+    /// Somebody who waits until apps have come to rest.
+    private struct Waiter {
+        var ids: Set<AppID>
+        var asked: ContinuousClock.Instant
+        var continuation: CheckedContinuation<Void, Never>
+    }
+
+    /// `sources`: The names of all sources that are configured; nil when any may come. An app of a configured source that
+    /// has not been read yet is nobody else's.
+    package init(
+        platforms: [any Platform],
+        journal: any Journal,
+        limits: Limits,
+        environment: Environment,
+        sources: Set<String>? = nil
+    ) {
+        self.platforms = Dictionary(platforms.map { ($0.name, $0) }) { first, _ in first }
+        self.journal = journal
+        self.limits = limits
+        self.environment = environment
+        register = FleetRegister(sources: sources)
+    }
+
+    // MARK: Life
+
+    /// Reads what the journal knows.
+    ///
+    /// To be called once, before anything else.
+    package func restore() async throws {
+        for record in try await journal.records() where record.id.isValid {
+            var state = AppState(record)
+            state.saved = record
+            states[record.id] = state
+        }
+        try await refreshHolds()
+    }
+
+    /// Works until the task is cancelled.
+    ///
+    /// Passes under way end at their next step; the journal says where they were.
+    package func run() async {
+        let (wakes, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        wakeUp = continuation
+        continuation.yield()
+        await withDiscardingTaskGroup { group in
+            for target in platforms.keys { group.addTask { await self.keepLeases(on: target) } }
+            for await _ in wakes {
+                if Task.isCancelled { break }
+                sweepIfDue()
+                for target in surveys.filter(\.value).keys.sorted() {
+                    surveys[target] = false
+                    group.addTask { await self.survey(target) }
+                }
+                for (id, entry) in takeDue() { group.addTask { await self.work(id, entry) } }
+                setAlarm(in: &group)
+            }
+            group.cancelAll()
+        }
+        wakeUp = nil
+        for waiter in waiters { waiter.continuation.resume() }
+        waiters = []
+        endSurveys()
+    }
+
+    func wake() { wakeUp?.yield() }
+
+    private func takeDue() -> [(AppID, WorkQueue<AppID>.Entry)] {
+        let now = ContinuousClock.now
+        var due: [(AppID, WorkQueue<AppID>.Entry)] = []
+        for target in queues.keys.sorted() {
+            while let queue = queues[target], queue.activeCount < limits.parallelism,
+                let (id, entry) = queues[target]?.take(at: now)
+            {
+                due.append((id, entry))
+            }
+        }
+        return due
+    }
+
+    /// Makes sure that the loop turns when the next pass or sweep is due.
+    private func setAlarm(in group: inout DiscardingTaskGroup) {
+        var next = nextSweep
+        for target in queues.keys where queues[target]?.activeCount ?? 0 < limits.parallelism {
+            if let due = queues[target]?.nextDue { next = next.map { min($0, due) } ?? due }
+        }
+        guard let next else { return }
+        if let armed, armed <= next { return }
+        armed = next
+        group.addTask {
+            try? await Task.sleep(until: next, clock: .continuous)
+            await self.rang(next)
+        }
+    }
+
+    /// An alarm rang, perhaps a little early: whichever it was, the next one is set anew.
+    private func rang(_ instant: ContinuousClock.Instant) {
+        if armed == instant { armed = nil }
+        wake()
+    }
+
+    // MARK: What wakes it
+
+    func enqueue(
+        _ id: AppID,
+        at due: ContinuousClock.Instant = .now,
+        priority: WorkQueue<AppID>.Priority = .event
+    ) {
+        queues[id.target, default: WorkQueue()].add(id, at: due, asked: due, priority: priority)
+    }
+
+    /// Something happened on a target; nil means anything may have.
+    package func notice(_ id: AppID?, on target: String) {
+        let now = ContinuousClock.now
+        // Events come in bursts; one look a moment later sees them all, and in a crowd one look serves everybody.
+        let isCrowd = queues[target]?.depth ?? 0 > 20
+        var slot = eventSlots[target] ?? now
+        if slot <= now { slot = now + (isCrowd ? .seconds(5) : .milliseconds(150)) }
+        eventSlots[target] = slot
+        if let id {
+            if id.target == target, states[id] != nil { enqueue(id, at: slot) }
+        } else {
+            for known in states.keys where known.target == target { enqueue(known, at: slot, priority: .periodic) }
+            requestSurvey(of: target)
+        }
+        wake()
+    }
+
+    /// A target cannot be worked with: its apps are not asked about until it answers again.
+    package func targetFailed(_ target: String, _ problem: String) {
+        guard targetProblems[target] != problem else { return }
+        targetProblems[target] = problem
+        for id in states.keys where id.target == target { enqueue(id, priority: .periodic) }
+        wake()
+    }
+
+    /// A target answers (again).
+    package func targetAnswers(_ target: String) {
+        guard targetProblems.removeValue(forKey: target) != nil else { return }
+        for id in states.keys where id.target == target { enqueue(id, priority: .periodic) }
+        requestSurvey(of: target)
+        leasePings[target]?.yield()
+        wake()
+    }
+
+    /// A person asks for apps to be reconciled now: they go first, and a rejected revision is tried once more.
+    ///
+    /// Returns when each has had a pass since and is neither settling nor waiting to be tried again soon.
+    package func reconcile(_ ids: [AppID]) async {
+        let now = ContinuousClock.now
+        let known = ids.filter { states[$0] != nil }
+        guard !known.isEmpty else { return }
+        for id in known {
+            states[id]?.force()
+            enqueue(id, at: now, priority: .user)
+        }
+        wake()
+        await withCheckedContinuation { continuation in
+            waiters.append(Waiter(ids: Set(known), asked: now, continuation: continuation))
+        }
+    }
+
+    /// Reads the holds again, after a person changed one.
+    package func refreshHolds() async throws {
+        let read = try await journal.holds()
+        let before = holds
+        holds = Dictionary(read.map { ($0.app, $0) }) { _, last in last }
+        for id in Set(before.keys).union(holds.keys) where before[id] != holds[id] {
+            enqueue(id, priority: .user)
+        }
+        for id in states.keys where states[id]?.record.hold != holds[id] { states[id]?.record.hold = holds[id] }
+        wake()
+    }
+
+    /// How many passes are due or under way.
+    package var queueDepth: Int { queues.values.reduce(0) { $0 + $1.depth } }
+
+    /// What a pass over an app would change now, by the very code that a pass runs.
+    /// - Throws: `Failure` when the app is not declared or its declaration cannot be read.
+    package func plan(of id: AppID) async throws -> Plan {
+        guard let state = states[id] else { throw Failure(.notFound, "there is no app '\(id)'") }
+        if let failure = state.unreadable { throw failure }
+        if state.record.removal != nil {
+            guard let platform = platforms[id.target] else { return Plan() }
+            return try await platform.removal(of: id).plan(observedSince: .now).plan
+        }
+        guard let declaration = state.declaration else {
+            throw Failure(.notFound, "no source that can be read declares '\(id)'")
+        }
+        return try await declaration.app.prepare(declaration.snapshot).plan(observedSince: .now).plan
+    }
+
+    /// Every app that a source declares or the journal remembers.
+    package var apps: [AppID] { states.keys.sorted() }
+
+    /// The present record of every app, as it is in memory: what a journal that cannot be written does not know.
+    package var records: [AppRecord] { states.values.map(\.record).sorted { $0.id < $1.id } }
+
+    // MARK: Sweeps
+
+    private func noteInterval(of id: AppID, since moment: ContinuousClock.Instant) {
+        guard let app = states[id]?.declaration?.app else { return }
+        let due = moment + app.interval
+        nextSweep = nextSweep.map { min($0, due) } ?? due
+    }
+
+    /// Looks at every app whose interval is over, together with those whose nearly is: they share one observation.
+    private func sweepIfDue() {
+        let now = ContinuousClock.now
+        guard let next = nextSweep, next <= now else { return }
+        nextSweep = nil
+        let isDue = states.values.contains { state in
+            state.declaration.flatMap { declaration in
+                state.lastPass.map { $0 + declaration.app.interval <= now }
+            } ?? false
+        }
+        for id in states.keys {
+            guard let app = states[id]?.declaration?.app, let last = states[id]?.lastPass else { continue }
+            if isDue, last + app.interval * 0.8 <= now {
+                states[id]?.lastPass = now
+                enqueue(id, at: now, priority: .periodic)
+                noteInterval(of: id, since: now)
+            } else {
+                noteInterval(of: id, since: last)
+            }
+        }
+    }
+
+    // MARK: Work
+
+    private func work(_ id: AppID, _ entry: WorkQueue<AppID>.Entry) async {
+        let correlation = hexadecimal(environment.chance()) + hexadecimal(environment.chance())
+        let start = ContinuousClock.now
+        var worker = Worker(id: id, platform: platforms[id.target], journal: journal, environment: environment)
+        worker.asked = min(entry.asked, start)
+        let outcome = await pass(id, &worker, correlation)
+        let now = ContinuousClock.now
+        environment.measure(id, now - start, outcome != .retry)
+        queues[id.target]?.finish(id)
+        finish(id, outcome, asked: entry.asked, at: now)
+        wake()
+    }
+
+    private func pass(_ id: AppID, _ worker: inout Worker, _ correlation: String) async -> Outcome {
+        var situation = situation(of: id)
+        guard
+            var action = states[id]?.begin(
+                asked: worker.asked,
+                correlation: correlation,
+                situation,
+                at: environment.moment
+            )
+        else { return .gone }
+        while true {
+            if case .finish(let outcome) = action { return outcome }
+            let answer = await worker.perform(action)
+            situation = self.situation(of: id)
+            guard let next = states[id]?.next(answer, situation, at: environment.moment) else { return .gone }
+            action = next
+        }
+    }
+
+    private func finish(
+        _ id: AppID,
+        _ outcome: Outcome,
+        asked: ContinuousClock.Instant,
+        at now: ContinuousClock.Instant
+    ) {
+        states[id]?.lastPass = now
+        noteInterval(of: id, since: now)
+        switch outcome {
+        case .rest:
+            states[id]?.failures = 0
+            if states[id]?.isCurrent == true { becameReady(id) }
+            settle(id, asked: asked)
+        case .again(let delay): enqueue(id, at: now + delay)
+        case .check(let delay):
+            enqueue(id, at: now + delay, priority: .periodic)
+            if states[id]?.isCurrent == true { becameReady(id) }
+            settle(id, asked: asked)
+        case .retry:
+            let failures = (states[id]?.failures ?? 0) + 1
+            states[id]?.failures = failures
+            let delay = backoff.delay(afterFailures: failures, jitter: environment.chance())
+            enqueue(id, at: now + delay, priority: .periodic)
+            settle(id, asked: asked)
+        case .gone: forget(id)
+        }
+    }
+
+    private func hexadecimal(_ chance: Double) -> String {
+        let digits = String(UInt16(chance * 65535), radix: 16)
+        return String(repeating: "0", count: 4 - digits.count) + digits
+    }
+
+    /// Answers those who waited for an app.
+    private func settle(_ id: AppID, asked: ContinuousClock.Instant) {
+        for index in waiters.indices where waiters[index].asked <= asked { waiters[index].ids.remove(id) }
+        answerWaiters()
+    }
+
+    private func answerWaiters() {
+        for waiter in waiters where waiter.ids.isEmpty { waiter.continuation.resume() }
+        waiters.removeAll { $0.ids.isEmpty }
+    }
+
+    private func forget(_ id: AppID) {
+        states[id] = nil
+        claims[id.target]?[id] = nil
+        queues[id.target]?.remove(id)
+        for index in waiters.indices { waiters[index].ids.remove(id) }
+        answerWaiters()
+        for other in dependants[id] ?? [] { enqueue(other) }
+    }
+}

@@ -1,0 +1,68 @@
+internal import Crypto
+internal import Delivery
+
+/// How ownership stands on the cluster: one small config per app.
+///
+/// Creating one is an atomic claim, it survives the loss of the store, and it changes nothing about the stack's own
+/// objects, which stay as `docker stack deploy` makes them.
+struct ClaimConfig: Sendable {
+    static let app = "io.hecate.app"
+    private static let owner = "io.hecate.owner"
+    private static let controller = "io.hecate.controller"
+    private static let prefix = "io.hecate.name-prefix"
+
+    /// Whose the app is.
+    var claim: Claim
+    /// What the names of the stack's objects begin with, where that is not the stack's name.
+    var namePrefix: String?
+
+    /// The name of the config that claims a stack.
+    static func name(_ stack: String) -> String { ObjectName.shortened("hecate.\(stack)", to: 64) }
+
+    init(claim: Claim, namePrefix: String?) {
+        self.claim = claim
+        self.namePrefix = namePrefix
+    }
+
+    init(labels: [String: String]) {
+        claim = Claim(owner: labels[Self.owner] ?? "", controller: labels[Self.controller] ?? "")
+        namePrefix = labels[Self.prefix]
+    }
+
+    func labels(for stack: String) -> [String: String] {
+        var labels = [Self.app: stack, Self.owner: claim.owner, Self.controller: claim.controller]
+        labels[Self.prefix] = namePrefix
+        return labels
+    }
+}
+
+/// How the lease of a source stands on the cluster: one small config, renewed by changing its labels, which is a
+/// compare-and-set.
+struct LeaseConfig: Sendable {
+    private static let lease = "io.hecate.lease"
+    private static let holder = "io.hecate.holder"
+    private static let instance = "io.hecate.instance"
+    private static let number = "io.hecate.number"
+    /// Grows with each renewal, so that each is a change.
+    static let renewals = "io.hecate.renewals"
+
+    static let namePrefix = "hecate.lease."
+
+    static func name(_ owner: String) -> String { namePrefix + sha256(owner).prefix(16) }
+
+    static func labels(_ lease: LeaseRecord, of owner: String, renewals: Int64) -> [String: String] {
+        [
+            Self.lease: owner, Self.holder: lease.holder.id, Self.instance: lease.holder.instance,
+            Self.number: "\(lease.number)", Self.renewals: "\(renewals)",
+        ]
+    }
+
+    static func record(_ object: ObservedObject) -> LeaseRecord {
+        let labels = object.labels
+        return LeaseRecord(
+            holder: ControllerIdentity(id: labels[holder] ?? "", instance: labels[instance] ?? ""),
+            number: labels[number].flatMap(Int64.init) ?? 0,
+            version: "\(object.id) \(object.version)"
+        )
+    }
+}

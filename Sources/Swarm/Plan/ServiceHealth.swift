@@ -1,0 +1,203 @@
+internal import Delivery
+internal import JSON
+
+/// What one service and its tasks say about it.
+struct ServiceHealth {
+    /// What is to be thought of a service.
+    enum Judgement {
+        /// As it should be; whether anything runs that could still fail.
+        case done(runs: Bool)
+        /// Everything runs, and Swarm still watches its own update.
+        case updating(String)
+        case waiting(String)
+        case failed(Failure, ObservedTask?)
+    }
+
+    let service: ObservedService
+    /// All tasks of the service.
+    let tasks: [ObservedTask]
+    let mark: StackMark?
+    /// Whether the plan still wants to change the service.
+    let isPending: Bool
+    let hasEarlierRevision: Bool
+    /// The index at which all that the service depends on was healthy, zero when it depends on nothing; nil while
+    /// something is not.
+    let dependenciesHealthySince: Int64?
+
+    func judge() -> Judgement {
+        if let failure = swarmGaveUp() { return failure }
+        if isPending { return .waiting("service \(service.name) is not yet as declared") }
+        if let failure = tooManyFailures() { return failure }
+        let mode = service.spec["Mode"]
+        if let job = mode?["ReplicatedJob"] {
+            let total = job["TotalCompletions"]?.int ?? 1
+            let completed = max(service.completed, Int64(own.count(where: \.hasCompleted)))
+            return completed >= total
+                ? .done(runs: false) : .waiting("job \(service.name): \(completed) of \(total) completed")
+        }
+        if mode?["GlobalJob"] != nil {
+            let open = own.filter { $0.desiredState == "complete" && !$0.hasCompleted }
+            return open.isEmpty && !own.isEmpty ? .done(runs: false) : .waiting("job \(service.name) is running")
+        }
+        if isComplete {
+            if let state = swarmsUpdate, ["updating", "rollback_started"].contains(state) {
+                return .updating("Swarm watches the update of service \(service.name)")
+            }
+            return .done(runs: wanted > completedPlaces.count && !hasOnlyCompleted)
+        }
+        if let last = own.filter({ $0.hasFailed && isNews($0) }).newest {
+            return .waiting("\(progress); last failure: \(last.description(in: service))")
+        }
+        return .waiting(progress)
+    }
+
+    /// The index at which the service became healthy; nil when it is not.
+    func healthySince(_ judgement: Judgement) -> Int64? {
+        switch judgement {
+        case .done, .updating: own.filter { $0.isRunning || $0.hasCompleted }.map(\.version).max() ?? 0
+        case .waiting, .failed: nil
+        }
+    }
+
+    // MARK: What Swarm says
+
+    /// The state of Swarm's own update of the service when it belongs to this deployment; Swarm keeps the last one until
+    /// the service is changed again.
+    private var swarmsUpdate: String? {
+        guard let mark, mark.precedes(service.version) else { return nil }
+        return service.updateStatus?["State"]?.string
+    }
+
+    private func swarmGaveUp() -> Judgement? {
+        let what: String
+        switch swarmsUpdate {
+        case "paused":
+            if isPauseNoFailure { return nil }
+            what = "Swarm paused the update"
+        case "rollback_paused": what = "Swarm rolled the update back"
+        // What is declared was restored, when nothing is left to change.
+        case .some(let state) where state.hasPrefix("rollback") && isPending: what = "Swarm rolled the update back"
+        default: return nil
+        }
+        let message = service.updateStatus?["Message"]?.string ?? ""
+        var culprit = tasks.filter { $0.hasFailed && isNews($0) }.newest
+        var why = culprit.map { ": " + $0.description(in: service) } ?? (message.isEmpty ? "" : ": \(message)")
+        if culprit == nil, let ended = own.filter({ $0.hasCompleted && isNews($0) }).newest {
+            culprit = ended
+            why = ": " + ending(of: ended)
+        }
+        let failure = Failure(.healthCheckFailed, "service \(service.name): \(what)\(why)", next: .needsChange)
+        return .failed(failure, culprit)
+    }
+
+    /// Swarm pauses an update as soon as a task ends within the time it watches, and a task that is to end does.
+    private var isPauseNoFailure: Bool {
+        if service.endsByItself, !isChecked {
+            if isPending { return !tasks.contains { $0.hasFailed && isNews($0) } }
+            if isComplete { return true }
+        }
+        guard !isPending else { return false }
+        // A task that ended because what it needs was not there yet is started again all the same, but no others follow.
+        guard let dependenciesHealthySince else { return true }
+        return service.version <= dependenciesHealthySince && !hasOldTasks
+    }
+
+    private func tooManyFailures() -> Judgement? {
+        guard mark != nil, let dependenciesHealthySince else { return nil }
+        let failed = own.filter { $0.hasFailed && isNews($0) }
+        if let last = exhausted(failed) {
+            return .failed(failure(failed.filter { $0.place == last.place }, last), last)
+        }
+        let counted = failed.filter { $0.version > dependenciesHealthySince }
+        guard hasEarlierRevision, let last = counted.newest,
+            let worst = Dictionary(grouping: counted, by: \.place).values.max(by: { $0.count < $1.count }),
+            worst.count >= 3
+        else { return nil }
+        return .failed(failure(worst, last), last)
+    }
+
+    /// A task that failed and that no other follows: its restart policy allows none, or no more.
+    private func exhausted(_ failed: [ObservedTask]) -> ObservedTask? {
+        let policy = service.spec["TaskTemplate"]?["RestartPolicy"]
+        guard policy?["Condition"]?.string == "none" || policy?["MaxAttempts"]?.int ?? 0 > 0 else { return nil }
+        return failed.filter { last in
+            let others = tasks.filter { $0.place == last.place }
+            return !others.contains(where: \.isWanted) && others.newest?.id == last.id
+        }
+        .newest
+    }
+
+    private func failure(_ failed: [ObservedTask], _ last: ObservedTask) -> Failure {
+        let times = failed.count == 1 ? "failed" : "failed \(failed.count) times"
+        let message = "service \(service.name) \(times): \(last.description(in: service))"
+        return Failure(.healthCheckFailed, message, next: .needsChange)
+    }
+
+    // MARK: What the tasks say
+
+    /// The tasks made from the specification that the service has now.
+    private var own: [ObservedTask] { tasks.filter { $0.isCurrent(of: service) } }
+
+    /// Whether the service was left as it was by this deployment.
+    private var isUnchanged: Bool { mark.map { !$0.precedes(service.version) } ?? true }
+
+    /// Whether what the service runs was left as it was, so that Swarm starts no task anew.
+    private var isTemplateUnchanged: Bool {
+        isUnchanged || service.previousSpec?["TaskTemplate"].map { $0 == service.spec["TaskTemplate"] } ?? false
+    }
+
+    private func isNews(_ task: ObservedTask) -> Bool { mark?.precedes(task) ?? true }
+
+    private var wanted: Int64 {
+        service.spec["Mode"]?["Replicated"].map { $0["Replicas"]?.int ?? 1 }
+            ?? max(Int64(own.count { $0.desiredState == "running" }), service.desired)
+    }
+
+    /// The slots or nodes whose task did what it had to do and ended.
+    private var completedPlaces: Set<String> {
+        guard service.endsByItself else { return [] }
+        return Set(own.filter { $0.hasCompleted && (isTemplateUnchanged || isNews($0)) }.map(\.place))
+    }
+
+    /// Whether a service that was left as it was has ended all it had to do; the Engine keeps only a few ended tasks, and
+    /// in the end none.
+    private var hasOnlyCompleted: Bool {
+        service.endsByItself && isUnchanged && own.allSatisfy(\.hasCompleted)
+    }
+
+    /// Whether tasks of an earlier specification are still to run.
+    private var hasOldTasks: Bool { tasks.contains { $0.isRunning && !$0.isCurrent(of: service) } }
+
+    private var isComplete: Bool {
+        guard !hasOldTasks else { return false }
+        let places = completedPlaces.union(own.filter(\.isRunning).map(\.place))
+        return places.count >= wanted || hasOnlyCompleted
+    }
+
+    // MARK: Words
+
+    private var isChecked: Bool {
+        let check = service.spec["TaskTemplate"]?["ContainerSpec"]?["Healthcheck"]?["Test"]?.array ?? []
+        return !check.isEmpty && check.first?.string != "NONE"
+    }
+
+    /// A task that ended well although it should have gone on: its own doing, or its health check had it stopped.
+    private func ending(of task: ObservedTask) -> String {
+        let place = task.name(in: service)
+        let when = isChecked ? " before its health check passed" : ""
+        return "task \(place) ended with exit code \(task.exitCode ?? 0)\(when)"
+    }
+
+    private var progress: String {
+        let wanted = service.spec["Mode"]?["Replicated"].map { $0["Replicas"]?.int ?? 1 } ?? service.desired
+        let running = own.count(where: \.isRunning)
+        let states = Dictionary(
+            grouping: own.filter { $0.desiredState == "running" && $0.state != "running" },
+            by: \.state
+        )
+        let others = states.map { "\($0.value.count) \($0.key)" }.sorted().joined(separator: ", ")
+        let pending = own.first { $0.state == "pending" && !$0.error.isEmpty }.map { " (\($0.error))" } ?? ""
+        return
+            "service \(service.name): \(running) of \(wanted) running\(others.isEmpty ? "" : ", \(others)")\(pending)"
+    }
+}

@@ -1,0 +1,45 @@
+internal import JSON
+
+/// How one stack wants to be treated.
+struct StackOptions: Sendable {
+    /// Whether what is no longer declared is removed.
+    var prunes = true
+    /// Fields that somebody else owns, by service key; `*` for all services.
+    var ignored: [(service: String, field: String)] = []
+    var resolvesImages = true
+    var sendsRegistryAuth = true
+
+    init(
+        prunes: Bool = true,
+        ignored: [(service: String, field: String)] = [],
+        resolvesImages: Bool = true,
+        sendsRegistryAuth: Bool = true
+    ) {
+        self.prunes = prunes
+        self.ignored = ignored
+        self.resolvesImages = resolvesImages
+        self.sendsRegistryAuth = sendsRegistryAuth
+    }
+
+    /// The options as they stand in a kept revision.
+    var json: JSON {
+        [
+            "prune": .bool(prunes), "resolveImages": .bool(resolvesImages), "registryAuth": .bool(sendsRegistryAuth),
+            "ignored": .array(ignored.map { ["service": .string($0.service), "field": .string($0.field)] }),
+        ]
+    }
+
+    init(_ json: JSON) {
+        prunes = json["prune"]?.bool ?? true
+        resolvesImages = json["resolveImages"]?.bool ?? true
+        sendsRegistryAuth = json["registryAuth"]?.bool ?? true
+        ignored =
+            json["ignored"]?.array?.compactMap { item in
+                guard let service = item["service"]?.string, let field = item["field"]?.string else { return nil }
+                return (service, field)
+            } ?? []
+    }
+
+    /// The options of a kept revision; those of one that an earlier version kept are the usual ones.
+    init(payload: [UInt8]) { self.init((try? JSON(parsing: payload))?["options"] ?? .null) }
+}

@@ -1,0 +1,170 @@
+internal import Documents
+internal import Arguments
+internal import Configuration
+internal import Delivery
+internal import Diagnostics
+internal import JSON
+internal import Journal
+internal import Repository
+internal import Swarm
+
+/// `hecate plan`: what a pass would change, by the very code that a pass runs.
+enum PlanCommand {
+    /// What one source wants, read in full.
+    private struct Reading {
+        var fleet: Fleet
+        var owner: String
+    }
+
+    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+        let palette = Palette(invocation["color"], isTerminal: Terminal.outputIsTerminal)
+        if let remote = try Settings.remote(invocation) { return try await ask(remote, invocation, palette) }
+        let (readings, platforms) = try await read(invocation)
+        let wanted = Set(invocation.arguments)
+        func isWanted(_ id: AppID) -> Bool {
+            wanted.isEmpty || !wanted.isDisjoint(with: [id.name, id.description, stem(id.name)])
+        }
+        var plans: [(AppID, Plan)] = []
+        var failed = false
+        var found: Set<String> = []
+        for reading in readings {
+            let fleet = reading.fleet
+            for (id, failure) in fleet.unreadable where isWanted(id) {
+                failed = true
+                complain(id, failure)
+            }
+            // Entries of which nobody can say what app they are about.
+            for diagnostic in fleet.warnings where diagnostic.severity == .error {
+                failed = true
+                Terminal.complain("\(diagnostic)")
+            }
+            for app in fleet.apps where isWanted(app.id) {
+                found.formUnion([app.id.name, app.id.description, stem(app.id.name)])
+                do {
+                    let deployment = try await app.prepare(fleet.snapshot)
+                    for warning in deployment.warnings { Terminal.complain(warning) }
+                    plans.append((app.id, try await deployment.plan(observedSince: .now).plan))
+                } catch let failure as Failure {
+                    failed = true
+                    complain(app.id, failure)
+                } catch let invalid as Invalid {
+                    failed = true
+                    for diagnostic in invalid.diagnostics { Terminal.complain("\(diagnostic)") }
+                }
+            }
+            for id in try await leaving(reading, platforms) where isWanted(id) {
+                guard let platform = platforms.first(where: { $0.name == id.target }) else { continue }
+                plans.append((id, try await platform.removal(of: id).plan(observedSince: .now).plan))
+            }
+        }
+        for name in invocation.arguments
+        where !found.contains(name) && !plans.contains(where: { $0.0.name == name }) && !failed {
+            throw Failure(.notFound, "there is no app '\(name)' in the sources")
+        }
+        let changes = plans.filter { !$0.1.isEmpty }
+        let documents = JSON.array(plans.map { document($0.0, $0.1) })
+        Terminal.print(formatted(documents, as: invocation["format"]) ?? text(plans, palette, failed: failed))
+        if failed { return .failure }
+        return changes.isEmpty ? .success : .changes
+    }
+
+    /// What a controller elsewhere would do.
+    private static func ask(
+        _ remote: RemoteClient,
+        _ invocation: Invocation,
+        _ palette: Palette
+    ) async throws -> HecateProgram.ExitCode {
+        let known = try await remote.records()
+        let ids =
+            try invocation.arguments.isEmpty
+            ? known.map(\.id) : invocation.arguments.map { try Settings.app($0, among: known).id }
+        var plans: [(AppID, Plan)] = []
+        var failed = false
+        for id in ids {
+            do { plans.append((id, try await remote.plan(of: id))) } catch let failure as Failure {
+                failed = true
+                complain(id, failure)
+            }
+        }
+        let documents = JSON.array(plans.map { document($0.0, $0.1) })
+        Terminal.print(formatted(documents, as: invocation["format"]) ?? text(plans, palette, failed: failed))
+        if failed { return .failure }
+        return plans.allSatisfy(\.1.isEmpty) ? .success : .changes
+    }
+
+    /// Reads every source, with the targets they are for.
+    private static func read(_ invocation: Invocation) async throws -> ([Reading], [any Platform]) {
+        let store = try? Settings.existingStore(invocation)
+        if let node = try Settings.node(invocation) {
+            let (fleet, platform) = try await Agent.reading(node, store: store)
+            return ([Reading(fleet: fleet, owner: fleet.owner)], [platform])
+        }
+        let configuration = try Settings.configuration(invocation)
+        let platforms = try Parts.platforms(configuration, store: store)
+        for platform in platforms { _ = try await platform.probe() }
+        var readings: [Reading] = []
+        for (source, settings) in zip(try Parts.sources(configuration), configuration.sources) {
+            let snapshot = try await source.snapshot(at: try await source.head())
+            let reader = Parts.reader(configuration, settings, platforms)
+            let fleet = try await reader.fleet(at: snapshot).fleet
+            readings.append(Reading(fleet: fleet, owner: Parts.owner(settings)))
+        }
+        return (readings, platforms)
+    }
+
+    /// The apps that are to go: retired ones, and those that stand on a target and in no source any more.
+    private static func leaving(_ reading: Reading, _ platforms: [any Platform]) async throws -> [AppID] {
+        let fleet = reading.fleet
+        var result = fleet.retired
+        let declared = Set(fleet.apps.map(\.id)).union(fleet.unreadable.keys).union(fleet.retired)
+        guard fleet.unreadable.isEmpty, !fleet.isPartial else { return result }
+        for platform in platforms {
+            let claims = try await platform.claims()
+            for (id, claim) in claims where claim.owner == reading.owner && !declared.contains(id) {
+                result.append(id)
+            }
+        }
+        return result
+    }
+
+    /// A unit's name without its kind.
+    private static func stem(_ name: String) -> String {
+        name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name
+    }
+
+    private static func complain(_ id: AppID, _ failure: Failure) {
+        Terminal.complain("\(id): \(failure.message)")
+        for detail in failure.details where detail != failure.message { Terminal.complain("  \(detail)") }
+    }
+
+    private static func text(_ plans: [(AppID, Plan)], _ palette: Palette, failed: Bool) -> String {
+        var lines: [String] = []
+        for (id, plan) in plans where !plan.isEmpty {
+            lines.append(palette.bold("\(id)"))
+            for change in plan.changes {
+                let words = "\(change.action.rawValue) \(change.kind) \(change.name)"
+                switch change.action {
+                case .create: lines.append("  " + palette.green("+ \(words)"))
+                case .remove: lines.append("  " + palette.red("- \(words)"))
+                case .update, .replace: lines.append("  " + palette.yellow("~ \(words)"))
+                }
+                for field in change.fields {
+                    let from = field.from.map(palette.red) ?? "nothing"
+                    let to = field.to.map(palette.green) ?? "nothing"
+                    lines.append("      \(field.path): \(from) -> \(to)")
+                }
+            }
+        }
+        let count = plans.count { !$0.1.isEmpty }
+        if failed {
+            lines.append("some apps cannot be planned; see above")
+        } else {
+            lines.append(
+                count == 0
+                    ? "nothing to do: \(plans.count) apps are as declared"
+                    : "\(count) of \(plans.count) apps would change"
+            )
+        }
+        return lines.joined(separator: "\n")
+    }
+}
