@@ -35,10 +35,11 @@ final class ControllerLife: @unchecked Sendable {
             platforms: platforms,
             journal: MemoryJournal(store: store, simulation: simulation, life: life),
             limits: Limits(),
-            surroundings: Surroundings(
+            environment: Environment(
                 now: { Timestamp(Double(World.shared.wall) / 1e9) },
                 chance: { World.shared.random.fraction() },
-                announce: { simulation.laws.announces($0) }
+                announce: { simulation.laws.announces($0) },
+                identity: ControllerIdentity(id: "machine\(life.controller)", instance: "\(life.owner)")
             )
         )
     }
@@ -101,9 +102,11 @@ final class ControllerLife: @unchecked Sendable {
         while true {
             do {
                 _ = try await platform.probe()
+                await reconciler.targetAnswers(platform.name)
                 await reconciler.notice(nil, on: platform.name)
                 for try await id in platform.changes() { await reconciler.notice(id, on: platform.name) }
-            } catch {}
+                await reconciler.targetFailed(platform.name, "the event stream ended")
+            } catch { await reconciler.targetFailed(platform.name, "\(error)") }
             try? await Task.sleep(for: .seconds(3))
         }
     }
@@ -150,7 +153,7 @@ struct RecordView: Equatable {
     init(_ record: AppRecord) {
         commit = record.commit
         deployed = record.deployed
-        attempted = record.attempt.flatMap { $0.isRestoring ? nil : $0.fingerprint }
+        attempted = record.attempt.flatMap { $0.purpose == .deploy ? $0.fingerprint : nil }
         rejected = record.quarantine?.fingerprint
         rejection = record.quarantine?.failure
         isReady = record.isReady

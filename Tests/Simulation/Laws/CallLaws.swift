@@ -14,6 +14,8 @@ struct Mutating {
     var stack: String
     /// Whether it is a question in disguise: the Engine takes an update of a secret only when its content is the same.
     var isQuestion: Bool { kind == "secrets" && path.hasSuffix("/update") }
+    /// Whether a controller takes, keeps or ends its lease of one of our sources.
+    var isLease: Bool { kind == "configs" && name.hasPrefix("hecate.lease.") }
 }
 
 /// The laws of calls: checked at every call of a controller, most of them at those that change something.
@@ -36,6 +38,7 @@ extension Laws {
     func asks(_ request: Request, of target: Target, by caller: Caller) -> Mutating? {
         guard case .controller = caller else { return nil }
         let mutating = identify(request, on: target)
+        if mutating.isLease { return mutating }
         if mutating.kind == "volumes" { fail(.volumesKept, "\(request.method) \(request.path)") }
         checkForeign(mutating, on: target)
         if mutating.method == "DELETE", mutating.kind == "services" { checkRemoval(mutating, on: target) }
@@ -43,7 +46,7 @@ extension Laws {
     }
 
     func done(_ mutating: Mutating, _ response: Response, on target: Target, by caller: Caller) {
-        guard response.status < 300, !mutating.isQuestion else { return }
+        guard response.status < 300, !mutating.isQuestion, !mutating.isLease else { return }
         let text = "\(mutating.method) \(mutating.path) \(mutating.name)"
         mutations.append(
             Mutated(time: World.shared.now, stack: mutating.stack, target: target.name, text: text)

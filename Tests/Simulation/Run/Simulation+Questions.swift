@@ -66,6 +66,8 @@ extension Simulation {
 
     func approve(_ controller: Controller) {
         for repository in repositories { controller.running?.approve(repository.name) }
+        // A commit that takes much away from one app waits for a person as well.
+        for app in declaredApps { controller.running?.approve(app.description) }
     }
 
     // MARK: What is declared
