@@ -37,10 +37,13 @@ struct DeclaredApp: Equatable {
     /// Whether a comment stands in the file: another text with the same meaning.
     var comment = 0
 
+    /// Whether it can be read; a file without services says nothing that could be deployed.
+    var isReadable: Bool { oddity == nil && !services.isEmpty }
+
     /// Whether it can be deployed when nothing disturbs it.
     var isGood: Bool {
         let hasDatabase = services.contains { $0.name == "db" && $0.nature == .good }
-        return oddity == nil && services.allSatisfy { $0.nature.isGood(hasDatabase: hasDatabase) }
+        return isReadable && services.allSatisfy { $0.nature.isGood(hasDatabase: hasDatabase) }
     }
 }
 

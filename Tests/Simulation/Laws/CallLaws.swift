@@ -100,7 +100,7 @@ extension Laws {
             repository.history.contains { fleet in
                 guard fleet.isReadable else { return false }
                 guard let app = fleet[mutating.stack], app.isEnabled, app.target == target.name else { return true }
-                return app.oddity == nil && !app.services.contains { $0.name == service }
+                return app.isReadable && !app.services.contains { $0.name == service }
             }
         }
         if !isDeclared { fail(.removalDeclared, "\(name) was removed, and every commit so far wants it") }

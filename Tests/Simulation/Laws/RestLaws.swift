@@ -21,7 +21,7 @@ extension Laws {
             return "\(id) is unknown to the store"
         }
         // What cannot be read stays as it is, and is told of.
-        guard app.oddity == nil else { return record.isReady ? "\(id) cannot be read and is said to be ready" : nil }
+        guard app.isReadable else { return record.isReady ? "\(id) cannot be read and is said to be ready" : nil }
         let observation = Observation(target: target)
         if isGood(app, in: fleet) {
             if let difference = observation.difference(from: app) { return difference }
