@@ -34,7 +34,7 @@ final class ControllerLife: @unchecked Sendable {
         reconciler = Reconciler(
             platforms: platforms,
             journal: MemoryJournal(store: store, simulation: simulation, life: life),
-            limits: Limits(),
+            limits: Self.limits,
             environment: Environment(
                 now: { Timestamp(Double(World.shared.wall) / 1e9) },
                 chance: { World.shared.random.fraction() },
@@ -42,6 +42,13 @@ final class ControllerLife: @unchecked Sendable {
                 identity: ControllerIdentity(id: "machine\(life.controller)", instance: "\(life.owner)")
             )
         )
+    }
+
+    /// Leases hold longer than usual: renewing them is most of what a world at rest does.
+    private static var limits: Limits {
+        var limits = Limits()
+        limits.leaseTerm = .seconds(30)
+        return limits
     }
 
     // MARK: Running
