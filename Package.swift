@@ -84,6 +84,15 @@ let package = Package(
             dependencies: ["Delivery", "Diagnostics", "Subprocess", "JSON"],
             path: "Tests/TestSupport"
         ),
+        // Hecate in a simulated world; see docs/simulation.md.
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "CVirtualClock", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "SimulatedEngine", "Swarm",
+            ],
+            path: "Tests/Simulation"
+        ),
+        .target(name: "CVirtualClock", path: "Tests/VirtualClock"),
         .target(name: "SimulatedEngine", dependencies: ["HTTP", "JSON"], path: "Tests/SimulatedEngine"),
         .testTarget(
             name: "SimulatedEngineTests",
@@ -144,6 +153,7 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
-for target in package.targets where [.regular, .executable, .test].contains(target.type) && target.name != "CSpawn" {
+let inC: Set<String> = ["CSpawn", "CVirtualClock"]
+for target in package.targets where [.regular, .executable, .test].contains(target.type) && !inC.contains(target.name) {
     target.swiftSettings = (target.swiftSettings ?? []) + strict
 }
