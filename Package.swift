@@ -89,6 +89,7 @@ let package = Package(
             name: "simulate",
             dependencies: [
                 "CVirtualClock", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "SimulatedEngine", "Swarm",
+                "Text",
             ],
             path: "Tests/Simulation"
         ),
@@ -96,7 +97,7 @@ let package = Package(
         .target(name: "SimulatedEngine", dependencies: ["HTTP", "JSON"], path: "Tests/SimulatedEngine"),
         .testTarget(
             name: "SimulatedEngineTests",
-            dependencies: ["Delivery", "Diagnostics", "HTTP", "JSON", "SimulatedEngine", "Swarm"]
+            dependencies: ["Delivery", "Diagnostics", "HTTP", "JSON", "SimulatedEngine", "Swarm", "Text"]
         ),
         .testTarget(name: "YAMLTests", dependencies: ["YAML", "Diagnostics"]),
         .testTarget(name: "ComposeTests", dependencies: ["Compose", "Diagnostics", "TestSupport", "YAML"]),
@@ -132,7 +133,8 @@ let package = Package(
         .testTarget(
             name: "SystemTests",
             dependencies: [
-                "HTTP", "HTTPServer", "JSON", "SimulatedEngine", "Subprocess", "TestSupport", .target(name: "hecate"),
+                "HTTP", "HTTPServer", "JSON", "SimulatedEngine", "Subprocess", "TestSupport", "Text",
+                .target(name: "hecate"),
             ]
         ),
 

@@ -2,6 +2,7 @@ import Delivery
 import Diagnostics
 import HTTP
 import JSON
+import Text
 import SimulatedEngine
 import Swarm
 

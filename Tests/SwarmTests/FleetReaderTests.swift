@@ -18,7 +18,12 @@ import Testing
     }
 
     @Test func aFleetSaysWhetherItsFileWasReadInFull() async throws {
-        let reader = FleetReader.offline(stacksFile: "stacks.yml", targets: ["default"], variables: [:], bindRoot: "/srv")
+        let reader = FleetReader.offline(
+            stacksFile: "stacks.yml",
+            targets: ["default"],
+            variables: [:],
+            bindRoot: "/srv"
+        )
         let whole = try await reader.fleet(at: Files(files: ["stacks.yml": "stacks: [{name: a, compose_file: a.yml}]"]))
         #expect(!whole.fleet.isPartial)
         #expect(whole.fleet.warnings.isEmpty)

@@ -47,6 +47,7 @@ extension AppState {
     // MARK: Begin
 
     /// Begins a pass.
+    ///
     /// `asked`: Observations must not be older.
     mutating func begin(
         asked: ContinuousClock.Instant,
@@ -208,7 +209,10 @@ extension AppState {
         guard !warnings.isEmpty else { return chooseRole(situation, at: now) }
         let count = warnings.count
         let message = count == 1 ? warnings[0] : "\(count) warnings in its files"
-        return ask(.announce(event(.warning, .warning, message, details: count == 1 ? [] : warnings, at: now)), .warning)
+        return ask(
+            .announce(event(.warning, .warning, message, details: count == 1 ? [] : warnings, at: now)),
+            .warning
+        )
     }
 
     private mutating func chooseRole(_ situation: Situation, at now: Moment) -> Action {

@@ -64,7 +64,8 @@ extension AppState {
         if let declaration { record.commit = declaration.revision.commit }
         let isKnown =
             record.problem.map { $0.reason == failure.reason && $0.message == failure.message } ?? false
-            && saved?.commit == record.commit
+            && (toldCommit ?? saved?.commit) == record.commit
+        toldCommit = record.commit
         let since = record.problem?.since ?? now.time
         record.problem = Problem(failure, since: since)
         let told = event(.error, failure.reason, failure.message, details: failure.details, at: now)
@@ -74,7 +75,8 @@ extension AppState {
     }
 
     /// Says that an app is not well; the same failure again is the same fact and is told once.
-    mutating func tell(_ failure: Failure, _ severity: Event.Severity, then outcome: Outcome, at now: Moment) -> Action {
+    mutating func tell(_ failure: Failure, _ severity: Event.Severity, then outcome: Outcome, at now: Moment) -> Action
+    {
         let isNews = record.problem?.reason != failure.reason
         record.problem = Problem(failure, since: record.problem?.since ?? now.time)
         let told = event(severity, failure.reason, failure.message, details: failure.details, at: now)

@@ -1,6 +1,8 @@
 /// What sources declare, and which apps have to go because none does.
 extension Reconciler {
-    /// Takes in what a source declares now. Asks nobody: apps are queued at once.
+    /// Takes in what a source declares now.
+    ///
+    /// Asks nobody: apps are queued at once.
     package func accept(_ fleet: Fleet) async {
         let source = fleet.revision.source
         var ids = register.mentioned(by: source)
@@ -45,7 +47,13 @@ extension Reconciler {
             }
         }
         for (severity, id, message) in told {
-            await announce(severity, severity == .error ? .refused : .newRevision, about: id.description, commit: commit, message)
+            await announce(
+                severity,
+                severity == .error ? .refused : .newRevision,
+                about: id.description,
+                commit: commit,
+                message
+            )
         }
     }
 
@@ -136,6 +144,7 @@ extension Reconciler {
     }
 
     /// A person lets a commit remove more than the guard allows: apps of a source, or services of one app.
+    ///
     /// `name`: A source, or an app with or without its target.
     /// - Returns: Whether anything waited for it.
     @discardableResult

@@ -137,7 +137,9 @@ extension Reconciler {
         limit.cancel()
     }
 
-    /// Gives back every lease, so that another controller can go on at once. To be called when `run` has ended.
+    /// Gives back every lease, so that another controller can go on at once.
+    ///
+    /// To be called when `run` has ended.
     package func releaseLeases() async {
         for key in leases.keys {
             guard let platform = platforms[key.target], targetProblems[key.target] == nil,

@@ -47,8 +47,9 @@ package actor Reconciler {
         var continuation: CheckedContinuation<Void, Never>
     }
 
-    /// `sources`: The names of all sources that are configured; nil when any may come. An app of a configured source that
-    /// has not been read yet is nobody else's.
+    /// `sources`: The names of all sources that are configured; nil when any may come.
+    ///
+    /// An app of a configured source that has not been read yet is nobody else's.
     package init(
         platforms: [any Platform],
         journal: any Journal,

@@ -1,6 +1,8 @@
 internal import Diagnostics
 
-/// Carries one pass's questions out and brings the answers back. It decides nothing.
+/// Carries one pass's questions out and brings the answers back.
+///
+/// It decides nothing.
 struct Worker {
     let id: AppID
     private let target: (any Platform)?

@@ -12,8 +12,9 @@ struct ControllerContext: Sendable {
     /// Says that something was recorded.
     let changes: ChangeSignal
 
-    /// `folder`: The store's, which tells this controller from others on the same machine. `sources`: The names of all
-    /// sources that are configured.
+    /// `folder`: The store's, which tells this controller from others on the same machine.
+    ///
+    /// `sources`: The names of all sources that are configured.
     init(platforms: [any Platform], store: Store, folder: String, sources: Set<String>, limits: Limits, log: Log) {
         self.store = store
         self.log = log

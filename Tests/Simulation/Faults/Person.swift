@@ -1,5 +1,6 @@
 import HTTP
 import JSON
+import Text
 
 /// People with a shell on a manager: what they do with `docker`.
 struct Person {
