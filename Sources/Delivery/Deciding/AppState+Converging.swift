@@ -32,7 +32,8 @@ extension AppState {
         }
         if !pass.plan.forward.isEmpty { return change(situation, at: now) }
         guard isDeployed || record.quarantine != nil else { return claim(for: .adoption, situation) }
-        if !openRemovals(at: now).isEmpty { return removeUndeclared(situation, at: now) }
+        // What went well is kept before anything goes.
+        if uncommitted == nil, !openRemovals(at: now).isEmpty { return removeUndeclared(situation, at: now) }
         return watch(at: now)
     }
 
@@ -137,7 +138,7 @@ extension AppState {
             message: message
         )
         record.hasBaseline = true
-        if failedFingerprint != pass.fingerprint { record.problem = nil }
+        if failedFingerprint != pass.fingerprint { clearProblem() }
         elapsed = .zero
         lastContact = now.instant
         needsMark = false

@@ -32,6 +32,9 @@ extension AppState {
         case savingThenWatching
         /// The record is saved, and then leftovers are collected.
         case savingThenTidying(Outcome)
+
+        /// Whether what is saved may be the failure itself.
+        var tellsOfFailure: Bool { if case .saving = self { true } else { false } }
     }
 
     /// What the leave to change the app is asked for.
@@ -110,8 +113,12 @@ extension AppState {
     mutating func next(_ answer: Answer, _ situation: Situation, at now: Moment) -> Action {
         guard let pass else { return .finish(.rest) }
         if case .cancelled = answer { return finish(.retry) }
-        if case .saved = answer { saved = record }
-        if case .committed = answer { saved = record }
+        switch answer {
+        case .saved, .committed:
+            saved = record
+            if record.problem?.reason == .journalFailed, !pass.stage.tellsOfFailure { record.problem = nil }
+        default: break
+        }
         if case .forgetting = pass.stage { return forgotten(answer, at: now) }
         // Something else is wanted by now. What was done is seen by the next pass.
         guard pass.generation == generation else {
@@ -256,6 +263,7 @@ extension AppState {
     }
 
     private mutating func nothingKept(at now: Moment) -> Action {
+        if let obstacle = pass?.obstacle { return fail(obstacle, at: now) }
         guard let quarantine = record.quarantine else { return settle(.rest) }
         let failure = Failure(
             .refused,

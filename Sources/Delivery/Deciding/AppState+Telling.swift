@@ -18,6 +18,11 @@ extension AppState {
         isUnsaved ? save(nil, then: .saving(outcome)) : finish(outcome)
     }
 
+    /// Forgets what was wrong; that the journal cannot be written only a journal that was written to ends.
+    mutating func clearProblem() {
+        if record.problem?.reason != .journalFailed { record.problem = nil }
+    }
+
     mutating func wait(_ reason: Reason, _ message: String, at now: Moment) {
         guard record.waiting?.reason != reason || record.waiting?.message != message else { return }
         let since = record.waiting?.reason == reason ? record.waiting?.since ?? now.time : now.time
@@ -40,6 +45,14 @@ extension AppState {
             return refuseKept(failure, at: now)
         case .observing where record.quarantine != nil && failure.next == .needsChange:
             return refuseKept(failure, at: now)
+        case .observing:
+            // What is declared cannot be brought about now: meanwhile what was good is kept as it should be.
+            let isPassing = [.unavailable, .conflict, .journalFailed].contains(failure.reason)
+            guard pass.role == .declared, !isPassing, record.deployed != nil || kept?.isEmpty == false else { break }
+            guard ![record.deployed, record.attempt?.fingerprint].contains(pass.fingerprint) else { break }
+            self.pass?.obstacle = failure
+            self.pass?.role = .lastGood
+            return ask(.restore(except: []), .restoring)
         case .applying: return notApplied(failure, at: now)
         case .savingAttempt:
             // What is known to be good is put back even when nothing can be written down.

@@ -11,7 +11,7 @@ extension AppState {
     mutating func verify(_ health: Health, _ situation: Situation, at now: Moment) -> Action {
         guard let pass, let declaration, let attempt = record.attempt else { return finish(.again(.zero)) }
         if case .failed(let failure) = health { return giveUp(failure, at: now) }
-        if failedFingerprint != pass.fingerprint { record.problem = nil }
+        if failedFingerprint != pass.fingerprint { clearProblem() }
         if !pass.plan.forward.isEmpty { return claim(for: .change, situation) }
         let timeout = declaration.app.timeout
         switch health {
@@ -59,7 +59,7 @@ extension AppState {
         resetClock()
         isInterrupted = false
         failedFingerprint = nil
-        record.problem = nil
+        clearProblem()
         record.drift = nil
         if let quarantine = record.quarantine {
             record.quarantine?.isRolledBack = true
@@ -176,6 +176,7 @@ extension AppState {
     }
 
     private mutating func well(_ situation: Situation, at now: Moment) -> Action {
+        if let obstacle = pass?.obstacle { return fail(obstacle, at: now) }
         let wasWrong = record.problem != nil
         record.problem = nil
         record.drift = nil
@@ -199,7 +200,7 @@ extension AppState {
         switch health {
         case .healthy, .settling:
             failedFingerprint = nil
-            record.problem = nil
+            clearProblem()
             let message = "already runs as declared; taken over without a change"
             return succeed(.adopted, message, at: now)
         case .progressing(let what):

@@ -80,6 +80,8 @@ struct AppState: Sendable {
         var role = Role.declared
         /// What the new state waits for while the deployed one is kept.
         var waitsFor: String?
+        /// Why the declared state cannot even be planned, while the last good one is kept.
+        var obstacle: Failure?
         /// Of the deployment that the pass is about.
         var fingerprint = ""
         var plan = Plan()

@@ -137,9 +137,9 @@ struct Worker {
         do {
             try await journal.save(record, event: event)
         } catch {
-            // The record is saved again with the next change, and the journal keeps the event until it can write; whoever
-            // listens hears of it now.
-            if let event { environment.announce(event) }
+            // The record is saved again with the next change. What was about to be done is not told of, because it is not
+            // done; what went wrong is.
+            if let event, event.severity != .info { environment.announce(event) }
             throw journalFailure(error)
         }
         if let event { environment.announce(event) }

@@ -89,6 +89,13 @@ struct ObservedStack: Sendable {
         return kept
     }
 
+    /// Whether Swarm paused an update only because the Engine lost a container of it.
+    func isPausedByLoss(_ service: ObservedService) -> Bool {
+        guard service.updateStatus?["State"]?.string == "paused" else { return false }
+        let failed = tasks.filter { $0.serviceID == service.id && $0.hasFailed && $0.isCurrent(of: service) }
+        return !failed.isEmpty && failed.allSatisfy(\.wasLost)
+    }
+
     /// What has happened to the stack up to now; needs its tasks.
     var mark: StackMark { StackMark(services: services, tasks: tasks) }
 }

@@ -37,6 +37,9 @@ struct ObservedTask: Sendable {
 
     var hasFailed: Bool { ["failed", "rejected", "orphaned"].contains(state) }
 
+    /// Whether it failed because the Engine no longer had its container, as after a restart: nobody's fault that made it.
+    var wasLost: Bool { hasFailed && error.contains("No such container") }
+
     var hasCompleted: Bool { state == "complete" }
 
     /// Whether nothing of the task runs any more or will.

@@ -92,6 +92,9 @@ struct ServiceHealth {
 
     /// Swarm pauses an update as soon as a task ends within the time it watches, and a task that is to end does.
     private var isPauseNoFailure: Bool {
+        // The plan goes on with it.
+        let failed = own.filter(\.hasFailed)
+        if !failed.isEmpty, failed.allSatisfy(\.wasLost) { return true }
         if service.endsByItself, !isChecked {
             if isPending { return !tasks.contains { $0.hasFailed && isNews($0) } }
             if isComplete { return true }

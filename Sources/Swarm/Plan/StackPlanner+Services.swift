@@ -25,6 +25,7 @@ extension StackPlanner {
             )
             guard !changes.isEmpty else {
                 result.unresolved[service.name] = nil
+                if observed.isPausedByLoss(current) { resume(current, service.name, &result) }
                 continue
             }
             if modeKind(spec) != modeKind(current.spec) {
@@ -45,6 +46,17 @@ extension StackPlanner {
                 .updateService(id: current.id, version: current.version, name: service.name, spec: spec)
             )
         }
+    }
+
+    /// Goes on with an update that Swarm paused though nothing was wrong with it; only another specification makes it.
+    private func resume(_ current: ObservedService, _ name: String, _ result: inout StackPlan) {
+        var spec = current.spec
+        var task = spec["TaskTemplate"] ?? [:]
+        task["ForceUpdate"] = .int((task["ForceUpdate"]?.int ?? 0) + 1)
+        spec["TaskTemplate"] = task
+        let field = FieldChange("update", from: "paused, because the Engine lost a container", to: "resumed")
+        result.plan.changes.append(Change(.update, "service", name, fields: [field]))
+        result.forward.append(.updateService(id: current.id, version: current.version, name: name, spec: spec))
     }
 
     /// A specification with the names of what is deployed in place of the declared names.

@@ -120,7 +120,11 @@ struct FleetGenerator {
             app.services.remove(at: index)
             return
         case .scale:
-            app.services[index].replicas = app.services[index].nature == .job ? 1 : random.within(0...3)
+            let nature = app.services[index].nature
+            let count = random.within(0...3)
+            // Of what cannot run, none would be well.
+            app.services[index].replicas =
+                nature == .job ? 1 : nature.isGood(hasDatabase: true) ? count : max(1, count)
             return
         case .changeConfig: app.services[index].config = newStamp()
         case .changeSecret: app.services[index].secret = newStamp()

@@ -1,3 +1,4 @@
+import Delivery
 import HTTP
 import JSON
 import SimulatedEngine
@@ -103,14 +104,22 @@ extension Laws {
                 return app.isReadable && !app.services.contains { $0.name == service }
             }
         }
-        if !isDeclared { fail(.removalDeclared, "\(name) was removed, and every commit so far wants it") }
+        // What ran before the first change is gone back to as a whole.
+        let isBaseline = simulation.controllers.contains { controller in
+            controller.store.revisions.contains {
+                $0.key.name == mutating.stack && $0.value.first?.commit.isEmpty == true
+            }
+        }
+        if !isDeclared, !isBaseline { fail(.removalDeclared, "\(name) was removed, and every commit so far wants it") }
     }
 
     private func checkUpdate(_ mutating: Mutating) {
         guard let before = mutating.object?["Spec"], let after = mutating.body else { return }
         if before == after {
             fail(.noPointlessUpdate, "\(mutating.name) was updated to what it is already")
-        } else if before["TaskTemplate"]?["ForceUpdate"] ?? 0 != after["TaskTemplate"]?["ForceUpdate"] ?? 0 {
+        } else if mutating.object?["UpdateStatus"]?["State"]?.string != "paused",
+            before["TaskTemplate"]?["ForceUpdate"] ?? 0 != after["TaskTemplate"]?["ForceUpdate"] ?? 0
+        {
             fail(.noPointlessUpdate, "\(mutating.name) was restarted by force")
         }
         guard simulation.storm.kind == .quiet, simulation.lastStoreLoss == nil else { return }

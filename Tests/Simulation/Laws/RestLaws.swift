@@ -46,7 +46,9 @@ extension Laws {
         let natures = Set(app.services.map(\.nature))
         let isRejectable = natures.contains(.crash) || natures.contains(.unhealthy) || natures.contains(.refused)
         let isBlocked = natures.contains(.missing) || app.dependsOn.contains { !isGood(fleet[$0], in: fleet) }
-        if isRejectable, !isBlocked, record.rejected == nil {
+        // With nothing to go back to it stays as it is, named.
+        let hasEarlier = !(simulation.controllers[0].store.revisions[id] ?? []).isEmpty
+        if isRejectable, !isBlocked, hasEarlier, record.rejected == nil {
             return "\(id) cannot work as declared and is not rejected: \(record.reason) \(record.message)"
         }
         // What a store that was lost knew cannot be told; and what is being taken over by hand neither.
