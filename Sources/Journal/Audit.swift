@@ -49,9 +49,9 @@ package struct AuditEntry: Sendable, Hashable {
 extension Store {
     /// Adds an entry at the end of the chain.
     package func record(_ entry: AuditEntry) throws {
-        try together {
-            let last = try query("SELECT chain FROM audit ORDER BY number DESC LIMIT 1").first?.first?.text ?? ""
-            _ = try query(
+        _ = try write { database in
+            let last = try database.execute("SELECT chain FROM audit ORDER BY number DESC LIMIT 1").first?.first?.text
+            return try database.execute(
                 """
                 INSERT INTO audit (time, actor, role, client, action, subject, outcome, detail, chain)
                 VALUES (?,?,?,?,?,?,?,?,?)
@@ -59,7 +59,7 @@ extension Store {
                 [
                     .real(entry.time.seconds), .text(entry.actor), .text(entry.role), .text(entry.client),
                     .text(entry.action), .text(entry.subject), .text(entry.outcome), .text(entry.detail),
-                    .text(entry.chained(to: last)),
+                    .text(entry.chained(to: last ?? "")),
                 ]
             )
         }
@@ -90,11 +90,12 @@ extension Store {
         }
     }
 
-    /// Follows the chain from its beginning.
+    /// Follows the chain from its beginning, or from where older entries were cut off.
     /// - Returns: How many entries hold, and the number of the first that does not: one that was changed, or before which
     ///   one was taken out. What was cut off at the end is only seen by whoever knows the last digest.
     package func verifyAudit() throws -> (entries: Int, broken: Int?, last: String) {
-        var (count, number, last) = (0, 0, "")
+        let start = try query("SELECT number, chain FROM audit_start").first
+        var (count, number, last) = (0, Int(start?[0].integer ?? 0), start?[1].text ?? "")
         while true {
             let entries = try auditEntries(after: number, limit: 1000)
             for entry in entries {

@@ -54,27 +54,30 @@ extension Store {
         due: Timestamp,
         joins: Bool
     ) throws {
-        try together {
-            _ = try query(
+        try write { database in
+            _ = try database.execute(
                 "INSERT OR REPLACE INTO channels (name, seen) VALUES (?,?)",
                 [.text(channel), .integer(Int64(number))]
             )
             for (subject, last) in notified {
-                _ = try query(
+                _ = try database.execute(
                     "INSERT OR REPLACE INTO notified (channel, subject, fact, severity) VALUES (?,?,?,?)",
                     [.text(channel), .text(subject), .text(last.fact), .text(last.severity)]
                 )
             }
             guard !events.isEmpty else { return }
-            let open = try query(
+            let open = try database.execute(
                 "SELECT number, events FROM deliveries WHERE channel = ? AND state = 'waiting' AND attempts = 0 LIMIT 1",
                 [.text(channel)]
             ).first
             if joins, let open, let known = open[1].text.flatMap({ try? JSON(parsing: $0) })?.array {
                 let all = JSON.array(known + events)
-                _ = try query("UPDATE deliveries SET events = ? WHERE number = ?", [.text(all.text()), open[0]])
+                _ = try database.execute(
+                    "UPDATE deliveries SET events = ? WHERE number = ?",
+                    [.text(all.text()), open[0]]
+                )
             } else {
-                _ = try query(
+                _ = try database.execute(
                     """
                     INSERT INTO deliveries (channel, id, events, state, attempts, created, due, error)
                     VALUES (?,?,?,'waiting',0,?,?,'')
@@ -118,10 +121,13 @@ extension Store {
     /// - Returns: All of its events, those included that joined since it was read; nil when somebody else has it.
     package func begin(_ delivery: Outgoing) throws -> [JSON]? {
         let number = Value.integer(Int64(delivery.number))
-        return try together {
-            let row = try query("SELECT events FROM deliveries WHERE number = ? AND state = 'waiting'", [number]).first
+        return try write { database in
+            let row = try database.execute(
+                "SELECT events FROM deliveries WHERE number = ? AND state = 'waiting'",
+                [number]
+            ).first
             guard let row else { return nil }
-            _ = try query(
+            _ = try database.execute(
                 "UPDATE deliveries SET state = 'sending', attempts = attempts + 1 WHERE number = ?",
                 [number]
             )
@@ -131,14 +137,19 @@ extension Store {
 
     /// It is tried again later.
     package func postpone(_ delivery: Outgoing, until due: Timestamp, _ error: String) throws {
-        _ = try query(
-            "UPDATE deliveries SET state = 'waiting', due = ?, error = ? WHERE number = ?",
-            [.real(due.seconds), .text(error), .integer(Int64(delivery.number))]
-        )
+        _ = try write(.exit) { database in
+            try database.execute(
+                "UPDATE deliveries SET state = 'waiting', due = ?, error = ? WHERE number = ?",
+                [.real(due.seconds), .text(error), .integer(Int64(delivery.number))]
+            )
+        }
     }
 
     /// It was delivered, or given up.
     package func close(_ delivery: Outgoing) throws {
-        _ = try query("DELETE FROM deliveries WHERE number = ?", [.integer(Int64(delivery.number))])
+        // With the power may go that it was delivered; then it is delivered again.
+        _ = try write(.exit) { database in
+            try database.execute("DELETE FROM deliveries WHERE number = ?", [.integer(Int64(delivery.number))])
+        }
     }
 }

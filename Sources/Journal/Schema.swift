@@ -82,4 +82,10 @@ let migrations: [[String]] = [
     ],
     // What is known of an app beside what is queried; conditions are derived from it and no longer kept.
     ["ALTER TABLE apps ADD COLUMN facts TEXT NOT NULL DEFAULT '{}'"],
+    [
+        // One row that is written to learn whether anything can be.
+        "CREATE TABLE probe (number INTEGER PRIMARY KEY, time REAL NOT NULL) STRICT",
+        // The audit entry before the oldest that is kept.
+        "CREATE TABLE audit_start (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, chain TEXT NOT NULL) STRICT",
+    ],
 ]

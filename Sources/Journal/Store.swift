@@ -1,350 +1,281 @@
 package import Delivery
-internal import JSON
 internal import SQLite
 internal import Threads
 
 /// The journal in an SQLite file. The connection lives on a thread of its own.
+///
+/// What it is asked to keep is on the disk when the call returns. A file that is damaged or deleted is replaced while
+/// the program runs; what befell it is told by `incidents`.
 package actor Store: Journal {
     private let executor = ThreadExecutor(name: "store")
-    private let database: Database
-    /// How many verified revisions of an app are kept.
-    private let keptRevisions = 5
-    /// How many events are kept.
-    private let keptEvents = 20_000
+    private let file: StoreFile
+    private let repairs: Bool
+    let now: @Sendable () -> Timestamp
+    private var database: Database?
+    /// The log of the present connection.
+    private var walIdentity: FileIdentity?
+    private var lastCheck = -Double.infinity
+    /// Why a file that is gone could not be written again; nothing is acknowledged until it is.
+    private var placeError: StoreError?
+    private var nextClean: Double
+    /// Events that could not be written yet, oldest first.
+    private var queue: [Event] = []
+    private var state = StoreHealth()
+    private var lastWrite = -Double.infinity
+    private var lastProbe = -Double.infinity
+    /// Connections so far, and the changes that say nothing.
+    private var epoch = 0
+    private var hiddenChanges: Int64 = 0
+
+    /// Where a damaged store was put when this one was opened, and an empty one begun in its place.
+    package nonisolated let setAside: String?
+    /// What befalls the store while it is open; for one listener.
+    package nonisolated let incidents: AsyncStream<StoreIncident>
+    private nonisolated let incident: AsyncStream<StoreIncident>.Continuation
+
+    /// How many events wait in memory while nothing can be written.
+    private static let queueLimit = 1000
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// Opens the store, making it when there is none.
-    /// - Throws: `Failure` that names the file when it cannot be opened.
-    package init(path: String) throws {
+    ///
+    /// `repairs`: Whether a file that is damaged, deleted or replaced is dealt with; only its owner does that.
+    /// - Throws: `Failure` that names the file and the cure when it cannot be opened.
+    package init(
+        path: String,
+        repairs: Bool = true,
+        now: @escaping @Sendable () -> Timestamp = { Timestamp(systemSeconds()) }
+    ) throws {
+        file = StoreFile(path: path)
+        self.repairs = repairs
+        self.now = now
+        nextClean = now().seconds + 60
+        (incidents, incident) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(100))
         do {
-            database = try Database(path: path)
-            try database.migrate(migrations)
+            (database, setAside) = try Self.open(file, repairs: repairs, at: now().seconds)
         } catch {
-            throw Failure(.unavailable, "the store cannot be opened: \(error)", next: .needsChange)
+            var message = "\(error)"
+            if let error = error as? DatabaseError {
+                message = error.kind == .other ? error.description : "\(StoreError(error, path: file.path))"
+            }
+            throw Failure(.unavailable, "the store cannot be opened: \(message)", next: .needsChange)
         }
+        walIdentity = FileIdentity("\(file.path)-wal")
+    }
+
+    deinit { incident.finish() }
+
+    private static func open(_ file: StoreFile, repairs: Bool, at time: Double) throws -> (Database, String?) {
+        // A log without its database must not be read into a new one.
+        if repairs, !file.exists, file.wasLeftOpen {
+            let aside = try file.setAside("damaged", at: time)
+            return (try file.open(), aside)
+        }
+        let wasLeftOpen = file.wasLeftOpen
+        do {
+            let database = try file.open(creates: repairs)
+            // The whole file is read only when somebody did not close it; damage met later is dealt with then.
+            guard repairs, wasLeftOpen else {
+                return (database, nil)
+            }
+            do {
+                if try database.findDamage() == nil { return (database, nil) }
+            } catch let error as DatabaseError where error.kind != .damaged {
+                return (database, nil)
+            }
+            database.close()
+        } catch let error as DatabaseError where repairs && error.kind == .damaged {}
+        let aside = try file.setAside("damaged", at: time)
+        let database = try file.open()
+        _ = file.takeOverHolds(from: aside, into: database)
+        return (database, aside)
     }
 
     /// Changes with whatever is written, by this program or another.
     package func generation() throws -> String {
-        let others = try database.execute("PRAGMA data_version").first?.first?.integer ?? 0
-        let own = try database.execute("SELECT total_changes()").first?.first?.integer ?? 0
-        return "\(others).\(own)"
-    }
-
-    /// What the store is built on, for the parts of it that stand in files of their own.
-    func query(_ sql: String, _ arguments: [Value] = []) throws -> [[Value]] { try database.execute(sql, arguments) }
-    func together<Result>(_ body: () throws -> Result) throws -> Result { try database.transaction(body) }
-
-    // MARK: Apps
-
-    package func records() throws -> [AppRecord] {
-        try database.execute("SELECT \(recordColumns) FROM apps ORDER BY target, name").compactMap(decodeRecord)
-    }
-
-    package func record(of id: AppID) throws -> AppRecord? {
-        let sql = "SELECT \(recordColumns) FROM apps WHERE target = ? AND name = ?"
-        return try database.execute(sql, [.text(id.target), .text(id.name)]).compactMap(decodeRecord).first
-    }
-
-    package func save(_ record: AppRecord, event: Event?) throws {
-        try database.transaction {
-            try write(record)
-            if let event { try insert(event) }
+        try read { database in
+            let others = try database.execute("PRAGMA data_version").first?.first?.integer ?? 0
+            let own = try database.execute("SELECT total_changes()").first?.first?.integer ?? 0
+            return "\(epoch).\(others).\(own - hiddenChanges)"
         }
     }
 
-    package func commit(_ revision: DeployedRevision, record: AppRecord, event: Event) throws {
-        try database.transaction {
-            try write(record)
-            try insert(event)
-            let app: [Value] = [.text(revision.app.target), .text(revision.app.name)]
-            // A revision deployed again becomes the newest; it is not kept twice.
-            try database.execute(
-                "DELETE FROM revisions WHERE target = ? AND name = ? AND fingerprint = ?",
-                app + [.text(revision.fingerprint)]
-            )
-            try database.execute(
-                "INSERT INTO revisions (target, name, fingerprint, commit_id, deployed_at, payload) VALUES (?,?,?,?,?,?)",
-                app + [
-                    .text(revision.fingerprint), .text(revision.commit), .real(revision.deployedAt.seconds),
-                    .blob(revision.payload),
-                ]
-            )
-            try database.execute(
-                """
-                DELETE FROM revisions WHERE target = ?1 AND name = ?2 AND number NOT IN
-                (SELECT number FROM revisions WHERE target = ?1 AND name = ?2 ORDER BY number DESC LIMIT \(keptRevisions))
-                """,
-                app
-            )
-        }
+    // MARK: Reading and writing
+
+    /// Reads; also while nothing can be written.
+    /// - Throws: `StoreError`.
+    func read<Result>(_ body: (Database) throws -> Result) throws -> Result {
+        try? checkPlace()
+        return try withRepair(body)
     }
 
-    package func revisions(of id: AppID) throws -> [DeployedRevision] {
-        try database.execute(
-            """
-            SELECT fingerprint, commit_id, deployed_at, payload FROM revisions
-            WHERE target = ? AND name = ? ORDER BY number DESC
-            """,
-            [.text(id.target), .text(id.name)]
-        ).map { row in
-            DeployedRevision(
-                app: id,
-                fingerprint: row[0].text ?? "",
-                commit: row[1].text ?? "",
-                deployedAt: Timestamp(row[2].real ?? 0),
-                payload: row[3].blob ?? []
-            )
-        }
-    }
-
-    package func forget(_ id: AppID, event: Event) throws {
-        try database.transaction {
-            let app: [Value] = [.text(id.target), .text(id.name)]
-            for table in ["apps", "revisions"] {
-                try database.execute("DELETE FROM \(table) WHERE target = ? AND name = ?", app)
+    /// Writes in one transaction, after the events that wait for it.
+    ///
+    /// `about`: The event that tells of what happened; when it cannot be written it is kept in memory until it can.
+    /// - Throws: `StoreError`.
+    func write<Result>(
+        _ durability: Database.Durability = .powerLoss,
+        about event: Event? = nil,
+        _ body: (Database) throws -> Result
+    ) throws -> Result {
+        do {
+            try checkPlace()
+            let result = try withRepair { database in
+                try database.set(durability == .powerLoss || !queue.isEmpty ? .powerLoss : .exit)
+                return try database.transaction {
+                    // A caller that tries again tells of it again.
+                    for waiting in queue where waiting != event { try insertUnlessKnown(waiting, database) }
+                    return try body(database)
+                }
             }
-            try insert(event)
+            succeeded()
+            return result
+        } catch let error as StoreError {
+            failed(error, event)
+            throw error
         }
     }
 
-    private let recordColumns =
-        "target, name, source, commit_id, deployed, deployed_commit, deployed_at, attempt, quarantine, facts, conditions, details"
+    /// The rows of a statement that only reads.
+    func query(_ sql: String, _ arguments: [Value] = []) throws -> [[Value]] {
+        try read { try $0.execute(sql, arguments) }
+    }
 
-    private func write(_ record: AppRecord) throws {
-        try database.execute(
-            "INSERT OR REPLACE INTO apps (\(recordColumns)) VALUES (?,?,?,?,?,?,?,?,?,?,'[]','[]')",
-            [
-                .text(record.id.target), .text(record.id.name), .text(record.source), .text(record.commit),
-                Value(record.deployed), Value(record.deployedCommit),
-                record.deployedAt.map { .real($0.seconds) } ?? .null,
-                Value(record.attempt.map { encode($0).text() }), Value(record.quarantine.map { encode($0).text() }),
-                .text(encodeFacts(record).text()),
-            ]
+    /// The open connection, and a new one when the last attempt to make one failed.
+    private func connection() throws -> Database {
+        if let database { return database }
+        let fresh = try file.open(creates: repairs)
+        database = fresh
+        walIdentity = FileIdentity("\(file.path)-wal")
+        epoch += 1
+        hiddenChanges = 0
+        return fresh
+    }
+
+    /// Does something, and once more on an empty store when the present one turns out to be damaged.
+    private func withRepair<Result>(_ body: (Database) throws -> Result) throws -> Result {
+        do {
+            do {
+                return try body(try connection())
+            } catch let error as DatabaseError where repairs && error.kind == .damaged {
+                try beginAnew(error)
+                return try body(try connection())
+            }
+        } catch let error as DatabaseError {
+            throw StoreError(error, path: file.path)
+        }
+    }
+
+    private func beginAnew(_ error: DatabaseError) throws {
+        database?.close()
+        database = nil
+        let aside = try file.setAside("damaged", at: now().seconds)
+        let holds = file.takeOverHolds(from: aside, into: try connection())
+        let rest = holds == 0 ? "no hold could be read from it" : "\(holds) of its holds were taken over"
+        incident.yield(
+            StoreIncident(
+                kind: .damaged,
+                message: "the store '\(file.path)' was damaged (\(error.description)); it was set aside as '\(aside)' "
+                    + "and an empty one begun, which adopts what runs; \(rest): see that all are there, and check the disk"
+            )
         )
     }
 
-    private func decodeRecord(_ row: [Value]) -> AppRecord? {
-        guard let target = row[0].text, let name = row[1].text, let source = row[2].text else { return nil }
-        var record = AppRecord(id: AppID(target: target, name: name), source: source)
-        record.commit = row[3].text ?? ""
-        record.deployed = row[4].text
-        record.deployedCommit = row[5].text
-        record.deployedAt = row[6].real.map(Timestamp.init)
-        record.attempt = parsed(row[7]).flatMap(decodeAttempt)
-        record.quarantine = parsed(row[8]).flatMap(decodeQuarantine)
-        decodeFacts(parsed(row[9]) ?? [:], into: &record)
-        return record
-    }
-
-    private func parsed(_ value: Value) -> JSON? { value.text.flatMap { try? JSON(parsing: $0) } }
-
-    // MARK: Events
-
-    package func record(_ event: Event) throws {
-        let last = try database.execute(
-            "SELECT reason, commit_id, message FROM events WHERE subject = ? ORDER BY number DESC LIMIT 1",
-            [.text(event.subject)]
-        ).first
-        let fact: [Value] = [.text(event.reason.rawValue), .text(event.commit), .text(event.message)]
-        guard last != fact else { return }
-        try insert(event)
-    }
-
-    /// Events after a number, oldest first; the newest `limit` of them.
-    package func events(after number: Int, subject: String?, limit: Int) throws -> [Event] {
-        try events(after: number, subject: subject, limit: limit, order: "DESC").reversed()
-    }
-
-    /// The events that follow a number, oldest first; the next `limit` of them.
-    package func nextEvents(after number: Int, subject: String?, limit: Int) throws -> [Event] {
-        try events(after: number, subject: subject, limit: limit, order: "ASC")
-    }
-
-    private func events(after number: Int, subject: String?, limit: Int, order: String) throws -> [Event] {
-        try database.execute(
-            """
-            SELECT number, time, severity, reason, subject, commit_id, message, details, correlation FROM events
-            WHERE number > ? AND (?2 IS NULL OR subject = ?2) ORDER BY number \(order) LIMIT ?
-            """,
-            [.integer(Int64(number)), Value(subject), .integer(Int64(limit))]
-        ).map { row in
-            var event = Event(
-                time: Timestamp(row[1].real ?? 0),
-                severity: row[2].text.flatMap(Event.Severity.init) ?? .info,
-                reason: row[3].text.flatMap(Reason.init) ?? .unknown,
-                subject: row[4].text ?? "",
-                commit: row[5].text ?? "",
-                message: row[6].text ?? "",
-                details: parsed(row[7])?.array?.compactMap(\.string) ?? [],
-                correlation: row[8].text ?? ""
-            )
-            event.number = Int(row[0].integer ?? 0)
-            return event
+    /// Writes the store anew when its file is no longer where it should be; looked at once a second at most.
+    private func checkPlace() throws {
+        let time = now().seconds
+        guard repairs, let open = database else { return }
+        if abs(time - lastCheck) < 1 {
+            if let placeError { throw placeError }
+            return
         }
-    }
-
-    private func insert(_ event: Event) throws {
-        try database.execute(
-            """
-            INSERT INTO events (time, severity, reason, subject, commit_id, message, details, correlation)
-            VALUES (?,?,?,?,?,?,?,?)
-            """,
-            [
-                .real(event.time.seconds), .text(event.severity.rawValue), .text(event.reason.rawValue),
-                .text(event.subject), .text(event.commit), .text(event.message), .text(JSON(event.details).text()),
-                .text(event.correlation),
-            ]
+        lastCheck = time
+        placeError = nil
+        guard open.hasMoved else { return }
+        do {
+            try file.rewrite(from: open, walIdentity: walIdentity, at: time)
+            database = nil
+            _ = try connection()
+        } catch let error as DatabaseError where error.kind == .damaged {
+            return try beginAnew(error)
+        } catch {
+            let wrapped = (error as? DatabaseError).map { StoreError($0, path: file.path) } ?? error
+            placeError = wrapped as? StoreError
+            throw wrapped
+        }
+        incident.yield(
+            StoreIncident(
+                kind: .deleted,
+                message: "the store '\(file.path)' was deleted, moved or replaced while it was open; "
+                    + "everything in it was written there again"
+            )
         )
-        try database.execute("DELETE FROM events WHERE number <= last_insert_rowid() - \(keptEvents)")
     }
 
-    // MARK: Holds and requests
-
-    package func holds() throws -> [Hold] {
-        try database.execute("SELECT target, name, author, reason, since FROM holds").map { row in
-            Hold(
-                app: AppID(target: row[0].text ?? "", name: row[1].text ?? ""),
-                author: row[2].text ?? "",
-                reason: row[3].text ?? "",
-                since: Timestamp(row[4].real ?? 0)
-            )
-        }
-    }
-
-    /// Keeps a hold with the event that tells of it.
-    package func hold(_ hold: Hold, event: Event) throws {
-        try database.transaction {
-            try database.execute(
-                "INSERT OR REPLACE INTO holds (target, name, author, reason, since) VALUES (?,?,?,?,?)",
-                [
-                    .text(hold.app.target), .text(hold.app.name), .text(hold.author), .text(hold.reason),
-                    .real(hold.since.seconds),
-                ]
-            )
-            try insert(event)
-        }
-    }
-
-    /// Takes a hold away; false when there was none.
-    package func release(_ id: AppID, event: Event) throws -> Bool {
-        let app: [Value] = [.text(id.target), .text(id.name)]
-        return try database.transaction {
-            let found = try database.execute("SELECT 1 FROM holds WHERE target = ? AND name = ?", app)
-            guard !found.isEmpty else { return false }
-            try database.execute("DELETE FROM holds WHERE target = ? AND name = ?", app)
-            try insert(event)
-            return true
-        }
-    }
-
-    /// What a person asked the controller for.
-    package struct Request: Sendable, Hashable {
-        package var number: Int
-        package var kind: String
-        package var subject: String
-        package var author: String
-    }
-
-    /// Leaves a request for the controller and returns its number.
-    package func ask(_ kind: String, subject: String, author: String, at time: Timestamp) throws -> Int {
-        try database.transaction {
-            try database.execute(
-                "INSERT INTO requests (kind, subject, author, time) VALUES (?,?,?,?)",
-                [.text(kind), .text(subject), .text(author), .real(time.seconds)]
-            )
-            return Int(try database.execute("SELECT last_insert_rowid()")[0][0].integer ?? 0)
-        }
-    }
-
-    /// The requests nobody has answered yet.
-    package func openRequests() throws -> [Request] {
-        try database.execute("SELECT number, kind, subject, author FROM requests WHERE done IS NULL ORDER BY number")
-            .map {
-                Request(
-                    number: Int($0[0].integer ?? 0),
-                    kind: $0[1].text ?? "",
-                    subject: $0[2].text ?? "",
-                    author: $0[3].text ?? ""
+    private func succeeded() {
+        queue = []
+        lastWrite = now().seconds
+        if let error = state.error {
+            state.error = nil
+            state.failingSince = nil
+            incident.yield(
+                StoreIncident(
+                    kind: .recovered,
+                    message: "the store '\(file.path)' can be written again (it was: \(error.kind))"
                 )
-            }
-    }
-
-    package func answer(_ number: Int, at time: Timestamp) throws {
-        try database.execute(
-            "UPDATE requests SET done = ? WHERE number = ?",
-            [.real(time.seconds), .integer(Int64(number))]
-        )
-    }
-
-    package func isAnswered(_ number: Int) throws -> Bool {
-        try !database.execute(
-            "SELECT 1 FROM requests WHERE number = ? AND done IS NOT NULL",
-            [.integer(Int64(number))]
-        ).isEmpty
-    }
-
-    // MARK: Sources and targets
-
-    /// Has exactly these sources and targets on record: what is configured no more goes, what is new was not looked at yet.
-    package func expect(_ sources: [SourceRecord], _ targets: [TargetRecord]) throws {
-        try database.transaction {
-            let knownSources = try self.sources().map(\.name)
-            for name in knownSources where !sources.contains(where: { $0.name == name }) {
-                try database.execute("DELETE FROM sources WHERE name = ?", [.text(name)])
-            }
-            for source in sources where !knownSources.contains(source.name) { try save(source) }
-            let knownTargets = try self.targets().map(\.name)
-            for name in knownTargets where !targets.contains(where: { $0.name == name }) {
-                try database.execute("DELETE FROM targets WHERE name = ?", [.text(name)])
-            }
-            for target in targets where !knownTargets.contains(target.name) { try save(target) }
+            )
+        }
+        if lastWrite >= nextClean {
+            nextClean = lastWrite + 3600
+            try? clean()
         }
     }
 
-    package func save(_ source: SourceRecord) throws {
-        try database.execute(
-            "INSERT OR REPLACE INTO sources (name, url, commit_id, last_success, error) VALUES (?,?,?,?,?)",
-            [
-                .text(source.name), .text(source.url), .text(source.commit),
-                source.lastSuccess.map { .real($0.seconds) } ?? .null, Value(source.error),
-            ]
-        )
-    }
-
-    package func sources() throws -> [SourceRecord] {
-        try database.execute("SELECT name, url, commit_id, last_success, error FROM sources ORDER BY name").map { row in
-            SourceRecord(
-                name: row[0].text ?? "",
-                url: row[1].text ?? "",
-                commit: row[2].text ?? "",
-                lastSuccess: row[3].real.map(Timestamp.init),
-                error: row[4].text
-            )
+    private func failed(_ error: StoreError, _ event: Event?) {
+        if let event, !queue.contains(event) {
+            queue.append(event)
+            if queue.count > Self.queueLimit {
+                queue.removeFirst()
+                state.droppedEvents += 1
+            }
         }
+        // Who waits for the lock of another process is not ill.
+        guard error.kind != .busy, error.kind != .other else { return }
+        if state.error?.kind != error.kind {
+            let kind: StoreIncident.Kind =
+                switch error.kind {
+                case .full: .full
+                case .readOnly: .readOnly
+                default: .failing
+                }
+            incident.yield(StoreIncident(kind: kind, message: error.message))
+        }
+        state.error = error
+        state.failingSince = state.failingSince ?? now()
     }
 
-    package func save(_ target: TargetRecord) throws {
-        try database.execute(
-            "INSERT OR REPLACE INTO targets (name, endpoint, version, last_success, error) VALUES (?,?,?,?,?)",
-            [
-                .text(target.name), .text(target.endpoint), .text(target.version),
-                target.lastSuccess.map { .real($0.seconds) } ?? .null, Value(target.error),
-            ]
-        )
+    // MARK: Health
+
+    /// Whether the store can be written: known from a write of the last five seconds, or tried now.
+    package var health: StoreHealth {
+        let time = now().seconds
+        if abs(time - lastProbe) >= 5, abs(time - lastWrite) >= 5 {
+            lastProbe = time
+            probe()
+        }
+        state.queuedEvents = queue.count
+        return state
     }
 
-    package func targets() throws -> [TargetRecord] {
-        try database.execute("SELECT name, endpoint, version, last_success, error FROM targets ORDER BY name").map {
-            row in
-            TargetRecord(
-                name: row[0].text ?? "",
-                endpoint: row[1].text ?? "",
-                version: row[2].text ?? "",
-                lastSuccess: row[3].real.map(Timestamp.init),
-                error: row[4].text
-            )
+    /// A small write that changes nothing anybody reads.
+    private func probe() {
+        let isAlone = queue.isEmpty
+        try? write(.exit) { database in
+            let before = try database.execute("SELECT total_changes()").first?.first?.integer ?? 0
+            try database.execute("INSERT OR REPLACE INTO probe (number, time) VALUES (1, ?)", [.real(now().seconds)])
+            let after = try database.execute("SELECT total_changes()").first?.first?.integer ?? 0
+            if isAlone { hiddenChanges += after - before }
         }
     }
 }

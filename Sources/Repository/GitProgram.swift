@@ -6,12 +6,13 @@ internal import Subprocess
 /// transport than https, ssh, git and file, no configuration but ours, credentials never in an argument or a URL.
 struct GitProgram: Sendable {
     let settings: GitSettings
+    /// The folder of the mirror that the program works on.
     let mirror: String
     /// A program that hands the credentials in its environment to git, and so keeps them out of everything listed.
     let askpass: String
 
     /// Runs git and gives what it printed.
-    /// - Throws: `Failure` with git's own words, sorted into what happens next.
+    /// - Throws: `Failure` with git's own words, sorted into what happens next; `MirrorFault` when it is the mirror's.
     func callAsFunction(_ arguments: [String], timeout: Duration? = nil) async throws -> String {
         let command = command(arguments, timeout: timeout)
         let completion: Completion
@@ -21,10 +22,18 @@ struct GitProgram: Sendable {
             throw CancellationError()
         } catch let error as SubprocessError where error.reason == .notFound {
             throw Failure(.notFound, "\(error); install git", next: .needsChange)
+        } catch let error as SubprocessError where error.reason == .timedOut {
+            throw Failure(
+                .unavailable,
+                "\(publicURL(settings.url)): \(error); the server stopped answering: see that it can be reached"
+            )
         } catch let error as SubprocessError {
             throw Failure(.unavailable, "\(publicURL(settings.url)): \(error)")
         }
-        guard completion.code == 0 else { throw failure(completion, arguments) }
+        guard completion.code == 0 else {
+            if arguments.contains(mirror) { try blameMirror(completion.errorText) }
+            throw failure(completion)
+        }
         return completion.outputText
     }
 
@@ -81,8 +90,22 @@ struct GitProgram: Sendable {
 
     private func inherited(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
+    /// Throws when the fault lies on this side, with the mirror or the disk it is on.
+    private func blameMirror(_ text: String) throws {
+        let lowered = text.lowercased()
+        let line = text.split(whereSeparator: \.isNewline).last.map(String.init) ?? text
+        let isLocal = text.contains(mirror)
+        let refusals = ["no space left on device", "read-only file system", "disk quota exceeded"]
+        if lowered.contains("insufficient permission for adding an object")
+            || isLocal && lowered.contains("permission denied") || refusals.contains(where: { lowered.contains($0) })
+        {
+            throw Mirror(path: mirror).refused("git says '\(redact(line))'")
+        }
+        if MirrorFault.isNamed(in: text) { throw MirrorFault(description: redact(line)) }
+    }
+
     /// Sorts git's complaint: what is missing for good, what a person must mend, what may pass.
-    private func failure(_ completion: Completion, _ arguments: [String]) -> Failure {
+    private func failure(_ completion: Completion) -> Failure {
         let text = redact(completion.errorText)
         let lowered = text.lowercased()
         let line =

@@ -5,6 +5,15 @@ package enum Reference: Sendable, Hashable, CustomStringConvertible {
     /// The highest tag in a range of semantic versions, such as `>=1.2 <2`.
     case semver(VersionRange)
 
+    /// The name it has in a repository; nil for a range, which is none.
+    var fullName: String? {
+        switch self {
+        case .branch(let name): "refs/heads/\(name)"
+        case .tag(let name): "refs/tags/\(name)"
+        case .semver: nil
+        }
+    }
+
     package var description: String {
         switch self {
         case .branch(let name): "branch '\(name)'"

@@ -21,8 +21,18 @@ package final class GitSnapshot: BrowsableSnapshot {
         var object: String
     }
 
-    init(revision: Revision, tree: String, base: String, objects: ObjectReader) {
+    /// Makes the mirror anew when it turns out to be damaged.
+    private let repair: @Sendable (MirrorFault) async throws -> Void
+
+    init(
+        revision: Revision,
+        tree: String,
+        base: String,
+        objects: ObjectReader,
+        repair: @escaping @Sendable (MirrorFault) async throws -> Void
+    ) {
         self.revision = revision
+        self.repair = repair
         root = tree
         self.base = base
         self.objects = objects
@@ -38,17 +48,15 @@ package final class GitSnapshot: BrowsableSnapshot {
 
     package func read(_ path: String) async throws -> [UInt8] {
         let entry = try await locate(path)
-        guard let object = try await objects.object(entry.object) else {
-            throw Failure(.unavailable, "the object \(entry.object) of '\(path)' is missing from the mirror")
-        }
-        if object.content.starts(with: "version https://git-lfs.github.com/spec/".utf8), object.content.count < 1024 {
+        let content = try await content(of: entry.object, kind: "blob", \.self)
+        if content.starts(with: "version https://git-lfs.github.com/spec/".utf8), content.count < 1024 {
             throw Invalid(
                 at: nil,
                 "'\(path)' is a Git LFS pointer, and LFS objects are not fetched",
                 cure: "keep the file in Git itself"
             )
         }
-        return object.content
+        return content
     }
 
     package func files(below folder: String) async throws -> [String] {
@@ -92,7 +100,7 @@ package final class GitSnapshot: BrowsableSnapshot {
             case "120000":
                 hops += 1
                 guard hops <= 16 else { throw Invalid(at: nil, "'\(path)' goes through symlinks in a circle") }
-                let content = try await objects.object(next.object)?.content ?? []
+                let content = try await content(of: next.object, kind: "blob", \.self)
                 let target = String(decoding: content, as: UTF8.self)
                 guard !target.hasPrefix("/") else { throw leaves(path) }
                 rest = (target.split(separator: "/").map(String.init) + rest)[...]
@@ -113,20 +121,49 @@ package final class GitSnapshot: BrowsableSnapshot {
 
     private func tree(_ name: String) async throws -> [String: Entry] {
         if let known = trees.withLock({ $0[name] }) { return known }
-        guard let object = try await objects.object(name), object.kind == "tree" else {
-            throw Failure(.unavailable, "the tree \(name) is missing from the mirror")
-        }
+        let entries = try await content(of: name, kind: "tree", parsed)
+        trees.withLock { $0[name] = entries }
+        return entries
+    }
+
+    /// The entries of a tree as Git stores them.
+    private func parsed(_ content: [UInt8]) throws -> [String: Entry] {
         var entries: [String: Entry] = [:]
-        var rest = object.content[...]
+        var rest = content[...]
         while let space = rest.firstIndex(of: 0x20), let end = rest[space...].firstIndex(of: 0) {
             let mode = String(decoding: rest[..<space], as: UTF8.self)
             let file = String(decoding: rest[(space + 1)..<end], as: UTF8.self)
             let hash = rest[(end + 1)...].prefix(hashLength)
+            guard hash.count == hashLength else { break }
             entries[file] = Entry(mode: mode, object: hexadecimal(hash))
             rest = rest[(end + 1)...].dropFirst(hashLength)
         }
-        trees.withLock { $0[name] = entries }
+        guard rest.isEmpty else { throw MirrorFault(description: "a tree of \(revision.short) cannot be read") }
         return entries
+    }
+
+    /// What an object holds; when the mirror turns out to be damaged, asked once more of a new one.
+    private func content<Result>(
+        of name: String,
+        kind: String,
+        _ use: ([UInt8]) throws -> Result
+    ) async throws -> Result {
+        func present() async throws -> Result {
+            guard let object = try await objects.object(name), object.kind == kind else {
+                throw MirrorFault(description: "the object \(name) of \(revision.short) is missing")
+            }
+            return try use(object.content)
+        }
+        do {
+            return try await present()
+        } catch let fault as MirrorFault {
+            try await repair(fault)
+        }
+        do {
+            return try await present()
+        } catch let fault as MirrorFault {
+            throw Failure(.unavailable, "the mirror of '\(revision.source)' cannot be read: \(fault)")
+        }
     }
 
     /// Bytes of an object's name: 20 for SHA-1 repositories, 32 for SHA-256 ones.

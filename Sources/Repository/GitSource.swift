@@ -1,6 +1,6 @@
 package import Delivery
 internal import Crypto
-internal import Glibc
+internal import Files
 
 /// A Git repository that is followed: a bare mirror, fetched when its head moved.
 package actor GitSource: Source {
@@ -10,11 +10,14 @@ package actor GitSource: Source {
     private let objects: ObjectReader
     /// The folder of the repository that paths start from.
     private let base: String
-    private var isPrepared = false
+    private let mirror: Mirror
+    /// The last commit a new mirror was made for, and when.
+    private var rebuilt: (commit: String, at: ContinuousClock.Instant)?
     /// Fetches so far; now and then the mirror is packed again.
     private var fetches = 0
 
-    /// `directory`: Where mirrors are kept; this one gets a folder of its own, named after its address.
+    /// `directory`: Where mirrors are kept; this one gets a folder of its own, named after its address, what
+    /// it follows and its name.
     ///
     /// `base`: The folder of the repository that paths start from; empty for the root. `askpass`: The program git
     /// asks for credentials.
@@ -22,13 +25,19 @@ package actor GitSource: Source {
         name = settings.name
         self.settings = settings
         self.base = base
-        // Another address is another mirror: nothing fetched with one set of credentials is served under another.
-        let key = sha256(settings.url).prefix(16)
-        git = GitProgram(settings: settings, mirror: "\(directory)/\(key).git", askpass: askpass)
+        // Another address is another mirror: nothing fetched with one set of credentials is served under another. And so
+        // is another source: what one no longer needs, the other may.
+        let key = sha256("\(settings.url)\n\(settings.reference)\n\(settings.name)").prefix(16)
+        mirror = Mirror(path: "\(directory)/\(key).git")
+        git = GitProgram(settings: settings, mirror: mirror.path, askpass: askpass)
         objects = ObjectReader(git: git)
     }
 
     package func head() async throws -> String {
+        // A mirror that is still empty is filled at once, which says as well where the head is.
+        if !mirror.isUsed, let name = settings.reference.fullName, let commit = try await firstHead(name) {
+            return commit
+        }
         let lines = try await references()
         switch settings.reference {
         case .branch(let branch):
@@ -52,16 +61,57 @@ package actor GitSource: Source {
     }
 
     package func snapshot(at commit: String) async throws -> any BrowsableSnapshot {
-        try await prepare()
-        if try await objects.object("\(commit)^{commit}") == nil { try await fetch(commit) }
-        guard let object = try await objects.object("\(commit)^{commit}") else {
+        if mirror.exists, let snapshot = try? await present(commit) { return taken(snapshot) }
+        let snapshot: GitSnapshot? = try await withMirror(for: commit) {
+            if let snapshot = try await present(commit) { return snapshot }
+            try await fetch(into: git)
+            return try await present(commit)
+        }
+        guard let snapshot else {
             throw Failure(.unavailable, "the commit \(commit) was not among what the server sent")
         }
+        await tidy()
+        return taken(snapshot)
+    }
+
+    /// The files of a commit that was fetched before, without asking the server; nil when the mirror has not all of it.
+    package func kept(_ commit: String) async -> (any BrowsableSnapshot)? {
+        guard mirror.exists, let snapshot = try? await present(commit) else { return nil }
+        return snapshot
+    }
+
+    /// Has the mirror keep a commit until another is named: the one that was last accepted, whatever came after it.
+    ///
+    /// The last two that a snapshot was taken of are kept in any case.
+    package func retain(_ commit: String) {
+        if mirror.exists { mirror.mark(commit, as: "retained") }
+    }
+
+    /// Removes the mirrors in a folder that none of the sources uses.
+    package static func removeMirrors(in directory: String, except sources: [GitSource]) {
+        let used = Set(sources.map { lastComponent($0.mirror.path) })
+        for name in (try? names(in: directory)) ?? [] {
+            guard let dot = name.firstIndex(of: "."), name[..<dot].utf8.count == 16,
+                name[..<dot].allSatisfy(\.isHexDigit), !used.contains("\(name[..<dot]).git"),
+                [".git", ".git.lock", ".git.new", ".git.old"].contains(name[dot...])
+            else { continue }
+            try? removeTree("\(directory)/\(name)")
+        }
+    }
+
+    /// The snapshot of a commit that the mirror has; nil when it has none.
+    /// - Throws: `MirrorFault` when it has only a part of it, or cannot be read.
+    private func present(_ commit: String) async throws -> GitSnapshot? {
+        guard let object = try await objects.object("\(commit)^{commit}") else { return nil }
         let text = String(decoding: object.content, as: UTF8.self)
         let parts = text.split(separator: "\n\n", maxSplits: 1)
         let header = parts.first?.split(separator: "\n") ?? []
         func field(_ name: String) -> String {
             header.first { $0.hasPrefix("\(name) ") }.map { String($0.dropFirst(name.count + 1)) } ?? ""
+        }
+        let tree = field("tree")
+        guard object.kind == "commit", try await objects.object(tree)?.kind == "tree" else {
+            throw MirrorFault(description: "the commit \(commit) is incomplete")
         }
         let author = field("author").prefix { $0 != ">" }
         let subject = parts.count > 1 ? parts[1].prefix { $0 != "\n" } : ""
@@ -71,7 +121,14 @@ package actor GitSource: Source {
             author: author.isEmpty ? "" : "\(author)>",
             subject: String(subject)
         )
-        return GitSnapshot(revision: revision, tree: field("tree"), base: base, objects: objects)
+        return GitSnapshot(revision: revision, tree: tree, base: base, objects: objects) { [weak self] fault in
+            try await self?.repair(commit, fault)
+        }
+    }
+
+    private func taken(_ snapshot: GitSnapshot) -> GitSnapshot {
+        mirror.mark(snapshot.revision.commit)
+        return snapshot
     }
 
     /// Ends the processes that were kept for reading.
@@ -95,24 +152,87 @@ package actor GitSource: Source {
         return lines
     }
 
-    private func prepare() async throws {
-        guard !isPrepared else { return }
-        if access("\(git.mirror)/HEAD", F_OK) != 0 {
-            _ = try await git(["init", "--quiet", "--bare", "--", git.mirror])
+    /// Fetches what is followed, and gives the commit it is at; nil when the server has no such reference.
+    private func firstHead(_ name: String) async throws -> String? {
+        do {
+            return try await withMirror(for: nil) {
+                try await fetch(into: git)
+                return try await objects.object("\(name)^{commit}")?.name
+            }
+        } catch let failure as Failure where failure.message.contains("couldn't find remote ref") {
+            return nil
         }
-        isPrepared = true
+    }
+
+    // MARK: The mirror
+
+    /// Works on the mirror, alone; when it turns out to be damaged, once more on a new one.
+    private func withMirror<Result>(for commit: String?, _ body: () async throws -> Result) async throws -> Result {
+        let lock = try await MirrorLock(mirror, deadline: settings.timeout * 5)
+        defer { withExtendedLifetime(lock) {} }
+        do {
+            do {
+                if !mirror.exists {
+                    try mirror.make(sha256: commit?.utf8.count == 64)
+                    await objects.stop()
+                }
+                return try await body()
+            } catch is MirrorFault {
+                try await rebuild(for: commit)
+                return try await body()
+            }
+        } catch let fault as MirrorFault {
+            throw Failure(.unavailable, "the mirror '\(mirror.path)' cannot be used, not even a new one: \(fault)")
+        }
+    }
+
+    /// Makes a new mirror because a snapshot could not be read; at most every half minute for the same commit.
+    private func repair(_ commit: String, _ fault: MirrorFault) async throws {
+        func isRecent() -> Bool { rebuilt.map { $0.commit == commit && .now - $0.at < .seconds(30) } ?? false }
+        guard !isRecent() else { return }
+        let lock = try await MirrorLock(mirror, deadline: settings.timeout * 5)
+        defer { withExtendedLifetime(lock) {} }
+        guard !isRecent() else { return }
+        do {
+            try await rebuild(for: commit)
+        } catch let fault as MirrorFault {
+            throw Failure(.unavailable, "the mirror '\(mirror.path)' cannot be made anew: \(fault)")
+        }
+    }
+
+    /// Fills a new mirror beside the present one, which stays where it is when that fails, and takes it into use.
+    private func rebuild(for commit: String?) async throws {
+        let fresh = Mirror(path: "\(mirror.path).new")
+        fresh.remove()
+        defer { fresh.remove() }
+        try fresh.make(sha256: commit?.utf8.count == 64)
+        let git = GitProgram(settings: settings, mirror: fresh.path, askpass: git.askpass)
+        try await fetch(into: git)
+        if let commit {
+            let reader = ObjectReader(git: git)
+            if try await reader.object("\(commit)^{tree}") == nil {
+                // The head has moved on; most servers give a commit by its name.
+                let wanted = ["+\(commit):refs/hecate/current"]
+                do { try await fetch(into: git, wanted) } catch is Failure {}
+            }
+            await reader.stop()
+        }
+        try mirror.replace(with: fresh)
+        if let commit { mirror.mark(commit) }
+        await objects.stop()
+        rebuilt = (commit ?? "", .now)
     }
 
     /// Fetches what the source follows; history that was rewritten is simply another head.
-    private func fetch(_ commit: String) async throws {
-        let wanted: [String] =
+    private func fetch(into git: GitProgram, _ wanted: [String]? = nil) async throws {
+        let wanted =
             switch settings.reference {
-            case .branch(let branch): ["+refs/heads/\(branch):refs/heads/\(branch)"]
-            case .tag(let tag): ["+refs/tags/\(tag):refs/tags/\(tag)"]
-            case .semver: ["+refs/tags/*:refs/tags/*"]
+            case .branch, .tag: wanted ?? settings.reference.fullName.map { ["+\($0):\($0)"] } ?? []
+            case .semver: wanted ?? ["+refs/tags/*:refs/tags/*"]
             }
         let arguments = [
-            "--git-dir", git.mirror, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--depth=1",
+            "--git-dir", git.mirror, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-gc",
+            "--no-write-fetch-head", "--depth=1",
         ]
         do {
             _ = try await git(arguments + ["--", settings.url] + wanted, timeout: settings.timeout * 5)
@@ -124,9 +244,15 @@ package actor GitSource: Source {
             _ = try await git(whole + ["--", settings.url] + wanted, timeout: settings.timeout * 5)
         }
         fetches += 1
-        if fetches % 200 == 0 {
-            _ = try await git(["--git-dir", git.mirror, "gc", "--quiet", "--prune=now"], timeout: .seconds(600))
-        }
+    }
+
+    /// Packs the mirror now and then; that it cannot be is no reason to do without what was fetched.
+    private func tidy() async {
+        guard fetches >= 200 else { return }
+        fetches = 0
+        guard let lock = try? await MirrorLock(mirror, deadline: .seconds(10)) else { return }
+        defer { withExtendedLifetime(lock) {} }
+        _ = try? await git(["--git-dir", mirror.path, "gc", "--quiet", "--prune=now"], timeout: .seconds(600))
     }
 
     private func missing(_ what: String) -> Failure {

@@ -8,6 +8,8 @@ internal import Threads
 actor ObjectReader {
     /// One object of the store.
     struct Object: Sendable {
+        /// Its full name, also when it was asked for by another.
+        var name: String
         var kind: String
         var content: [UInt8]
     }
@@ -23,14 +25,23 @@ actor ObjectReader {
 
     init(git: GitProgram) { self.git = git }
 
+    /// The process ended, or answered something else than was asked.
+    private struct Lost: Error { var description: String }
+
     /// An object by its name; nil when the store has none.
+    /// - Throws: `MirrorFault` when the mirror cannot be read, `Invalid` when the object is too large.
     func object(_ name: String) throws -> Object? {
         do {
             return try ask(name)
-        } catch let failure as Failure where failure.reason == .unavailable {
+        } catch is Lost {
             // The process died; a new one answers.
             stop()
+        }
+        do {
             return try ask(name)
+        } catch let lost as Lost {
+            stop()
+            throw MirrorFault(description: lost.description)
         }
     }
 
@@ -38,7 +49,7 @@ actor ObjectReader {
     func stop() {
         guard let child else { return }
         child.closeInput()
-        child.signal(SIGTERM)
+        child.signal(SIGKILL)
         _ = child.wait()
         self.child = nil
         buffer = []
@@ -50,12 +61,12 @@ actor ObjectReader {
         var question = Array("\(name)\n".utf8)[...]
         while !question.isEmpty {
             let count = question.withUnsafeBytes { write(child.input, $0.baseAddress, $0.count) }
-            guard count > 0 else { throw lost() }
+            guard count > 0 else { throw lost(child) }
             question = question.dropFirst(count)
         }
         let header = String(decoding: try readLine(child), as: UTF8.self).split(separator: " ")
         if header.last == "missing" { return nil }
-        guard header.count == 3, let size = Int(header[2]) else { throw lost() }
+        guard header.count == 3, let size = Int(header[2]) else { throw lost(child) }
         guard size <= sizeLimit else {
             stop()
             throw Invalid(
@@ -65,7 +76,7 @@ actor ObjectReader {
             )
         }
         let content = Array(try read(size + 1, child).dropLast())
-        return Object(kind: String(header[1]), content: content)
+        return Object(name: String(header[0]), kind: String(header[1]), content: content)
     }
 
     private func start() throws -> ChildProcess {
@@ -96,13 +107,21 @@ actor ObjectReader {
 
     private func fill(_ child: ChildProcess) throws {
         var polled = [pollfd(fd: child.output, events: Int16(POLLIN), revents: 0)]
-        guard poll(&polled, 1, 30_000) > 0 else { throw lost() }
+        guard poll(&polled, 1, 30_000) > 0 else { throw lost(child) }
         let chunk = [UInt8](unsafeUninitializedCapacity: 64 * 1024) { chunk, count in
             count = max(0, Glibc.read(child.output, chunk.baseAddress, chunk.count))
         }
-        guard !chunk.isEmpty else { throw lost() }
+        guard !chunk.isEmpty else { throw lost(child) }
         buffer += chunk
     }
 
-    private func lost() -> Failure { Failure(.unavailable, "git cat-file stopped answering") }
+    /// What the process said last, as far as it can be had at once.
+    private func lost(_ child: ChildProcess) -> Lost {
+        _ = fcntl(child.error, F_SETFL, O_NONBLOCK)
+        let words = [UInt8](unsafeUninitializedCapacity: 4096) { chunk, count in
+            count = max(0, Glibc.read(child.error, chunk.baseAddress, chunk.count))
+        }
+        let line = String(decoding: words, as: UTF8.self).split(whereSeparator: \.isNewline).last ?? ""
+        return Lost(description: line.isEmpty ? "git cat-file stopped answering" : String(line))
+    }
 }

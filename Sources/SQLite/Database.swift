@@ -1,62 +1,95 @@
 internal import CSQLite
 
-/// A value SQLite stores.
-package enum Value: Sendable, Hashable {
-    case null
-    case integer(Int64)
-    case real(Double)
-    case text(String)
-    case blob([UInt8])
-
-    package init(_ text: String?) { self = text.map { .text($0) } ?? .null }
-    package init(_ integer: Int?) { self = integer.map { .integer(Int64($0)) } ?? .null }
-
-    package var text: String? { if case .text(let value) = self { value } else { nil } }
-    package var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
-    package var real: Double? {
-        switch self {
-        case .real(let value): value
-        case .integer(let value): Double(value)
-        default: nil
-        }
-    }
-    package var blob: [UInt8]? { if case .blob(let value) = self { value } else { nil } }
-}
-
-/// A statement that SQLite refused.
-package struct DatabaseError: Error, Sendable, CustomStringConvertible {
-    /// SQLite's extended result code.
-    package var code: Int32
-    package var description: String
-}
-
 /// One connection to a database file.
 ///
-/// Not for two threads at once: an actor owns it.
+/// Not for two threads at once: an actor owns it. SQLite opens its files close-on-exec.
 package final class Database {
     private var handle: OpaquePointer?
     private var statements: [String: OpaquePointer] = [:]
     private let path: String
+    private var durability: Durability?
 
-    /// Opens the file, making it when there is none, in write-ahead mode.
-    /// - Throws: `DatabaseError` when the file cannot be opened or is no database.
-    package init(path: String) throws {
-        self.path = path
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
-        guard sqlite3_open_v2(path, &handle, flags, nil) == SQLITE_OK else {
-            defer { sqlite3_close_v2(handle) }
-            throw failure("open")
-        }
-        sqlite3_busy_timeout(handle, 5000)
-        try execute("PRAGMA journal_mode = WAL")
-        try execute("PRAGMA synchronous = NORMAL")
-        try execute("PRAGMA foreign_keys = ON")
-        try execute("PRAGMA cache_size = -512")
+    /// When a transaction counts as kept.
+    package enum Durability: Sendable {
+        /// It is on the disk when it returns.
+        case powerLoss
+        /// It survives the end of the program; with the power goes what nothing durable came after.
+        case exit
+        /// Only for a file that nobody reads before `fsync`.
+        case none
     }
 
-    deinit {
+    /// Opens a file in write-ahead mode.
+    ///
+    /// `creates`: Whether a missing file is made.
+    /// - Throws: `DatabaseError` when the file cannot be opened or is no database.
+    package init(path: String, creates: Bool = true, durability: Durability = .powerLoss) throws {
+        self.path = path
+        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (creates ? SQLITE_OPEN_CREATE : 0)
+        guard sqlite3_open_v2(path, &handle, flags, nil) == SQLITE_OK else {
+            let error = failure("open")
+            close()
+            throw error
+        }
+        sqlite3_busy_timeout(handle, 5000)
+        do {
+            try set(durability)
+            try run("PRAGMA cache_size = -512")
+            // Written once into the file; afterwards this only reads.
+            try run("PRAGMA journal_mode = WAL")
+        } catch {
+            close()
+            throw error
+        }
+    }
+
+    deinit { close() }
+
+    /// Ends the connection; whatever is asked afterwards fails.
+    package func close() {
         for statement in statements.values { sqlite3_finalize(statement) }
+        statements = [:]
         sqlite3_close_v2(handle)
+        handle = nil
+    }
+
+    /// Sets what the next transactions wait for; not inside of one.
+    package func set(_ durability: Durability) throws {
+        guard durability != self.durability else { return }
+        switch durability {
+        case .powerLoss: try run("PRAGMA synchronous = FULL")
+        case .exit: try run("PRAGMA synchronous = NORMAL")
+        case .none: try run("PRAGMA synchronous = OFF")
+        }
+        self.durability = durability
+    }
+
+    /// Whether the path no longer leads to the file that is open: it was deleted, moved away or replaced.
+    package var hasMoved: Bool {
+        var moved: Int32 = 0
+        return sqlite3_file_control(handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0
+    }
+
+    /// Writes everything into another file, which must be empty or not there.
+    ///
+    /// It is not yet on the disk then.
+    package func copy(to other: String) throws {
+        // Not kept among the statements: the file is another one each time.
+        try run(
+            "VACUUM INTO '\(other.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''"))'"
+        )
+    }
+
+    /// Reads the whole file.
+    /// - Returns: The first thing that is wrong with it, or nil.
+    package func findDamage() throws -> String? {
+        let found = try execute("PRAGMA quick_check(1)").first?.first?.text
+        return found == "ok" ? nil : found ?? "it cannot be checked"
+    }
+
+    /// Runs statements that must not be kept: SQLite carries out some as soon as it reads them.
+    private func run(_ sql: String) throws {
+        guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else { throw failure(sql) }
     }
 
     /// Runs a statement and returns its rows.
@@ -88,28 +121,28 @@ package final class Database {
             try execute("COMMIT")
             return result
         } catch {
-            _ = try? execute("ROLLBACK")
+            // A full disk may have ended it already.
+            if sqlite3_get_autocommit(handle) == 0 { _ = try? execute("ROLLBACK") }
             throw error
         }
     }
 
-    /// Applies the migrations that the file has not seen, each in a transaction, in order.
+    /// Applies the migrations that the file has not seen, in order, all in one transaction.
     ///
     /// They only go forward.
     package func migrate(_ migrations: [[String]]) throws {
-        for (index, statements) in migrations.enumerated() {
-            guard try version() <= index else { continue }
+        if try version() < migrations.count {
             try transaction {
                 // Another process may have been faster; asked again under the write lock.
-                guard try version() == index else { return }
-                for statement in statements { try execute(statement) }
-                try execute("PRAGMA user_version = \(index + 1)")
+                for statement in migrations.dropFirst(try version()).joined() { try execute(statement) }
+                if try version() < migrations.count { try execute("PRAGMA user_version = \(migrations.count)") }
             }
         }
         let found = try version()
         guard found <= migrations.count else {
             throw DatabaseError(
                 code: SQLITE_SCHEMA,
+                system: 0,
                 description: "\(path) was written by a newer version (schema \(found), known \(migrations.count)); "
                     + "upgrade this program or name another store"
             )
@@ -120,6 +153,7 @@ package final class Database {
 
     private func prepared(_ sql: String) throws -> OpaquePointer? {
         if let statement = statements[sql] { return statement }
+        guard handle != nil else { throw failure(sql) }
         var statement: OpaquePointer?
         guard sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK else { throw failure(sql) }
         statements[sql] = statement
@@ -155,7 +189,11 @@ package final class Database {
     }
 
     private func failure(_ sql: String) -> DatabaseError {
-        let message = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
-        return DatabaseError(code: sqlite3_extended_errcode(handle), description: "\(path): \(message) (\(sql))")
+        let message = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "the connection is closed"
+        return DatabaseError(
+            code: handle == nil ? SQLITE_MISUSE : sqlite3_extended_errcode(handle),
+            system: sqlite3_system_errno(handle),
+            description: "\(path): \(message) (\(sql))"
+        )
     }
 }

@@ -182,4 +182,24 @@ import Testing
         try scratch.write("this is not a database, and long enough to be looked at as one", to: "bad.db")
         #expect(throws: Failure.self) { try Store(path: "\(scratch.path)/bad.db") }
     }
+
+    @Test func whatIsWrittenWaitsForTheDiskUnlessItSaysOtherwise() throws {
+        let database = try Database(path: "\(scratch.path)/hecate.db")
+        func synchronous() throws -> Int64? { try database.execute("PRAGMA synchronous")[0][0].integer }
+        #expect(try synchronous() == 2, "FULL")
+        try database.set(.exit)
+        #expect(try synchronous() == 1, "NORMAL")
+        try database.set(.powerLoss)
+        #expect(try synchronous() == 2)
+    }
+
+    @Test func aNewStoreIsMadeWholeBeforeItHasItsName() async throws {
+        // Everything stands in the file itself; nothing is left to a log that may be lost.
+        try await shell(["cp", "\(scratch.path)/hecate.db", "\(scratch.path)/copy.db"])
+        let copy = try Database(path: "\(scratch.path)/copy.db")
+        #expect(try copy.execute("PRAGMA user_version")[0][0].integer == 6)
+        #expect(try copy.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'probe'")[0][0].integer == 1)
+        let names = try await fileNames(scratch.path)
+        #expect(!names.contains { $0.contains(".new") }, "\(names)")
+    }
 }

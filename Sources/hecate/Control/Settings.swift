@@ -64,7 +64,7 @@ enum Settings {
                 "there is no store in '\(folder)'; start a controller with 'hecate run', or name the store with --store"
             )
         }
-        return try Store(path: path)
+        return try Store(path: path, repairs: false)
     }
 
     /// Opens the controller's own store, making its folder.

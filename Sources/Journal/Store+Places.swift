@@ -1,0 +1,77 @@
+package import Delivery
+internal import SQLite
+
+// How the sources and the targets are. These records say nothing that is not found out again, so that no write to the
+// disk is waited for.
+extension Store {
+    /// Has exactly these sources and targets on record: what is configured no more goes, what is new was not looked at yet.
+    package func expect(_ sources: [SourceRecord], _ targets: [TargetRecord]) throws {
+        try write(.exit) { database in
+            let knownSources = try database.execute("SELECT name FROM sources").compactMap { $0[0].text }
+            for name in knownSources where !sources.contains(where: { $0.name == name }) {
+                try database.execute("DELETE FROM sources WHERE name = ?", [.text(name)])
+            }
+            for source in sources where !knownSources.contains(source.name) { try insert(source, database) }
+            let knownTargets = try database.execute("SELECT name FROM targets").compactMap { $0[0].text }
+            for name in knownTargets where !targets.contains(where: { $0.name == name }) {
+                try database.execute("DELETE FROM targets WHERE name = ?", [.text(name)])
+            }
+            for target in targets where !knownTargets.contains(target.name) { try insert(target, database) }
+        }
+    }
+
+    package func save(_ source: SourceRecord) throws {
+        try write(.exit) { try insert(source, $0) }
+    }
+
+    private func insert(_ source: SourceRecord, _ database: Database) throws {
+        try database.execute(
+            "INSERT OR REPLACE INTO sources (name, url, commit_id, last_success, error) VALUES (?,?,?,?,?)",
+            [
+                .text(source.name), .text(source.url), .text(source.commit),
+                source.lastSuccess.map { .real($0.seconds) } ?? .null, Value(source.error),
+            ]
+        )
+    }
+
+    package func sources() throws -> [SourceRecord] {
+        try read { try $0.execute("SELECT name, url, commit_id, last_success, error FROM sources ORDER BY name") }.map {
+            row in
+            SourceRecord(
+                name: row[0].text ?? "",
+                url: row[1].text ?? "",
+                commit: row[2].text ?? "",
+                lastSuccess: row[3].real.map(Timestamp.init),
+                error: row[4].text
+            )
+        }
+    }
+
+    package func save(_ target: TargetRecord) throws {
+        try write(.exit) { try insert(target, $0) }
+    }
+
+    private func insert(_ target: TargetRecord, _ database: Database) throws {
+        try database.execute(
+            "INSERT OR REPLACE INTO targets (name, endpoint, version, last_success, error) VALUES (?,?,?,?,?)",
+            [
+                .text(target.name), .text(target.endpoint), .text(target.version),
+                target.lastSuccess.map { .real($0.seconds) } ?? .null, Value(target.error),
+            ]
+        )
+    }
+
+    package func targets() throws -> [TargetRecord] {
+        try read { try $0.execute("SELECT name, endpoint, version, last_success, error FROM targets ORDER BY name") }
+            .map {
+                row in
+                TargetRecord(
+                    name: row[0].text ?? "",
+                    endpoint: row[1].text ?? "",
+                    version: row[2].text ?? "",
+                    lastSuccess: row[3].real.map(Timestamp.init),
+                    error: row[4].text
+                )
+            }
+    }
+}
