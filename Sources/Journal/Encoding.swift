@@ -99,7 +99,11 @@ func decodeFacts(_ json: JSON, into record: inout AppRecord) {
         record.waiting = Waiting(reason, waiting["message"]?.string ?? "", since: decodeTime(waiting["since"]))
     }
     if let drift = json["drift"], let message = drift["message"]?.string {
-        record.drift = Drift(message: message, isFight: drift["fight"]?.bool ?? false, since: decodeTime(drift["since"]))
+        record.drift = Drift(
+            message: message,
+            isFight: drift["fight"]?.bool ?? false,
+            since: decodeTime(drift["since"])
+        )
     }
     if let removal = json["removal"], let why = removal["why"]?.string {
         record.removal = Removal(why: why, since: decodeTime(removal["since"]))

@@ -7,7 +7,12 @@ import Testing
 /// What is written for programs reads back as it was.
 @Suite struct DocumentTests {
     @Test func anAppComesBack() throws {
-        let hold = Hold(app: AppID(target: "default", name: "web"), author: "anna", reason: "disks", since: Timestamp(7))
+        let hold = Hold(
+            app: AppID(target: "default", name: "web"),
+            author: "anna",
+            reason: "disks",
+            since: Timestamp(7)
+        )
         for record in records {
             let written = document(record, hold: hold)
             let read = try #require(AppRecord(document: try JSON(parsing: written.text())))

@@ -95,7 +95,10 @@ extension AppState {
         case .tidying(let outcome): return ask(.collect, .collecting(outcome))
         case .removal: return announceRemoval(at: now)
         case .forgetting:
-            return ask(.forget(event(.info, .removed, "removed: \(record.removal?.why ?? "")", at: now), releases: true), .forgetting)
+            return ask(
+                .forget(event(.info, .removed, "removed: \(record.removal?.why ?? "")", at: now), releases: true),
+                .forgetting
+            )
         }
     }
 
@@ -178,7 +181,10 @@ extension AppState {
                 return finish(.again(min(.milliseconds(250) * (1 << min(conflicts - 1, 6)), .seconds(15))))
             }
             let timeout = declaration.app.timeout.readable
-            return giveUp(Failure(.timedOut, "not done after \(timeout): \(failure.message)", next: .needsChange), at: now)
+            return giveUp(
+                Failure(.timedOut, "not done after \(timeout): \(failure.message)", next: .needsChange),
+                at: now
+            )
         }
         guard failure.next == .needsChange else { return fail(failure, at: now) }
         if attempt.purpose == .rollBack { return refuseKept(failure, at: now) }

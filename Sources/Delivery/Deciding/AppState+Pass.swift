@@ -208,7 +208,10 @@ extension AppState {
         guard !warnings.isEmpty else { return chooseRole(situation, at: now) }
         let count = warnings.count
         let message = count == 1 ? warnings[0] : "\(count) warnings in its files"
-        return ask(.announce(event(.warning, .warning, message, details: count == 1 ? [] : warnings, at: now)), .warning)
+        return ask(
+            .announce(event(.warning, .warning, message, details: count == 1 ? [] : warnings, at: now)),
+            .warning
+        )
     }
 
     private mutating func chooseRole(_ situation: Situation, at now: Moment) -> Action {

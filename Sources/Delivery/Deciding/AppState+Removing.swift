@@ -29,7 +29,10 @@ extension AppState {
         guard !subjects.isSubset(of: announcedRemovals) else { return claim(for: .removals, situation) }
         announcedRemovals = subjects
         let message = "removing what is not declared: \(summary(of: removals))"
-        return ask(.save(record, event(.info, .pruned, message, details: described(removals), at: now)), .announcingRemovals)
+        return ask(
+            .save(record, event(.info, .pruned, message, details: described(removals), at: now)),
+            .announcingRemovals
+        )
     }
 
     mutating func pruned(_ pruning: Pruning, _ situation: Situation, at now: Moment) -> Action {

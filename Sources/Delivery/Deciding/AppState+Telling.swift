@@ -74,7 +74,8 @@ extension AppState {
     }
 
     /// Says that an app is not well; the same failure again is the same fact and is told once.
-    mutating func tell(_ failure: Failure, _ severity: Event.Severity, then outcome: Outcome, at now: Moment) -> Action {
+    mutating func tell(_ failure: Failure, _ severity: Event.Severity, then outcome: Outcome, at now: Moment) -> Action
+    {
         let isNews = record.problem?.reason != failure.reason
         record.problem = Problem(failure, since: record.problem?.since ?? now.time)
         let told = event(severity, failure.reason, failure.message, details: failure.details, at: now)

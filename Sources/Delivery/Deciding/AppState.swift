@@ -95,7 +95,8 @@ struct AppState: Sendable {
     /// The app is declared.
     mutating func declare(_ declaration: Declaration) {
         let isNew =
-            self.declaration?.revision != declaration.revision || self.declaration?.app.settings != declaration.app.settings
+            self.declaration?.revision != declaration.revision
+            || self.declaration?.app.settings != declaration.app.settings
             || self.declaration?.owner != declaration.owner || unreadable != nil || record.removal != nil
         self.declaration = declaration
         record.source = declaration.app.source

@@ -45,7 +45,13 @@ extension Reconciler {
             }
         }
         for (severity, id, message) in told {
-            await announce(severity, severity == .error ? .refused : .newRevision, about: id.description, commit: commit, message)
+            await announce(
+                severity,
+                severity == .error ? .refused : .newRevision,
+                about: id.description,
+                commit: commit,
+                message
+            )
         }
     }
 
