@@ -1,212 +1,185 @@
-internal import Configuration
-internal import Crypto
-internal import Delivery
-internal import Diagnostics
-internal import Glibc
-internal import Journal
-internal import Repository
+internal import CSpawn
+package import Delivery
+package import Diagnostics
 internal import Documents
-internal import Server
-internal import Swarm
+internal import Journal
+package import Server
 
-/// Everything wired together: sources, targets, journal and reconciler.
-struct Controller: Sendable {
-    let configuration: Configuration
-    let context: ControllerContext
-    let platforms: [SwarmPlatform]
-    let sources: [GitSource]
+/// Any number of sources and targets of any kind, the journal and the reconciler, wired together.
+package struct Controller: Sendable {
+    package let context: ControllerContext
+    package let targets: [Target]
+    let followers: [SourceFollower]
+    /// What runs beside it, such as a repository that is brought into a folder.
+    let companions: [any Companion]
 
-    var store: Store { context.store }
-    var reconciler: Reconciler { context.reconciler }
-
-    init(_ configuration: Configuration, store: Store, log: Log) throws {
-        self.configuration = configuration
-        platforms = try Parts.platforms(configuration, store: store)
-        sources = try Parts.sources(configuration)
-        var limits = Limits()
-        limits.parallelism = configuration.parallelism
-        limits.pruneShare = configuration.pruneShare
-        context = ControllerContext(
-            platforms: platforms,
-            store: store,
-            folder: configuration.store,
-            sources: Set(configuration.sources.map(\.name)),
-            limits: limits,
-            log: log
-        )
+    /// `companions`: What runs as long as the controller does and is asked before the sources are read once.
+    package init(
+        _ context: ControllerContext,
+        sources: [any FleetSource],
+        targets: [Target],
+        companions: [any Companion] = []
+    ) {
+        self.context = context
+        self.targets = targets
+        self.companions = companions
+        followers = sources.map { SourceFollower($0, context: context) }
     }
 
-    /// Follows everything until the task is cancelled.
-    /// - Throws: `Failure` when a source does not exist at all.
-    func follow(wakeups: AsyncStream<Void>) async throws {
-        for warning in configuration.warnings {
+    private var watchers: [TargetWatcher] { targets.map { TargetWatcher(target: $0, context: context) } }
+
+    /// Follows everything until the task is cancelled. No source and no target can end it.
+    ///
+    /// `wakeups`: Yields when another process left a request. `status`: What systemd is told once everything was looked at.
+    /// - Throws: when the journal cannot be read, or an address of the server not be listened on.
+    package func follow(_ services: Services, wakeups: AsyncStream<Void>, status: String) async throws {
+        let (context, followers) = (context, followers)
+        let reconciler = context.reconciler
+        for warning in services.warnings {
             await context.note(.warning, .warning, "configuration", warning.description)
         }
-        try await store.expect(
-            configuration.sources.map { SourceRecord(name: $0.name, url: publicURL($0.url)) },
-            platforms.map { TargetRecord(name: $0.name, endpoint: $0.engine.endpoint) }
-        )
-        let followers = followers()
-        let server = try serverRunner(followers)
-        let notifications = try NotificationRunner(configuration.notifications, configuration.server, context: context)
-        if let server { await context.tell(server) }
+        try? await expect()
+        let server = try services.server(Backend(controller: self), context)
+        let notifications = try services.notifications(context)
+        if let server { await server.announce() }
         try await reconciler.restore()
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        await withDiscardingTaskGroup { group in
             group.addTask { await reconciler.run() }
+            for follower in followers { group.addTask { await follower.run() } }
+            for watcher in watchers { group.addTask { await watcher.run() } }
+            for companion in companions { group.addTask { await companion.run(context) } }
+            group.addTask { await RequestHandler(self).run(wakeups: wakeups) }
             if let server { group.addTask { await server.serve() } }
             group.addTask { await notifications.run() }
-            for follower in followers { group.addTask { try await follower.run() } }
-            for platform in platforms {
-                group.addTask { await watcher(platform).run() }
-            }
+            group.addTask { await StoreWatcher(context: context).run { try? await expect() } }
+            group.addTask { await LeaseReport(context: context).run() }
+            group.addTask { await keepAlive(status) }
             group.addTask {
-                await context.serve(wakeups: wakeups) { for follower in followers { try? await follower.look() } }
-            }
-            do {
-                while try await group.next() != nil {}
-            } catch {
-                group.cancelAll()
-                await reconciler.endLeases()
-                throw error
+                // What a burst of work left behind goes back to the system.
+                while !Task.isCancelled {
+                    try? await Task.sleep(for: .seconds(20))
+                    hecate_trim_memory()
+                }
             }
         }
         await reconciler.endLeases()
     }
 
-    /// Reads every source once and reconciles everything until it rests.
-    /// - Returns: The records of all apps afterwards.
-    func once(only names: [String] = []) async throws -> [AppRecord] {
+    /// Has exactly these sources and targets on record.
+    private func expect() async throws {
+        try await context.store.expect(
+            followers.map { SourceRecord(name: $0.source.name, url: $0.source.address) },
+            targets.map { TargetRecord(name: $0.name, endpoint: $0.endpoint) }
+        )
+    }
+
+    // MARK: Once
+
+    /// What one reading and reconciling came to.
+    package struct Outcome: Sendable {
+        /// The records of all apps afterwards.
+        package var records: [AppRecord]
+        /// Sources that could not be read and targets that do not answer.
+        package var failures: [Failure]
+    }
+
+    /// Reads every source once, at the same time, and reconciles until everything rests; sources and targets that fail do
+    /// not keep the others from it.
+    ///
+    /// `choose`: Gives those of all apps that are meant.
+    /// - Throws: what `choose` throws, or when the journal cannot be read.
+    package func once(choose: @escaping @Sendable ([AppID]) throws -> [AppID] = { $0 }) async throws -> Outcome {
+        let context = context
+        let reconciler = context.reconciler
+        try? await expect()
         try await reconciler.restore()
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await reconciler.run() }
-            for platform in platforms { try await watcher(platform).check() }
-            for follower in followers() { try await follower.look() }
+            async let silent = silentTargets()
+            var failures = await bringCompanions()
+            failures += await lookAtAll()
+            failures += await silent
             await reconciler.surveyed()
-            let wanted = try Settings.chosen(names, among: await reconciler.apps)
+            let wanted: [AppID]
+            do {
+                wanted = try choose(await reconciler.apps)
+            } catch let failure as Failure where !failures.isEmpty {
+                // What is not there may stand in what could not be read.
+                failures.append(failure)
+                wanted = []
+            }
             await reconciler.reconcile(wanted)
             group.cancelAll()
             await reconciler.endLeases()
-            return try await store.records()
+            return Outcome(records: try await context.store.records(), failures: failures)
         }
     }
 
-    private func serverRunner(_ followers: [SourceFollower]) throws -> ServerRunner? {
-        guard configuration.server.isOn else { return nil }
-        let byName = Dictionary(zip(configuration.sources.map(\.name), followers)) { first, _ in first }
-        let backend = SwarmBackend(controller: self) { name in await byName[name]?.hurry() }
-        let webhooks = configuration.sources.compactMap { source -> WebhookSecret? in
-            guard let secret = source.webhookSecret, !secret.isEmpty else { return nil }
-            var branch: String?
-            if case .branch(let name) = source.reference { branch = name }
-            return WebhookSecret(source: source.name, url: source.url, branch: branch, secret: secret)
+    private func bringCompanions() async -> [Failure] {
+        var failures: [Failure] = []
+        for companion in companions {
+            do { try await companion.prepare(context) } catch { failures.append(SourceFollower.failure(error)) }
         }
-        return try ServerRunner(configuration.server, webhooks: webhooks, backend: backend, context: context)
+        return failures
     }
 
-    func followers() -> [SourceFollower] {
-        zip(sources, configuration.sources).map { SourceFollower(source: $0, settings: $1, controller: self) }
-    }
-
-    private func watcher(_ platform: SwarmPlatform) -> TargetWatcher {
-        TargetWatcher(context: context, platform: platform, endpoint: platform.engine.endpoint) {
-            let (engine, api) = try await platform.probe()
-            return "Docker \(engine), API \(api)"
+    private func lookAtAll() async -> [Failure] {
+        await withTaskGroup(of: Failure?.self) { group in
+            for follower in followers {
+                group.addTask {
+                    let failure = await follower.look()
+                    // What it declared before still holds.
+                    if failure != nil { await follower.takeKept() }
+                    return failure
+                }
+            }
+            return await group.reduce(into: []) { if let failure = $1 { $0.append(failure) } }
         }
     }
 
-    func reader(_ source: SourceConfiguration) -> FleetReader {
-        Parts.reader(configuration, source, platforms)
+    private func silentTargets() async -> [Failure] {
+        await withTaskGroup(of: Failure?.self) { group in
+            for watcher in watchers {
+                group.addTask {
+                    do {
+                        try await watcher.check()
+                        return nil
+                    } catch {
+                        let failure = SourceFollower.failure(error)
+                        await watcher.failed(failure, isNews: true)
+                        return failure
+                    }
+                }
+            }
+            return await group.reduce(into: []) { if let failure = $1 { $0.append(failure) } }
+        }
     }
 }
 
-/// Builds the parts that a configuration names.
-enum Parts {
-    static func platforms(_ configuration: Configuration, store: Store?) throws -> [SwarmPlatform] {
-        try configuration.targets.map { target in
-            let tls = target.tls.map { EngineTLS(authority: $0.authority, certificate: $0.certificate, key: $0.key) }
-            guard let engine = EngineClient(address: target.endpoint, tls: tls) else {
-                throw Invalid(
-                    at: target.place,
-                    "'\(target.endpoint)' is no address of an Engine",
-                    cure: "use unix:///path or tcp://host:port"
-                )
-            }
-            let settings = SwarmSettings(
-                name: target.name,
-                registries: configuration.registries.map {
-                    RegistryCredentials(server: $0.server, username: $0.username, password: $0.password)
-                },
-                kept: { id in ((try? await store?.revisions(of: id)) ?? []).map(\.payload) }
-            )
-            return SwarmPlatform(engine: engine, settings: settings)
-        }
-    }
+/// Something that runs beside a controller and belongs to one of its sources.
+package protocol Companion: Sendable {
+    /// Works until the task is cancelled.
+    func run(_ context: ControllerContext) async
+    /// Does once what has to be done before the sources are read.
+    func prepare(_ context: ControllerContext) async throws
+}
 
-    static func sources(_ configuration: Configuration) throws -> [GitSource] {
-        let mirrors = "\(configuration.store)/mirrors"
-        try Settings.makeFolder(mirrors)
-        return try configuration.sources.map { source in
-            let reference: Reference
-            switch source.reference {
-            case .branch(let name): reference = .branch(name)
-            case .tag(let name): reference = .tag(name)
-            case .semver(let text):
-                guard let range = VersionRange(text) else {
-                    throw Invalid(
-                        at: nil,
-                        "the source '\(source.name)' follows the range '\(text)', which is none",
-                        cure: "write it as '>=1.2 <2' or '^1.2'"
-                    )
-                }
-                reference = .semver(range)
-            }
-            let settings = GitSettings(
-                name: source.name,
-                url: source.url,
-                reference: reference,
-                username: source.username,
-                password: source.password,
-                sshKey: source.sshKey,
-                knownHosts: source.knownHosts,
-                timeout: source.timeout
-            )
-            return GitSource(settings: settings, directory: mirrors, base: source.path, askpass: ownPath())
-        }
-    }
+/// What is made for a controller that runs for long.
+package struct Services: Sendable {
+    /// The server, when one is configured.
+    package var server: @Sendable (any ControllerBackend, ControllerContext) throws -> ServerRunner?
+    /// Who is notified of what happens.
+    package var notifications: @Sendable (ControllerContext) throws -> NotificationRunner
+    /// What is doubtful about the configuration.
+    package var warnings: [Diagnostic]
 
-    static func reader(
-        _ configuration: Configuration,
-        _ source: SourceConfiguration,
-        _ platforms: [SwarmPlatform]
-    ) -> FleetReader {
-        var reader = FleetReader(
-            stacksFile: source.stacksFile,
-            inline: configuration.inlineStacks?.bytes,
-            inlineName: configuration.inlineStacks?.file ?? "",
-            platforms: platforms,
-            defaults: FleetDefaults(
-                timeout: configuration.timeout,
-                verifyWindow: configuration.verifyWindow,
-                interval: configuration.interval,
-                variables: configuration.variables,
-                bindRoot: configuration.bindRoot
-            )
-        )
-        reader.owner = owner(source)
-        reader.rootName = source.path.split(separator: "/").last { $0 != "." }.map(String.init) ?? reader.rootName
-        return reader
-    }
-
-    /// What marks a source's apps on their targets: its name, and a digest of where it is, so that two controllers whose
-    /// sources happen to share a name never take each other's apps for their own.
-    static func owner(_ source: SourceConfiguration) -> String {
-        "\(source.name) \(sha256("\(source.url) \(source.path) \(source.stacksFile)").prefix(12))"
-    }
-
-    static func ownPath() -> String {
-        var buffer = [CChar](repeating: 0, count: 4096)
-        let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-        return count > 0
-            ? String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : "hecate"
+    package init(
+        server: @escaping @Sendable (any ControllerBackend, ControllerContext) throws -> ServerRunner?,
+        notifications: @escaping @Sendable (ControllerContext) throws -> NotificationRunner,
+        warnings: [Diagnostic] = []
+    ) {
+        self.server = server
+        self.notifications = notifications
+        self.warnings = warnings
     }
 }

@@ -107,7 +107,11 @@ extension SwarmPlatform {
         }
     }
 
-    package func writeLease(_ lease: LeaseRecord, of owner: String, replacing version: String?) async throws
+    package func writeLease(
+        _ lease: LeaseRecord,
+        of owner: String,
+        replacing version: String?
+    ) async throws
         -> LeaseRecord
     {
         do {

@@ -286,8 +286,9 @@ extension HecateProgram {
             ),
             Subcommand(
                 "approve",
-                summary: "let a commit remove more apps than the guard allows",
-                arguments: ["SOURCE"],
+                summary: "let removals go ahead that the guard stopped: apps of a source, or services of one app",
+                arguments: ["NAME"],
+                discussion: "NAME is a source, or an app with or without its target; a source's name goes first.",
                 example: "hecate approve fleet"
             ),
             Subcommand(

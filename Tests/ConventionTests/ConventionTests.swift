@@ -19,9 +19,13 @@ import Testing
         "Files": ["Threads"], "HTTPServer": ["CMicrohttpd"],
         "Kubernetes": ["Crypto", "Diagnostics", "JSON"],
         "Quadlet": ["Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd", "YAML"],
+        "Controller": [
+            "CSpawn", "Configuration", "Crypto", "Delivery", "Diagnostics", "Documents", "Files", "HTTP", "HTTPServer",
+            "JSON", "Journal", "Mail", "Operations", "Quadlet", "Repository", "Server", "Swarm", "Systemd", "Threads",
+        ],
         "hecate": [
-            "Arguments", "CSpawn", "Configuration", "Crypto", "Delivery", "Diagnostics", "Documents", "Files", "HTTP",
-            "HTTPServer", "JSON", "Journal", "Kubernetes", "Mail", "Operations", "Quadlet", "Repository", "Server",
+            "Arguments", "CSpawn", "Configuration", "Controller", "Crypto", "Delivery", "Diagnostics", "Documents",
+            "Files", "HTTP", "JSON", "Journal", "Kubernetes", "Operations", "Quadlet", "Repository", "Server",
             "Subprocess", "Swarm", "Systemd", "Threads",
         ],
     ]

@@ -53,7 +53,11 @@ extension NodePlatform {
         }
     }
 
-    package func writeLease(_ lease: LeaseRecord, of owner: String, replacing version: String?) async throws
+    package func writeLease(
+        _ lease: LeaseRecord,
+        of owner: String,
+        replacing version: String?
+    ) async throws
         -> LeaseRecord
     {
         guard !lease.isReleased else {

@@ -1,5 +1,6 @@
 internal import Documents
 internal import Arguments
+internal import Controller
 internal import Delivery
 internal import Diagnostics
 internal import Files
@@ -92,15 +93,12 @@ enum PluginCommands {
     static func settle(_ installation: NodeInstallation, _ units: [String]) async throws -> HecateProgram.ExitCode {
         let store = try Settings.ownStore(installation.settings.store)
         if ControllerLock.wake(folder: installation.settings.store) {
-            let author = Settings.author
-            let subject = units.joined(separator: ",")
-            let number = try await store.ask("reconcile", subject: subject, author: author, at: currentTime())
+            let number = try await store.askReconcile(units, author: Settings.author)
             _ = ControllerLock.wake(folder: installation.settings.store)
             try await store.waitForAnswer(to: number)
         } else {
             let lock = try ControllerLock(folder: installation.settings.store)
-            _ = try await Agent.make(installation.settings, store: store, log: Log(nil)).once(only: units)
-            withExtendedLifetime(lock) {}
+            _ = try await Wiring(installation.settings, store: store, log: Log(nil)).once(lock, only: units)
         }
         var code = HecateProgram.ExitCode.success
         let records = try await store.records()

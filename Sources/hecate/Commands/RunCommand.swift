@@ -1,6 +1,7 @@
 internal import Arguments
 internal import CSpawn
 internal import Configuration
+internal import Controller
 internal import Delivery
 internal import Journal
 
@@ -12,34 +13,13 @@ enum RunCommand {
         let configuration = try Settings.configuration(invocation)
         let store = try Settings.ownStore(configuration.store)
         let lock = try ControllerLock(folder: configuration.store)
-        let controller = try Controller(configuration, store: store, log: Log(invocation["log"]))
-        if invocation.has("once") {
-            let records = try await controller.once()
-            withExtendedLifetime(lock) {}
-            return records.allSatisfy { $0.isSettled } ? .success : .failure
+        let wiring = try await Wiring(configuration, store: store, log: Log(invocation["log"]))
+        guard invocation.has("once") else {
+            try await wiring.run(lock, until: signals)
+            return .success
         }
-        for source in configuration.sources {
-            await controller.context.note(
-                .info,
-                .started,
-                source.name,
-                "following \(source.name) on \(configuration.targets.map(\.name).joined(separator: ", "))"
-            )
-        }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await controller.follow(wakeups: lock.wakeups) }
-            group.addTask { for await _ in signals { return } }
-            group.addTask {
-                // What a burst of work left behind goes back to the system.
-                while !Task.isCancelled {
-                    try? await Task.sleep(for: .seconds(20))
-                    hecate_trim_memory()
-                }
-            }
-            try await group.next()
-            group.cancelAll()
-        }
-        withExtendedLifetime(lock) {}
-        return .success
+        let outcome = try await wiring.once(lock)
+        for failure in outcome.failures { Terminal.complain("hecate: \(failure)") }
+        return outcome.failures.isEmpty && outcome.records.allSatisfy(\.isSettled) ? .success : .failure
     }
 }

@@ -1,5 +1,6 @@
 internal import Documents
 internal import Arguments
+internal import Controller
 internal import Delivery
 internal import Diagnostics
 internal import Files
