@@ -1,8 +1,8 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// An arrow only ever points down: a module may import the modules listed for it and nothing else. `ConventionTests` hold
-// the imports against the same table.
+// An arrow only ever points down: a module may import what is listed for it and nothing else. This is the only table of
+// that; `ConventionTests` and the build of `script/test` hold the imports against it.
 let package = Package(
     name: "hecate",
     products: [.executable(name: "hecate", targets: ["hecate"])],
@@ -12,7 +12,7 @@ let package = Package(
             dependencies: [
                 "Arguments", "Configuration", "Controller", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Documents",
                 "Files", "HTTP", "Journal", "JSON", "Kubernetes", "Operations", "Quadlet", "Repository", "Server",
-                "Subprocess", "Swarm", "Systemd", "Threads",
+                "Subprocess", "Swarm", "Systemd", "Text", "Threads",
             ]
         ),
 
@@ -29,13 +29,14 @@ let package = Package(
         // The API and dashboard: what people, browsers and other programs see and ask.
         .target(
             name: "Server",
-            dependencies: ["Crypto", "Delivery", "Diagnostics", "Documents", "HTTPServer", "JSON", "Journal"]
+            dependencies: ["Crypto", "Delivery", "Documents", "HTTPServer", "JSON", "Journal", "Text"],
+            resources: [.embedInCode("Dashboard/style.css"), .embedInCode("Dashboard/live.js")]
         ),
 
         // What goes out: who is notified of what happened.
         .target(
             name: "Operations",
-            dependencies: ["Crypto", "Delivery", "Documents", "HTTP", "JSON", "Journal", "Mail"]
+            dependencies: ["Crypto", "Delivery", "Documents", "HTTP", "JSON", "Journal", "Mail", "Text"]
         ),
 
         // The machine-readable forms that the commands, the API and the notifications share.
@@ -44,16 +45,18 @@ let package = Package(
         // The platforms.
         .target(
             name: "Swarm",
-            dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "YAML"]
+            dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "Text", "YAML"]
         ),
 
         .target(
             name: "Quadlet",
-            dependencies: ["Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd", "YAML"]
+            dependencies: [
+                "Crypto", "Delivery", "Diagnostics", "Files", "JSON", "Subprocess", "Systemd", "Text", "YAML",
+            ]
         ),
 
         // What a node takes over.
-        .target(name: "Kubernetes", dependencies: ["Crypto", "Diagnostics", "JSON"]),
+        .target(name: "Kubernetes", dependencies: ["Crypto", "Diagnostics", "JSON", "Text"]),
 
         // Where desired state comes from and where history goes.
         .target(name: "Compose", dependencies: ["Diagnostics", "YAML"]),
@@ -78,6 +81,7 @@ let package = Package(
         .target(name: "Subprocess", dependencies: ["CSpawn", "Threads"]),
         .target(name: "Systemd", dependencies: ["CSystemd", "Threads"]),
         .target(name: "Files", dependencies: ["Threads"]),
+        .target(name: "Text"),
         .target(name: "Threads"),
         .target(name: "Arguments", dependencies: ["Diagnostics"]),
         .target(name: "Diagnostics"),
@@ -88,6 +92,21 @@ let package = Package(
             name: "TestSupport",
             dependencies: ["Delivery", "Diagnostics", "Subprocess", "JSON"],
             path: "Tests/TestSupport"
+        ),
+        // Hecate in a simulated world; see docs/simulation.md.
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "CVirtualClock", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "SimulatedEngine", "Swarm",
+                "Text",
+            ],
+            path: "Tests/Simulation"
+        ),
+        .target(name: "CVirtualClock", path: "Tests/VirtualClock"),
+        .target(name: "SimulatedEngine", dependencies: ["HTTP", "JSON"], path: "Tests/SimulatedEngine"),
+        .testTarget(
+            name: "SimulatedEngineTests",
+            dependencies: ["Delivery", "Diagnostics", "HTTP", "JSON", "SimulatedEngine", "Swarm", "Text"]
         ),
         .testTarget(name: "YAMLTests", dependencies: ["YAML", "Diagnostics"]),
         .testTarget(name: "ComposeTests", dependencies: ["Compose", "Diagnostics", "TestSupport", "YAML"]),
@@ -121,11 +140,15 @@ let package = Package(
             name: "ControllerTests",
             dependencies: ["Configuration", "Controller", "Delivery", "Diagnostics", "Journal", "TestSupport"]
         ),
+        .testTarget(name: "TextTests", dependencies: ["Text"]),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "Subprocess", "TestSupport"]),
-        .testTarget(name: "ConventionTests", dependencies: ["TestSupport"]),
+        .testTarget(name: "ConventionTests", dependencies: ["JSON", "TestSupport"]),
         .testTarget(
             name: "SystemTests",
-            dependencies: ["HTTPServer", "JSON", "Subprocess", "TestSupport", .target(name: "hecate")]
+            dependencies: [
+                "HTTP", "HTTPServer", "JSON", "SimulatedEngine", "Subprocess", "TestSupport", "Text",
+                .target(name: "hecate"),
+            ]
         ),
 
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
@@ -145,6 +168,7 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
-for target in package.targets where [.regular, .executable, .test].contains(target.type) && target.name != "CSpawn" {
+let inC: Set<String> = ["CSpawn", "CVirtualClock"]
+for target in package.targets where [.regular, .executable, .test].contains(target.type) && !inC.contains(target.name) {
     target.swiftSettings = (target.swiftSettings ?? []) + strict
 }

@@ -17,7 +17,7 @@ package struct Option: Sendable {
 }
 
 /// One command, with its noun where it takes one: the single place that parsing, help and completion come from.
-package struct Subcommand: Sendable {
+package struct CommandSyntax: Sendable {
     /// The words that select it, such as `list apps`.
     package var words: [String]
     package var summary: String
@@ -49,7 +49,7 @@ package struct Subcommand: Sendable {
 
 /// A command line that was understood.
 package struct Invocation: Sendable {
-    package var command: Subcommand
+    package var command: CommandSyntax
     package var options: [String: String]
     package var arguments: [String]
     package var wantsHelp: Bool
@@ -69,11 +69,11 @@ package struct UsageError: Error, Sendable, CustomStringConvertible {
 package struct CommandLineTable: Sendable {
     package var program: String
     package var summary: String
-    package var commands: [Subcommand]
+    package var commands: [CommandSyntax]
     /// Options that every command takes.
     package var common: [Option]
 
-    package init(program: String, summary: String, commands: [Subcommand], common: [Option]) {
+    package init(program: String, summary: String, commands: [CommandSyntax], common: [Option]) {
         self.program = program
         self.summary = summary
         self.commands = commands
@@ -116,14 +116,14 @@ package struct CommandLineTable: Sendable {
     /// Whether any command begins with the word.
     package func knows(_ word: String) -> Bool { commands.contains { $0.words.first == word } }
 
-    private func command(for words: [String]) -> Subcommand? {
+    private func command(for words: [String]) -> CommandSyntax? {
         commands.filter { words.starts(with: $0.words) }.max { $0.words.count < $1.words.count }
     }
 
     private func read(
         _ word: String,
         _ rest: inout ArraySlice<String>,
-        _ command: Subcommand,
+        _ command: CommandSyntax,
         _ invocation: inout Invocation
     ) throws(UsageError) {
         let parts = word.drop { $0 == "-" }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)

@@ -10,7 +10,7 @@ extension CommandLineTable {
     }
 
     /// One command's help.
-    package func help(_ command: Subcommand) -> String {
+    package func help(_ command: CommandSyntax) -> String {
         var lines = [
             command.summary, "", "Usage: \(program) \(usage(command))\(command.options.isEmpty ? "" : " [OPTIONS]")",
         ]
@@ -21,7 +21,9 @@ extension CommandLineTable {
         return lines.joined(separator: "\n")
     }
 
-    private func usage(_ command: Subcommand) -> String { (command.words + command.arguments).joined(separator: " ") }
+    private func usage(_ command: CommandSyntax) -> String {
+        (command.words + command.arguments).joined(separator: " ")
+    }
 
     private func describe(_ options: [Option]) -> [String] {
         let names = options.map { "--\($0.name)" + ($0.value.map { " \($0)" } ?? "") }

@@ -42,7 +42,12 @@ private struct DotEnvParser {
             if key.hasPrefix("export"), key.dropFirst(6).first?.isWhitespace == true { key = String(key.dropFirst(6)) }
             key = trimmed(key)
             guard !key.isEmpty, key.allSatisfy({ $0.isLetter || $0.isNumber || "_.-[]".contains($0) }) else {
-                throw Invalid(at: start, "'\(key.prefix(40))' is not a variable's name", cure: "write NAME=value")
+                // The line may be the rest of a secret, so it is not shown.
+                throw Invalid(
+                    at: start,
+                    "the line begins with no variable's name",
+                    cure: "write NAME=value, and put a value of several lines into quotes"
+                )
             }
             guard current == "=" || current == ":" else {
                 if let inherited = variables[key] { result[key] = inherited }

@@ -15,7 +15,7 @@ package struct LoadOptions: Sendable {
     package init(
         variables: [String: String] = [:],
         profiles: Set<String> = [],
-        bindRoot: String = "/var/lib/hecate/files",
+        bindRoot: String,
         home: String = "/root"
     ) {
         self.variables = variables
@@ -55,14 +55,28 @@ final class Loader {
     }
 
     func load(_ files: [String]) async throws -> Project {
+        do {
+            var project = try await project(files)
+            project.warnings = project.warnings.map(redaction.applied(to:))
+            return project
+        } catch let invalid as Invalid {
+            throw Invalid(invalid.diagnostics.map(redaction.applied(to:)))
+        }
+    }
+
+    private func project(_ files: [String]) async throws -> Project {
         let directory = files.first.map(directoryName) ?? ""
-        let root = try await merged(files, directory: directory, including: [])
+        let named = files.map { (path: $0, place: Place(file: $0)) }
+        let root = try await merged(named, directory: directory, including: [])
         try sink.diagnostics.throwIfErrors()
-        guard let root else { return Project() }
+        guard let root else { throw Invalid(at: nil, "no Compose file is named", cure: "name one in 'compose_file'") }
         let project = try await ProjectDecoder(loader: self).decode(Merge.settle(root))
         try sink.diagnostics.throwIfErrors()
         return project
     }
+
+    /// Keeps values that may be secrets out of what the operator is told.
+    private var redaction: Redaction { Redaction([options.variables] + includedVariables.values) }
 
     /// A file's content by its path as written at a place; reports and returns nil when it cannot be had.
     func content(of path: String, at place: Place, what: String) async throws -> (path: String, bytes: [UInt8])? {
@@ -89,20 +103,28 @@ final class Loader {
 
     // MARK: Files, includes, extensions
 
-    private func merged(_ files: [String], directory: String, including: [String]) async throws -> Node? {
+    /// Reads files and lays the later ones over the earlier.
+    ///
+    /// `files`: Each with the place that names it.
+    /// `including`: The files that are being read, the outermost first.
+    private func merged(
+        _ files: [(path: String, place: Place)],
+        directory: String,
+        including: [String]
+    ) async throws -> Node? {
         var result: Node?
-        for file in files {
-            if including.contains(file) {
-                let path = (including + [file]).joined(separator: " -> ")
+        for (file, place) in files {
+            if let start = including.firstIndex(of: file) {
+                let path = (including[start...] + [file]).joined(separator: " -> ")
                 sink.diagnostics.error(
-                    at: Place(file: file),
+                    at: place,
                     "files include each other: \(path)",
-                    cure: "break the circle"
+                    cure: "remove one of these 'include'"
                 )
                 return nil
             }
             baseDirectories[file] = directory
-            guard var node = try await document(file, at: Place(file: file)) else { continue }
+            guard var node = try await document(file, at: place) else { continue }
             node = try await withIncludes(node, including: including + [file])
             node = try await withExtensions(node)
             result = result.map { Merge.merge($0, node) } ?? node
@@ -123,8 +145,16 @@ final class Loader {
         }
         do throws(Invalid) {
             let node = try parse(bytes, file: file)
-            guard node.mapping != nil || node.isNull else {
-                sink.diagnostics.error(at: node.place, "a Compose file is a mapping, found \(node.kind)")
+            guard node.mapping != nil else {
+                if node.isNull {
+                    sink.diagnostics.error(
+                        at: node.place,
+                        "the Compose file is empty",
+                        cure: "add 'services:'; to remove a stack set 'enabled: false' in stacks.yml"
+                    )
+                } else {
+                    sink.diagnostics.error(at: node.place, "a Compose file is a mapping, found \(node.kind)")
+                }
                 return nil
             }
             let interpolation = Interpolation(variables: variables(of: file))
@@ -147,20 +177,21 @@ final class Loader {
             var environmentFiles: [Node] = []
             if let fields = item.mapping.map({ Fields($0, at: item.place, context: "include", into: sink) }) {
                 paths = fields.node("path").map { $0.sequence ?? [$0] } ?? []
+                if paths.isEmpty { fields.error(at: item.place, "include names no file", cure: "add 'path'") }
                 directory = fields.string("project_directory")
                 environmentFiles = fields.node("env_file").map { $0.sequence ?? [$0] } ?? []
                 fields.finish()
             }
-            let files = paths.compactMap { path -> String? in
+            let files = paths.compactMap { path -> (path: String, place: Place)? in
                 guard let text = path.scalar?.text, let file = resolvePath(text, in: self.base(of: path.place)) else {
                     sink.diagnostics.error(at: path.place, "include names a file of the repository, found \(path.kind)")
                     return nil
                 }
-                return file
+                return (file, path.place)
             }
             let folder = directory.flatMap { resolvePath($0, in: self.base(of: item.place)) }
-            let own = folder ?? files.first.map(directoryName) ?? ""
-            try await setVariables(of: files, from: environmentFiles, includedBy: item.place.file)
+            let own = folder ?? files.first.map { directoryName($0.path) } ?? ""
+            try await setVariables(of: files.map(\.path), from: environmentFiles, includedBy: item.place.file)
             guard let included = try await merged(files, directory: own, including: including) else { continue }
             base = base.map { Merge.merge($0, included) } ?? included
         }

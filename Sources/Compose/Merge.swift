@@ -17,7 +17,10 @@ enum Merge {
         case (.mapping(let left), .mapping(let right)):
             return Node(.mapping(mergeMappings(left, right, path: path)), at: override.place)
         case (.sequence(let left), .sequence(let right)):
-            return Node(.sequence(left + right), at: override.place)
+            // What both say is said once.
+            let known = Set(left.map(\.meaning))
+            let new = right.filter { !known.contains($0.meaning) }
+            return Node(.sequence(left + new), at: override.place)
         default:
             // A null override leaves the base as it is, a single value replaces it.
             return override.isNull ? base : override
@@ -71,6 +74,7 @@ enum Merge {
     /// Lists that are really sets: an entry of the override takes the place of the base's entry of the same key.
     enum Keyed {
         case assignments, mounts, ports, references(String), words, networks, hosts
+        var isHosts: Bool { if case .hosts = self { true } else { false } }
     }
 
     private static func rule(for path: [String]) -> Rule {
@@ -86,12 +90,14 @@ enum Merge {
         case "ports": return .keyed(.ports)
         case "configs": return .keyed(.references(""))
         case "secrets": return .keyed(.references("/run/secrets"))
-        case "expose", "cap_add", "cap_drop", "dns", "dns_search", "tmpfs", "env_file", "security_opt", "group_add",
-            "profiles", "depends_on", "external_links", "links":
+        case "expose", "cap_add", "cap_drop", "dns", "dns_opt", "dns_search", "tmpfs", "env_file", "security_opt",
+            "group_add", "profiles", "depends_on", "external_links", "links":
             return .keyed(.words)
         case "networks": return .keyed(.networks)
         case "extra_hosts": return .keyed(.hosts)
-        default: return path.count == 4 && path[2] == "ulimits" ? .replace : .ordinary
+        default:
+            if path.count == 5, path[2] == "networks", path[4] == "aliases" { return .keyed(.words) }
+            return path.count == 4 && path[2] == "ulimits" ? .replace : .ordinary
         }
     }
 
@@ -105,6 +111,7 @@ enum Merge {
 
     private static func mergeKeyed(_ base: Node, _ override: Node, as keyed: Keyed) -> Node {
         if override.isNull { return base }
+        if keyed.isHosts { return mergeHosts(base, override) }
         // Two mappings merge as mappings; a list on either side makes both lists of the same shape.
         if let left = base.mapping, let right = override.mapping {
             var result = left
@@ -112,7 +119,7 @@ enum Merge {
                 if entry.value.tag == "!reset" {
                     result[entry.key] = nil
                 } else if case .networks = keyed, let existing = result[entry.key] {
-                    result[entry.key] = merge(existing, entry.value, path: ["networks"])
+                    result[entry.key] = merge(existing, entry.value, path: ["services", "", "networks", entry.key])
                 } else {
                     result[entry.key] = entry.value
                 }
@@ -132,6 +139,26 @@ enum Merge {
         }
         if case .networks = keyed { return networksMapping(base, override) }
         return Node(.sequence(items), at: override.place)
+    }
+
+    /// A name may have several addresses, so nothing replaces anything; what both sides say is said once.
+    private static func mergeHosts(_ base: Node, _ override: Node) -> Node {
+        var lines = hostLines(base)
+        let reset = override.mapping?.entries.filter { $0.value.tag == "!reset" }.map(\.key) ?? []
+        lines.removeAll { line in line.scalar.flatMap { splitHost($0.text) }.map { reset.contains($0.name) } ?? false }
+        var known = Set(lines.compactMap(hostKey))
+        for line in hostLines(override) where line.tag != "!reset" {
+            guard let key = hostKey(line) else {
+                lines.append(line)
+                continue
+            }
+            if known.insert(key).inserted { lines.append(line) }
+        }
+        return Node(.sequence(lines), at: override.place)
+    }
+
+    private static func hostKey(_ line: Node) -> String? {
+        line.scalar.flatMap { splitHost($0.text) }.map { "\($0.name)=\($0.address)" }
     }
 
     private static func networksMapping(_ base: Node, _ override: Node) -> Node {
@@ -155,13 +182,12 @@ enum Merge {
         case .sequence(let items): return items
         case .scalar: return node.isNull ? [] : [node]
         case .mapping(let mapping):
-            let separator = if case .hosts = keyed { ":" } else { "=" }
             return mapping.entries.map { entry in
                 if case .words = keyed { return Node(string: entry.key, at: entry.keyPlace) }
                 guard let scalar = entry.value.scalar, !scalar.isNull else {
                     return Node(string: entry.key, at: entry.keyPlace)
                 }
-                return Node(string: entry.key + separator + scalar.text, at: entry.value.place)
+                return Node(string: "\(entry.key)=\(scalar.text)", at: entry.value.place)
             }
         }
     }
@@ -170,23 +196,38 @@ enum Merge {
         let text = node.scalar?.text ?? ""
         switch keyed {
         case .assignments: return String(text.prefix { $0 != "=" })
-        case .hosts: return text
         case .words: return node.mapping?["path"]?.scalar?.text ?? text
-        case .networks: return text
+        case .networks, .hosts: return text
         case .mounts:
             if let target = node.mapping?["target"]?.scalar?.text { return target }
-            let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-            return String(parts.count > 1 ? parts[1] : parts.first ?? "")
+            let parts = mountParts(text)
+            return parts.count > 1 ? parts[1] : parts[0]
         case .references(let directory):
-            if let mapping = node.mapping {
-                return mapping["target"]?.scalar?.text ?? "\(directory)/\(mapping["source"]?.scalar?.text ?? "")"
-            }
-            return "\(directory)/\(text)"
+            let mapping = node.mapping
+            let target = mapping?["target"]?.scalar?.text ?? mapping?["source"]?.scalar?.text ?? text
+            return target.hasPrefix("/") ? target : "\(directory)/\(target)"
         case .ports:
             guard let mapping = node.mapping else { return text }
             func part(_ name: String, _ fallback: String) -> String { mapping[name]?.scalar?.text ?? fallback }
             return
                 "\(part("host_ip", "0.0.0.0")):\(part("published", "")):\(part("target", ""))/\(part("protocol", "tcp"))"
+        }
+    }
+}
+
+extension Node {
+    /// What the node holds, wherever it stands and in whichever order its keys are: equal for two that say the same.
+    var meaning: Node {
+        let nowhere = Place(file: "")
+        switch content {
+        case .scalar(let scalar):
+            return Node(.scalar(Scalar(text: scalar.text, isPlain: scalar.isPlain)), at: nowhere, tag: tag)
+        case .sequence(let items): return Node(.sequence(items.map(\.meaning)), at: nowhere, tag: tag)
+        case .mapping(let mapping):
+            let entries = mapping.entries.sorted { $0.key < $1.key }.map { entry in
+                Mapping.Entry(key: entry.key, keyPlace: nowhere, value: entry.value.meaning)
+            }
+            return Node(.mapping(Mapping(entries)), at: nowhere, tag: tag)
         }
     }
 }

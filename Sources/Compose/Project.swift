@@ -41,6 +41,9 @@ package struct Service: Sendable {
     package var extraHosts: [(name: String, address: String)] = []
     package var dns: [String] = []
     package var dnsSearch: [String] = []
+    package var dnsOptions: [String] = []
+    /// `group_add`: more groups of the process, by name or number.
+    package var groups: [String] = []
     package var capAdd: [String] = []
     package var capDrop: [String] = []
     package var sysctls: [String: String] = [:]
@@ -54,6 +57,8 @@ package struct Service: Sendable {
     package var configs: [FileReference] = []
     package var secrets: [FileReference] = []
     package var dependsOn: [String] = []
+    /// Those of `dependsOn` that say `required: false`.
+    package var optionalDependencies: Set<String> = []
     /// The older way to say `deploy.restart_policy`.
     package var restart = ""
     package var deploy = Deploy()

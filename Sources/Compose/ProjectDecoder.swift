@@ -19,24 +19,56 @@ struct ProjectDecoder {
         for ignored in ["models"] where fields.has(ignored) {
             fields.warning(at: fields.keyPlace(ignored), "'\(ignored)' has no effect in Swarm", cure: "remove it")
         }
-        let services = fields.fields("services")
-        for entry in services?.entries ?? [] {
+        let entries = fields.fields("services")?.entries ?? []
+        for entry in entries {
             guard let name = validated(entry, kind: "service"), isActive(entry.value) else { continue }
             project.services.append(try await ServiceDecoder(loader: loader, name: name, entry: entry).decode())
         }
-        if services == nil {
-            fields.warning(at: root.place, "the project has no services", cure: "add 'services:'")
-        }
+        refuseNothing(fields, entries)
         fields.finish()
+        leaveOutAbsentDependencies(&project)
         validate(project)
         project.warnings = sink.diagnostics.warnings
         return project
     }
 
+    private func profiles(of service: Node) -> [String] {
+        guard let profiles = service.mapping?["profiles"] else { return [] }
+        return profiles.sequence?.compactMap { $0.scalar?.text } ?? [profiles.scalar?.text].compactMap { $0 }
+    }
+
     private func isActive(_ service: Node) -> Bool {
-        guard let profiles = service.mapping?["profiles"] else { return true }
-        let names = profiles.sequence?.compactMap { $0.scalar?.text } ?? [profiles.scalar?.text].compactMap { $0 }
-        return names.isEmpty || names.contains { loader.options.profiles.contains($0) || $0 == "*" }
+        let names = profiles(of: service)
+        let active = loader.options.profiles
+        return names.isEmpty || active.contains("*") || names.contains { active.contains($0) }
+    }
+
+    /// A project without a service would remove whatever runs, so it is never what somebody meant.
+    private func refuseNothing(_ fields: Fields, _ entries: [Mapping.Entry]) {
+        let removal = "to remove a stack set 'enabled: false' in stacks.yml"
+        if entries.isEmpty, fields.node("services")?.mapping != nil || fields.node("services") == nil {
+            fields.error(
+                at: fields.keyPlace("services"),
+                "the project has no services",
+                cure: "add one under 'services:'; \(removal)"
+            )
+        } else if !entries.isEmpty, !entries.contains(where: { isActive($0.value) }) {
+            let names = Set(entries.flatMap { profiles(of: $0.value) }).sorted()
+            fields.error(
+                at: fields.keyPlace("services"),
+                "every service is behind a profile that is not active (\(names.joined(separator: ", ")))",
+                cure: "name one of these in 'profiles' of the stack; \(removal)"
+            )
+        }
+    }
+
+    /// A service may depend on one that is not there when it says `required: false`.
+    private func leaveOutAbsentDependencies(_ project: inout Project) {
+        let names = Set(project.services.map(\.name))
+        for index in project.services.indices {
+            let optional = project.services[index].optionalDependencies
+            project.services[index].dependsOn.removeAll { optional.contains($0) && !names.contains($0) }
+        }
     }
 
     private func validated(_ entry: Mapping.Entry, kind: String) -> String? {
@@ -313,7 +345,12 @@ func assignments(_ fields: Fields, _ key: String, separator: Character = "=") ->
             result[String(parts.first ?? "")] = .some(parts.count > 1 ? String(parts[1]) : nil)
         }
     } else {
-        fields.wrongType(node, key, expected: "a mapping or a list")
+        // A single text may be an assignment of a secret, so it is not shown.
+        fields.error(
+            at: node.place,
+            "'\(key)' must be a mapping or a list, found one text",
+            cure: "write '- ' before it"
+        )
     }
     return result
 }

@@ -151,26 +151,29 @@ struct ServiceDecoder {
     }
 
     private mutating func host() {
-        if let node = fields.node("extra_hosts") {
-            if let mapping = node.mapping {
-                // The order of a mapping carries no meaning; Docker sorts it.
-                for entry in mapping.entries.sorted(by: { $0.key < $1.key }) {
-                    service.extraHosts.append((entry.key, entry.value.scalar?.text ?? ""))
-                }
-            } else {
-                for text in fields.strings("extra_hosts") ?? [] {
-                    let separator: Character = text.contains("=") ? "=" : ":"
-                    let parts = text.split(separator: separator, maxSplits: 1).map(String.init)
-                    guard parts.count == 2 else {
-                        fields.error(at: node.place, "'\(text)' in extra_hosts is not name:address")
-                        continue
-                    }
-                    service.extraHosts.append((parts[0], parts[1]))
-                }
+        for line in fields.node("extra_hosts").map(hostLines) ?? [] {
+            if line.isNull {
+                fields.warning(
+                    at: line.place,
+                    "a name in extra_hosts has no address and is left out",
+                    cure: "give it one, or remove it"
+                )
+                continue
             }
+            guard let host = line.scalar.flatMap({ splitHost($0.text) }) else {
+                fields.error(
+                    at: line.place,
+                    "\(line.kind) in extra_hosts is no name with an address",
+                    cure: "write name:address, or a mapping of names to addresses"
+                )
+                continue
+            }
+            service.extraHosts.append(host)
         }
         service.dns = fields.strings("dns") ?? []
         service.dnsSearch = fields.strings("dns_search") ?? []
+        service.dnsOptions = fields.strings("dns_opt") ?? []
+        service.groups = fields.strings("group_add") ?? []
         service.capAdd = fields.strings("cap_add") ?? []
         service.capDrop = fields.strings("cap_drop") ?? []
         service.sysctls = assignments(fields, "sysctls").compactMapValues { $0 ?? "" }
@@ -178,6 +181,14 @@ struct ServiceDecoder {
         for entry in ulimits.entries {
             if entry.value.mapping != nil {
                 let limit = Fields(entry.value, context: "ulimit '\(entry.key)'", into: loader.sink)
+                for (given, missing) in [("hard", "soft"), ("soft", "hard")] {
+                    guard limit.node(missing) == nil, limit.node(given) != nil else { continue }
+                    limit.error(
+                        at: limit.keyPlace(given),
+                        "\(limit.context) has '\(given)' and no '\(missing)'",
+                        cure: "give both, or one number that is both"
+                    )
+                }
                 let soft = limit.integer("soft") ?? 0
                 service.ulimits[entry.key] = Ulimit(soft: soft, hard: limit.integer("hard") ?? soft)
                 limit.finish()
@@ -218,14 +229,21 @@ struct ServiceDecoder {
             if item.mapping != nil {
                 let port = Fields(item, context: "port of \(fields.context)", into: loader.sink)
                 if port.node("target") == nil { port.error(at: item.place, "\(port.context) needs 'target'") }
-                let published = port.node("published")
-                if let range = published?.scalar?.text, range.contains("-") {
-                    port.error(at: published?.place, "'published' is one port in Swarm, found '\(range)'")
+                let target = port.integer("target", in: 1...65535) ?? 0
+                var published = 0
+                if let node = port.node("published"), let range = node.scalar?.text, range.contains("-") {
+                    port.error(
+                        at: node.place,
+                        "'published' is one port in Swarm, found \(node.kind)",
+                        cure: "write the short form '\(range):\(target)' for one port after another"
+                    )
+                } else if port.node("published")?.scalar?.text != "" {
+                    published = port.integer("published", in: 0...65535) ?? 0
                 }
                 service.ports.append(
                     Port(
-                        target: port.integer("target", in: 1...65535) ?? 0,
-                        published: published?.scalar?.text == "" ? 0 : port.integer("published", in: 0...65535) ?? 0,
+                        target: target,
+                        published: published,
                         transport: port.string("protocol") ?? "tcp",
                         mode: port.choice("mode", ["ingress", "host"]) ?? "ingress",
                         place: item.place
@@ -300,7 +318,8 @@ struct ServiceDecoder {
                             cure: "put '\(entry.key)' into a stack of its own and name it in 'depends_on' of stacks.yml"
                         )
                     }
-                    for known in ["restart", "required"] { _ = options.has(known) }
+                    _ = options.has("restart")
+                    if options.bool("required") == false { service.optionalDependencies.insert(entry.key) }
                     options.finish()
                 }
             } else {
@@ -401,7 +420,7 @@ struct ServiceDecoder {
 
     /// Where a bind mount lies on the node: the repository itself is not there.
     private func bindSource(_ mount: Mount) -> String {
-        if mount.source.hasPrefix("/") { return mount.source }
+        if mount.source.hasPrefix("/") || isWindowsPath(mount.source) { return mount.source }
         if mount.source.hasPrefix("~") { return loader.options.home + mount.source.dropFirst() }
         var parts = (loader.options.bindRoot + "/" + loader.base(of: mount.place)).split(separator: "/")
         for part in mount.source.split(separator: "/") where part != "." {
@@ -425,6 +444,18 @@ struct ServiceDecoder {
             )
         }
         for (key, cure) in Unsupported.ignored where fields.has(key) { ignoredInSwarm(fields, key, cure: cure) }
+        if fields.has("scale") {
+            let node = fields.node("scale")
+            if let count = node?.scalar?.integer, count >= 0 {
+                ignoredInSwarm(fields, "scale", cure: "use deploy.replicas")
+            } else {
+                fields.error(
+                    at: node?.place ?? fields.keyPlace("scale"),
+                    "'scale' of \(fields.context) must be a whole number, found \(node?.kind ?? "nothing")",
+                    cure: "use deploy.replicas"
+                )
+            }
+        }
         for key in ["extends", "profiles"] { _ = fields.has(key) }
         if let node = fields.node("restart") {
             let policy = service.restart.split(separator: ":").first.map(String.init) ?? ""

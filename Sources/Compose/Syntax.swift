@@ -1,4 +1,5 @@
 internal import Diagnostics
+internal import YAML
 
 /// Splits a command line into words as a POSIX shell would: quotes, backslashes and `#` comments, nothing else.
 /// - Returns: nil when a quote is never closed.
@@ -78,7 +79,7 @@ struct SyntaxError: Error {
 }
 
 /// Reads a port in the short form `[[ip:]published:]target[/protocol]`, each part possibly a range.
-/// - Returns: One port for each of a range, in the order of their targets, and the address that Swarm cannot bind to.
+/// - Returns: One port for each of a range, in the order of the ranges, and the address that Swarm cannot bind to.
 func parsePorts(_ text: String, at place: Place) throws(SyntaxError) -> (ports: [Port], address: String?) {
     let halves = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
     let transport = halves.count > 1 ? halves[1].lowercased() : "tcp"
@@ -102,9 +103,11 @@ func parsePorts(_ text: String, at place: Place) throws(SyntaxError) -> (ports: 
     if let sources, sources.count != targets.count, targets.count != 1 || sources.count == 1 {
         throw SyntaxError(message: "'\(text)' maps \(sources.count) ports to \(targets.count)")
     }
-    let ports = targets.enumerated().map { index, target in
+    // One target behind several published ports is published at each of them.
+    let count = max(targets.count, targets.count == 1 ? sources?.count ?? 1 : 1)
+    let ports = (0..<count).map { index in
         Port(
-            target: target,
+            target: targets.count == 1 ? targets.lowerBound : targets.lowerBound + index,
             published: sources.map { $0.lowerBound + index } ?? 0,
             transport: transport,
             mode: "ingress",
@@ -124,14 +127,70 @@ private func portRange(_ text: String, in whole: String) throws(SyntaxError) -> 
     return first...last
 }
 
+/// The parts of a mount between its colons; the colon after a drive's letter separates nothing.
+func mountParts(_ text: String) -> [String] {
+    var parts: [String] = [""]
+    var rest = Substring(text)
+    while let character = rest.popFirst() {
+        let last = parts.count - 1
+        if character == ":", !isDrive(parts[last], before: rest) {
+            parts.append("")
+        } else {
+            parts[last].append(character)
+        }
+    }
+    return parts
+}
+
+/// Whether a letter before a colon is a drive's.
+///
+/// `v:/v` mounts the volume 'v', so a drive with slashes is only known by
+/// the path that follows its own.
+private func isDrive(_ part: String, before rest: Substring) -> Bool {
+    guard part.count == 1, part.allSatisfy({ $0.isASCII && $0.isLetter }) else { return false }
+    if rest.first == "\\" { return true }
+    guard rest.first == "/", let colon = rest.firstIndex(of: ":") else { return false }
+    let next = rest[rest.index(after: colon)...]
+    return next.first == "/" || isWindowsPath(String(next))
+}
+
+/// Whether a path is one of a Windows node: `C:\data`, `\\server\share` or `\\.\pipe\name`.
+func isWindowsPath(_ path: String) -> Bool {
+    if path.hasPrefix("\\\\") { return true }
+    let start = path.prefix(2)
+    return start.count == 2 && start.last == ":" && start.allSatisfy { $0 == ":" || $0.isASCII && $0.isLetter }
+}
+
+/// `extra_hosts` in the list form, whichever way it is written; what is neither stays as it is, to be refused.
+func hostLines(_ node: Node) -> [Node] {
+    guard let mapping = node.mapping else { return node.sequence ?? [node] }
+    // The order of a mapping carries no meaning; Docker sorts it.
+    return mapping.entries.sorted { "\($0.key):" < "\($1.key):" }.flatMap { entry in
+        (entry.value.sequence ?? [entry.value]).map { address in
+            guard let text = address.scalar?.text, !address.isNull else { return address }
+            return Node(string: "\(entry.key)=\(text)", at: address.place)
+        }
+    }
+}
+
+/// The name and the address of `name:address` or `name=address`; an IPv6 address may stand in brackets.
+func splitHost(_ text: String) -> (name: String, address: String)? {
+    let separator: Character = text.contains("=") ? "=" : ":"
+    let parts = text.split(separator: separator, maxSplits: 1).map(String.init)
+    guard parts.count == 2 else { return nil }
+    let address = parts[1]
+    let isBracketed = address.hasPrefix("[") && address.hasSuffix("]")
+    return (parts[0], isBracketed ? String(address.dropFirst().dropLast()) : address)
+}
+
 /// Reads a mount in the short form `[source:]target[:options]`.
 func parseMount(_ text: String, at place: Place) throws(SyntaxError) -> Mount {
-    let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+    let parts = mountParts(text)
     guard (1...3).contains(parts.count), parts.allSatisfy({ !$0.isEmpty }) else {
         throw SyntaxError(message: "'\(text)' is no mount; expected [source:]target[:options]")
     }
     if parts.count == 1 { return Mount(type: "volume", source: "", target: parts[0], place: place) }
-    let isPath = parts[0].first.map { "./~".contains($0) } ?? false
+    let isPath = parts[0].first.map { "./~".contains($0) } ?? false || isWindowsPath(parts[0])
     var mount = Mount(type: isPath ? "bind" : "volume", source: parts[0], target: parts[1], place: place)
     for option in parts.dropFirst(2).joined().split(separator: ",") {
         switch option {

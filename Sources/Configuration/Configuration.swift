@@ -16,7 +16,7 @@ package struct Configuration: Sendable {
     package var interval: Duration = .seconds(300)
     package var pruneShare = 0.5
     package var variables: [String: String] = [:]
-    package var bindRoot = "/var/lib/hecate/files"
+    package var bindRoot = Self.defaultBindRoot
     /// The stacks written into the configuration itself, as the bytes of a stacks file, and where they stand.
     package var inlineStacks: (bytes: [UInt8], file: String)?
     package var server = ServerConfiguration()
@@ -24,6 +24,9 @@ package struct Configuration: Sendable {
     package var warnings: [Diagnostic] = []
 
     package init() {}
+
+    /// Where relative bind mounts lie on the nodes unless somebody says otherwise.
+    package static let defaultBindRoot = "/var/lib/hecate/files"
 }
 
 /// One Git repository to follow.
@@ -95,8 +98,18 @@ package struct ConfigurationEnvironment: Sendable {
     /// A variable by Hecate's name or by HiveMind's.
     func value(_ name: String) -> String? {
         for prefix in ["HECATE_", "HIVEMIND_"] {
-            if let value = variables[prefix + name], !value.isEmpty { return value }
+            guard var value = variables[prefix + name] else { continue }
+            // HiveMind takes quotes off what is said of its repository.
+            if prefix == "HIVEMIND_", name.hasPrefix("GIT_") { value = unquoted(value) }
+            if !value.isEmpty { return value }
         }
         return nil
+    }
+
+    private func unquoted(_ value: String) -> String {
+        guard let quote = value.first, quote == "\"" || quote == "'", value.count > 1, value.last == quote else {
+            return value
+        }
+        return String(value.dropFirst().dropLast())
     }
 }

@@ -29,7 +29,9 @@ extension Configuration {
         reader.override(&server)
         reader.override(&notifications)
         reader.finish(&self)
+        reader.warnOfHiveMind(readsOneSource: true)
         try reader.sink.diagnostics.throwIfErrors()
+        warnings = reader.sink.diagnostics.warnings
     }
 }
 
@@ -99,6 +101,7 @@ struct ConfigurationReader {
         unique(configuration.sources.map(\.name) + (hasNode ? ["gitops"] : []), "source", root.place)
         unique(configuration.targets.map(\.name) + (hasNode ? ["node"] : []), "target", root.place)
         finish(&configuration)
+        warnOfHiveMind(readsOneSource: top.node("sources") == nil)
         try sink.diagnostics.throwIfErrors()
         configuration.warnings = sink.diagnostics.warnings
         return configuration
@@ -217,7 +220,7 @@ struct ConfigurationReader {
         {
             sink.diagnostics.error(
                 at: place,
-                "'\(url)' is no address of a repository",
+                "'\(withoutCredentials(url))' is no address of a repository",
                 cure: "use https://, ssh://, git@host:path, git:// or file://"
             )
         } else if scheme == "http" {
@@ -231,6 +234,13 @@ struct ConfigurationReader {
                 cure: "write 'username' and 'password_file' instead"
             )
         }
+    }
+
+    /// The address as it may be shown: without what stands before an `@`.
+    private func withoutCredentials(_ url: String) -> String {
+        guard let at = url.lastIndex(of: "@") else { return url }
+        let scheme = url.firstRange(of: "://").map { url[..<$0.upperBound] } ?? ""
+        return scheme + "…" + url[at...]
     }
 
     /// What the environment says about the one source of HiveMind's form.
@@ -392,6 +402,11 @@ struct ConfigurationReader {
             }
         }
         fields.finish()
+    }
+
+    func warnOfHiveMind(readsOneSource: Bool) {
+        let found = HiveMindVariables.warnings(environment.variables, readsOneSource: readsOneSource)
+        sink.diagnostics.append(contentsOf: found)
     }
 
     func finish(_ configuration: inout Configuration) {

@@ -165,7 +165,7 @@ extension ConfigurationReader {
         }
         var channel = notifications.channels[index]
         channel.values.merge(given) { $1 }
-        channel.values["from"] = channel.values["from"].map(mailbox)
+        channel.values["from"] = sender(channel.values["from"], host: channel.values["host"], at: channel.place)
         if let to { channel.to = mailboxes([to]) }
         if let text = environment.value("SMTP_TLS") {
             channel.values["encryption"] = ["true", "1", "yes"].contains(text.lowercased()) ? "starttls" : "none"
@@ -195,6 +195,22 @@ extension ConfigurationReader {
         return channel
     }
 
+    /// Whose mail it is: as given, or this program's address at the mail server's host.
+    ///
+    /// HiveMind starts without a sender as well.
+    private func sender(_ given: String?, host: String?, at place: Place?) -> String {
+        if let given, !given.isEmpty { return mailbox(given) }
+        let host = host ?? ""
+        let isNumeric = host.contains(":") || host.allSatisfy { $0.isNumber || $0 == "." }
+        let address = "hecate@\(isNumeric ? "[\(host)]" : host)"
+        sink.diagnostics.warning(
+            at: place,
+            "no sender of mail is given, so it comes from '\(address)'",
+            cure: "give 'from', or SMTP_FROM, as name@example.org"
+        )
+        return address
+    }
+
     /// The address of `HiveMind <hivemind@example.org>`.
     private func mailbox(_ text: String) -> String {
         guard let open = text.lastIndex(of: "<"), text.hasSuffix(">") else { return text }
@@ -215,7 +231,11 @@ extension ConfigurationReader {
         guard let smtp = fields.fields("smtp") else { return [] }
         var channel = hiveMindChannel(at: fields.keyPlace("smtp"))
         channel.values["host"] = smtp.requiredString("host")
-        channel.values["from"] = mailbox(smtp.string("from") ?? environment.value("SMTP_FROM") ?? "")
+        channel.values["from"] = sender(
+            environment.value("SMTP_FROM") ?? smtp.string("from"),
+            host: environment.value("SMTP_HOST") ?? channel.values["host"],
+            at: channel.place
+        )
         channel.values["username"] = smtp.string("username")
         channel.values["password"] = secret(smtp, "password")
         channel.values["encryption"] = smtp.bool("tls") ?? false ? "starttls" : "none"

@@ -20,7 +20,9 @@ package struct Limits: Sendable, Hashable {
 
 /// The reconciler's link to the world outside the domain: time, chance and whoever listens.
 package struct Environment: Sendable {
-    /// The calendar's time. Nothing is decided by it.
+    /// The calendar's time.
+    ///
+    /// Nothing is decided by it.
     package var now: @Sendable () -> Timestamp
     /// A number from 0 up to 1.
     package var chance: @Sendable () -> Double

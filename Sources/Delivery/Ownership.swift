@@ -30,8 +30,9 @@ package struct Claimant: Sendable, Hashable {
     package var owner: String
     /// Marks of sources that let the app go: this controller read them in full and they do not declare it.
     package var formerOwners: Set<String>
-    /// The marks of all sources this controller has. A claim of this very controller for any other is an older one of a
-    /// source that moved.
+    /// The marks of all sources this controller has.
+    ///
+    /// A claim of this very controller for any other is an older one of a source that moved.
     package var owners: Set<String>
     /// This controller, as `ControllerIdentity.id`.
     package var controller: String

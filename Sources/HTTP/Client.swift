@@ -62,6 +62,12 @@ package struct Response: Sendable {
     package var body: [UInt8]
     /// How long the server asks to be left alone (RFC 9110, section 10.2.3), when it says so.
     package var retryAfter: Duration?
+
+    package init(status: Int, body: [UInt8], retryAfter: Duration? = nil) {
+        self.status = status
+        self.body = body
+        self.retryAfter = retryAfter
+    }
 }
 
 /// A request that got no answer: nobody listens, the name is unknown, the deadline passed.
@@ -69,12 +75,17 @@ package struct TransportError: Error, Sendable, CustomStringConvertible {
     package var description: String
     /// What a stream was refused with.
     package var status: Int?
+
+    package init(description: String, status: Int? = nil) {
+        self.description = description
+        self.status = status
+    }
 }
 
 /// An HTTP client for one endpoint, on libcurl.
 ///
 /// Connections are kept and reused.
-package final class Client: Sendable {
+package final class Client: Transport {
     private let endpoint: Endpoint
     private let pool: ThreadPool
     private let idle = Mutex<[Handle]>([])
@@ -258,23 +269,4 @@ extension Duration {
     fileprivate var milliseconds: Int {
         Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000)
     }
-}
-
-/// A text with everything but unreserved characters percent-encoded (RFC 3986, section 2.3).
-package func percentEncoded(_ text: String) -> String {
-    let digits = Array("0123456789ABCDEF")
-    var output = ""
-    for byte in text.utf8 {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-            UInt8(ascii: "~"):
-            output.unicodeScalars.append(Unicode.Scalar(byte))
-        default:
-            output += "%"
-            output.append(digits[Int(byte >> 4)])
-            output.append(digits[Int(byte & 15)])
-        }
-    }
-    return output
 }

@@ -80,9 +80,9 @@ let migrations: [[String]] = [
         "UPDATE events SET reason = 'RollingBack' WHERE reason = 'TurningBack'",
         "UPDATE apps SET conditions = replace(conditions, '\"TurningBack\"', '\"RollingBack\"')",
     ],
-    // What is known of an app beside what is queried; conditions are derived from it and no longer kept.
-    ["ALTER TABLE apps ADD COLUMN facts TEXT NOT NULL DEFAULT '{}'"],
     [
+        // What is known of an app beside what is queried; conditions are derived from it and no longer kept.
+        "ALTER TABLE apps ADD COLUMN facts TEXT NOT NULL DEFAULT '{}'",
         // One row that is written to learn whether anything can be.
         "CREATE TABLE probe (number INTEGER PRIMARY KEY, time REAL NOT NULL) STRICT",
         // The audit entry before the oldest that is kept.

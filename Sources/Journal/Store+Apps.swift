@@ -28,7 +28,8 @@ extension Store {
     }
 
     package func save(_ record: AppRecord, event: Event?) throws {
-        try write(about: event) { database in
+        // What is worth no event may be lost with the power: the next pass finds it again.
+        try write(event == nil ? .exit : .powerLoss, about: event) { database in
             try write(record, database)
             if let event { try insert(event, database) }
         }

@@ -1,3 +1,5 @@
+internal import Text
+
 /// The text of a unit file, written so that systemd and Quadlet read back exactly what was meant.
 struct UnitText {
     private var sections: [(name: String, lines: [String])] = []
@@ -17,17 +19,13 @@ struct UnitText {
 
     /// A text in which systemd sees neither a specifier nor a variable.
     static func literal(_ text: String) -> String {
-        scalars(of: text) { "%$".unicodeScalars.contains($0) ? "\($0)\($0)" : nil }
-    }
-
-    /// A text with some of its scalars written otherwise: to Swift a sign and the accent after it, or CR and LF, are one
-    /// character; to systemd they are two.
-    private static func scalars(of text: String, _ other: (Unicode.Scalar) -> String?) -> String {
-        var result = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars {
-            if let word = other(scalar) { result += word.unicodeScalars } else { result.append(scalar) }
+        replacingBytes(in: text) { byte in
+            switch byte {
+            case UInt8(ascii: "%"): "%%"
+            case UInt8(ascii: "$"): "$$"
+            default: nil
+            }
         }
-        return String(result)
     }
 
     /// One word of a line that systemd splits (systemd.syntax(7), "Quoting").
@@ -36,12 +34,13 @@ struct UnitText {
             byte > 0x20 && byte < 0x7F && !"\"'\\;#".utf8.contains(byte)
         }
         if plain, !text.isEmpty { return literal(text) }
-        let escaped = scalars(of: literal(text)) { scalar in
-            switch scalar {
-            case "\\", "\"": "\\\(scalar)"
-            case "\n": "\\n"
-            case "\t": "\\t"
-            case "\r": "\\r"
+        let escaped = replacingBytes(in: literal(text)) { byte in
+            switch byte {
+            case UInt8(ascii: "\\"): "\\\\"
+            case UInt8(ascii: "\""): "\\\""
+            case UInt8(ascii: "\n"): "\\n"
+            case UInt8(ascii: "\t"): "\\t"
+            case UInt8(ascii: "\r"): "\\r"
             default: nil
             }
         }

@@ -2,6 +2,7 @@ internal import Crypto
 internal import Delivery
 internal import HTTP
 internal import JSON
+internal import Text
 
 /// One request to a receiver.
 struct ChannelRequest: Sendable {
@@ -35,20 +36,6 @@ extension Channel {
         }
     }
 
-    /// Text in which neither Slack nor Matrix sees markup; by bytes, as a sign and its accent are one character to Swift.
-    private func plain(_ text: String) -> String {
-        var result: [UInt8] = []
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "&"): result += "&amp;".utf8
-            case UInt8(ascii: "<"): result += "&lt;".utf8
-            case UInt8(ascii: ">"): result += "&gt;".utf8
-            default: result.append(byte)
-            }
-        }
-        return String(decoding: result, as: UTF8.self)
-    }
-
     private func webhook(_ url: String, _ secret: String?, _ message: Message, _ now: Timestamp) -> ChannelRequest {
         let body: JSON = [
             "id": .string(message.id), "channel": .string(name), "severity": .string(message.severity.rawValue),
@@ -66,7 +53,7 @@ extension Channel {
     }
 
     private func slack(_ message: Message) -> JSON {
-        var text = "*\(plain(message.title))*\n\(plain(message.text))"
+        var text = "*\(markupEscaped(message.title))*\n\(markupEscaped(message.text))"
         if let url = message.url { text += "\n<\(url)|Look>" }
         // 40,000 characters are taken; nobody reads more than a page.
         return ["text": .string(shortened(text, to: 4000)), "unfurl_links": false]
@@ -90,11 +77,13 @@ extension Channel {
 
     private func matrix(_ server: String, _ room: String, _ token: String, _ message: Message) -> ChannelRequest {
         let text = shortened(message.text, to: 16_000)
-        let title = message.url.map { "<a href=\"\(plain($0))\">\(plain(message.title))</a>" } ?? plain(message.title)
+        let title =
+            message.url.map { "<a href=\"\(markupEscaped($0, quotes: true))\">\(markupEscaped(message.title))</a>" }
+            ?? markupEscaped(message.title)
         let body: JSON = [
             "msgtype": "m.notice", "body": .string("\(message.title)\n\(text)"), "format": "org.matrix.custom.html",
             "formatted_body": .string(
-                "<b>\(title)</b><br>\(plain(text).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: "<br>"))"
+                "<b>\(title)</b><br>\(markupEscaped(text).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: "<br>"))"
             ),
         ]
         let path = "/_matrix/client/v3/rooms/\(percentEncoded(room))/send/m.room.message/\(message.id)"

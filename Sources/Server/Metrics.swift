@@ -1,6 +1,7 @@
 package import Delivery
 internal import Glibc
 internal import Synchronization
+internal import Text
 
 /// What is counted and measured, and how Prometheus reads it.
 ///
@@ -197,7 +198,7 @@ package final class Metrics: Sendable {
     private static func labels(_ pairs: [(String, String)]) -> String {
         guard !pairs.isEmpty else { return "" }
         let written = pairs.map { name, value in
-            let escaped = replaced(value) { byte in
+            let escaped = replacingBytes(in: value) { byte in
                 switch byte {
                 case UInt8(ascii: "\\"): "\\\\"
                 case UInt8(ascii: "\""): "\\\""

@@ -42,7 +42,7 @@ package struct Node: Sendable, Hashable {
         case .sequence: "a list"
         case .mapping: "a mapping"
         case .scalar(let scalar) where scalar.isNull: "nothing"
-        case .scalar(let scalar): "'\(scalar.text.prefix(60))'"
+        case .scalar(let scalar): "'\((scalar.written ?? scalar.text).prefix(60))'"
         }
     }
 }
@@ -51,10 +51,13 @@ package struct Node: Sendable, Hashable {
 package struct Scalar: Sendable, Hashable {
     package var text: String
     package var isPlain: Bool
+    /// What stands in the file when the text was made from it with variables; messages show this, never the values.
+    package var written: String?
 
-    package init(text: String, isPlain: Bool) {
+    package init(text: String, isPlain: Bool, written: String? = nil) {
         self.text = text
         self.isPlain = isPlain
+        self.written = written
     }
 
     /// Whether the scalar is YAML's null (`~`, `null` or nothing at all).

@@ -33,22 +33,20 @@ enum HecateProgram {
             return .success
         }
         do {
-            if first == "help" {
-                let asked = try table.parse(Array(words.dropFirst()) + ["--help"])
-                Terminal.print(table.help(asked.command))
-                return .success
-            }
             if first == "--version" {
                 Terminal.print("hecate \(version)")
                 return .success
             }
-            if !table.knows(first), let code = try await DaemonCommands.plugin(words) { return code }
+            if !table.knows(first), let code = try await DaemonSocket.plugin(words) { return code }
             let invocation = try table.parse(words)
             if invocation.wantsHelp {
                 Terminal.print(table.help(invocation.command))
                 return .success
             }
-            return try await execute(invocation)
+            guard let command = commands.first(where: { $0.syntax.name == invocation.command.name }) else {
+                throw UsageError(description: "unknown command '\(invocation.command.name)'")
+            }
+            return try await command.execute(invocation)
         } catch let error as UsageError {
             Terminal.complain("hecate: \(error)")
             return .usage
@@ -63,57 +61,6 @@ enum HecateProgram {
             Terminal.complain("hecate: \(error)")
             return .failure
         }
-    }
-
-    /// The commands that work on this machine and nowhere else.
-    private static let local: Set<String> = [
-        "run", "agent", "init node", "uninstall node", "install", "remove", "health", "identity", "migrate k3s",
-        "decommission k3s", "check", "notify",
-    ]
-
-    private static func execute(_ invocation: Invocation) async throws -> ExitCode {
-        if local.contains(invocation.command.name) { try Settings.requireHere(invocation) }
-        return switch invocation.command.name {
-        case "init node", "uninstall node": try await NodeSetupCommands.execute(invocation)
-        case "migrate k3s", "decommission k3s": try await ClusterCommands.execute(invocation)
-        case "install": try await PluginCommands.install(invocation)
-        case "remove": try await PluginCommands.remove(invocation)
-        case "start", "stop", "restart", "logs", "update": try await ServiceCommands.execute(invocation)
-        case "health", "identity": try await DaemonCommands.execute(invocation)
-        case "agent": try await AgentCommand.execute(invocation)
-        case "run": try await RunCommand.execute(invocation)
-        case "plan": try await PlanCommand.execute(invocation)
-        case "check": try await CheckCommand.execute(invocation)
-        case "reconcile": try await ReconcileCommand.execute(invocation)
-        case "list apps", "list sources", "list targets", "list events": try await ListCommand.execute(invocation)
-        case "read app": try await ReadCommand.execute(invocation)
-        case "status": try await StatusCommand.execute(invocation)
-        case "events": try await EventsCommand.execute(invocation)
-        case "suspend", "resume": try await HoldCommand.execute(invocation)
-        case "approve": try await ApproveCommand.execute(invocation)
-        case "context add", "context list", "context use", "context remove":
-            try await ContextCommand.execute(invocation)
-        case "notify": try await NotifyCommand.execute(invocation)
-        case "list audit", "audit verify": try await AuditCommand.execute(invocation)
-        case "completion":
-            try completion(invocation)
-        default:
-            version(invocation)
-        }
-    }
-
-    private static func completion(_ invocation: Invocation) throws -> ExitCode {
-        let shell = invocation.arguments.first ?? ""
-        guard CommandLineTable.shells.contains(shell) else {
-            throw UsageError(description: "there is no completion for '\(shell)'; expected bash, zsh or fish")
-        }
-        Terminal.print(table.completion(for: shell))
-        return .success
-    }
-
-    private static func version(_ invocation: Invocation) -> ExitCode {
-        Terminal.print("hecate \(version)")
-        return .success
     }
 
     /// Called by git as its askpass program: answers with the credentials it was started with, when it is the server

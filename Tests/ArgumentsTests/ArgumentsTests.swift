@@ -6,7 +6,7 @@ import Testing
         program: "tool",
         summary: "A tool.",
         commands: [
-            Subcommand(
+            CommandSyntax(
                 "plan",
                 summary: "plan it",
                 arguments: ["[APP...]"],
@@ -15,7 +15,7 @@ import Testing
                 ],
                 example: "tool plan"
             ),
-            Subcommand("read app", summary: "read it", arguments: ["NAME"], example: "tool read app x"),
+            CommandSyntax("read app", summary: "read it", arguments: ["NAME"], example: "tool read app x"),
         ],
         common: [Option("config", value: "FILE", help: "the file")]
     )

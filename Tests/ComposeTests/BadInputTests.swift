@@ -56,7 +56,7 @@ import Testing
         ),
         (
             "services: {a: {image: 'a$'}}",
-            "compose.yml:1:23: '$' stands alone in 'a$'; write '$$' for a dollar sign, or '${NAME}' for a variable"
+            "compose.yml:1:23: '$' stands alone; write '$$' for a dollar sign, or '${NAME}' for a variable"
         ),
         (
             "services: {a: {image: x, depends_on: [b]}, b: {image: x, depends_on: [a]}}",
@@ -68,7 +68,7 @@ import Testing
         ),
         (
             "include: compose.yml\nservices: {a: {image: x}}",
-            "compose.yml: files include each other: compose.yml -> compose.yml; break the circle"
+            "compose.yml:1:10: files include each other: compose.yml -> compose.yml; remove one of these 'include'"
         ),
         (
             "services: {'a b': {image: x}}",
@@ -81,6 +81,39 @@ import Testing
         (
             "services: {a: {image: x, deploy: {mode: global, replicas: 2}}}",
             "compose.yml:1:49: 'replicas' cannot be given in mode 'global', which runs one task on each node; remove 'replicas' or change 'mode'"
+        ),
+        (
+            "include: [{path: sub/none.yml}]\nservices: {a: {image: x}}",
+            "compose.yml:1:18: there is no file 'sub/none.yml'"
+        ),
+        ("include: [{}]\nservices: {a: {image: x}}", "compose.yml:1:11: include names no file; add 'path'"),
+        (
+            "services: {a: {image: x, scale: ''}}",
+            "compose.yml:1:33: 'scale' of service 'a' must be a whole number, found ''; use deploy.replicas"
+        ),
+        (
+            "services: {a: {image: x, scale: }}",
+            "compose.yml:1:26: 'scale' of service 'a' must be a whole number, found nothing; use deploy.replicas"
+        ),
+        (
+            "services: {a: {image: x, ulimits: {nofile: {hard: 10}}}}",
+            "compose.yml:1:45: ulimit 'nofile' has 'hard' and no 'soft'; give both, or one number that is both"
+        ),
+        (
+            "services: {a: {image: x, ulimits: {nofile: {soft: 10}}}}",
+            "compose.yml:1:45: ulimit 'nofile' has 'soft' and no 'hard'; give both, or one number that is both"
+        ),
+        (
+            "services: {a: {image: x, ports: [{target: 80, published: 8000-8002}]}}",
+            "compose.yml:1:58: 'published' is one port in Swarm, found '8000-8002'; write the short form '8000-8002:80' for one port after another"
+        ),
+        (
+            "services: {a: {image: x, extra_hosts: [nowhere]}}",
+            "compose.yml:1:40: 'nowhere' in extra_hosts is no name with an address; write name:address, or a mapping of names to addresses"
+        ),
+        (
+            "services: {a: {image: x, depends_on: {b: {condition: service_started, required: true}}}}",
+            "compose.yml:1:12: service 'a' refers to the service 'b', which is not defined; expected one of 'a'"
         ),
         (
             "services: {a: {image: x, secrets: [s]}}\nsecrets: {s: {}}",
@@ -130,6 +163,47 @@ import Testing
             found.first?.contains("the condition 'service_healthy' has no effect in Swarm, which starts 'a' at once")
                 == true
         )
+    }
+
+    private static let emptyCure = "add 'services:'; to remove a stack set 'enabled: false' in stacks.yml"
+    private static let noneCure =
+        "add one under 'services:'; to remove a stack set 'enabled: false' in stacks.yml"
+
+    @Test(arguments: [
+        ("", "compose.yml:1:1: the Compose file is empty; \(emptyCure)"),
+        ("# nothing\n\n", "compose.yml:1:1: the Compose file is empty; \(emptyCure)"),
+        ("version: '3.9'\nservices:\n", "compose.yml:2:1: the project has no services; \(noneCure)"),
+        ("services: {}", "compose.yml:1:1: the project has no services; \(noneCure)"),
+        ("networks: {a: }", "compose.yml:1:1: the project has no services; \(noneCure)"),
+        (
+            "services: {a: {image: x, profiles: [debug]}, b: {image: x, profiles: [dev, debug]}}",
+            "compose.yml:1:1: every service is behind a profile that is not active (debug, dev); name one of these in 'profiles' of the stack; to remove a stack set 'enabled: false' in stacks.yml"
+        ),
+    ])
+    func aProjectOfNothingIsRefused(sample: (text: String, message: String)) async {
+        #expect(await complaints(sample.text) == [sample.message])
+    }
+
+    @Test func anEmptyFileAmongOthersIsRefused() async {
+        let files = ["a.yml": "services: {a: {image: x}}", "b.yml": "# to be written\n"]
+        await #expect(throws: Invalid.self) { try await project(files, main: ["a.yml", "b.yml"]) }
+    }
+
+    @Test func aCircleOfIncludesIsShownWhereItCloses() async {
+        let files = [
+            "compose.yml": "include:\n  - one/a.yml\nservices: {a: {image: x}}",
+            "one/a.yml": "services: {b: {image: x}}\ninclude:\n  - path: [../two/b.yml]",
+            "two/b.yml": "include: [../one/a.yml]",
+        ]
+        do {
+            _ = try await project(files)
+            Issue.record("the circle was not seen")
+        } catch {
+            #expect(
+                "\(error)"
+                    == "two/b.yml:1:11: files include each other: one/a.yml -> two/b.yml -> one/a.yml; remove one of these 'include'"
+            )
+        }
     }
 
     @Test func everythingWrongIsToldAtOnce() async {

@@ -45,7 +45,10 @@ import Testing
         do {
             _ = try read("A=1\nB C=2\n")
         } catch {
-            #expect("\(error)" == "e.env:2:1: 'B C' is not a variable's name; write NAME=value")
+            #expect(
+                "\(error)"
+                    == "e.env:2:1: the line begins with no variable's name; write NAME=value, and put a value of several lines into quotes"
+            )
         }
     }
 }

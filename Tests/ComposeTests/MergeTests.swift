@@ -31,6 +31,48 @@ import Testing
         #expect(service.ports.map(\.published) == [80, 81, 82])
     }
 
+    @Test func hostsAddUpAndDoNotRepeat() async throws {
+        func hosts(_ base: String, _ override: String) async throws -> [String] {
+            let service = try await merged("extra_hosts: \(base)", "extra_hosts: \(override)")
+            return service.extraHosts.map { "\($0.name) \($0.address)" }
+        }
+        #expect(try await hosts("['a:1.1.1.1']", "{a: 1.1.1.1, b: 2.2.2.2}") == ["a 1.1.1.1", "b 2.2.2.2"])
+        #expect(
+            try await hosts("{a: [1.1.1.1, 2.2.2.2]}", "{a: [2.2.2.2, 3.3.3.3]}")
+                == ["a 1.1.1.1", "a 2.2.2.2", "a 3.3.3.3"]
+        )
+        #expect(
+            try await hosts("{a: [1.1.1.1, '::1']}", "['a=1.1.1.1', 'a:::1', 'a:[::1]']") == ["a 1.1.1.1", "a ::1"]
+        )
+        #expect(try await hosts("{a: 1.1.1.1, b: 2.2.2.2}", "{a: !reset null}") == ["b 2.2.2.2"])
+    }
+
+    @Test func aliasesAndOtherListsDoNotRepeat() async throws {
+        let text = "networks: {default: {aliases: [x, y]}}, deploy: {placement: {constraints: [a == b]}}, dns_opt: [o]"
+        let service = try await merged(text, text.replacing("[x, y]", with: "[y, z]"))
+        #expect(service.networks.map(\.aliases) == [["x", "y", "z"]])
+        #expect(service.deploy.constraints == ["a == b"])
+        #expect(service.dnsOptions == ["o"])
+    }
+
+    @Test(.timeLimit(.minutes(1))) func longListsMergeInReasonableTime() async throws {
+        let items = (0..<20_000).map { "'a == \($0)'" }.joined(separator: ", ")
+        let text = "deploy: {placement: {constraints: [\(items)]}}"
+        #expect(try await merged(text, text).deploy.constraints.count == 20_000)
+    }
+
+    @Test func referencesAndMountsAreKnownByTheirTarget() async throws {
+        let files = [
+            "compose.yml":
+                "services: {a: {image: x, secrets: [s], volumes: ['C:\\one:/x']}}\nsecrets: {s: {external: true}}",
+            "over.yml":
+                "services: {a: {secrets: [{source: s, target: /run/secrets/s, mode: 0400}], volumes: ['C:\\two:/x']}}",
+        ]
+        let service = try await project(files, main: ["compose.yml", "over.yml"]).services[0]
+        #expect(service.secrets.map(\.mode) == [0o400])
+        #expect(service.mounts.map(\.source) == ["C:\\two"])
+    }
+
     @Test func resetTakesAwayAndOverrideReplaces() async throws {
         let reset = try await merged(
             "ports: ['80:80'], environment: {A: 1, B: 2}",

@@ -24,6 +24,17 @@ import Testing
         #expect(ports.map(\.transport) == ["tcp", "tcp", "udp", "udp", "tcp", "tcp"])
     }
 
+    /// As `docker stack deploy` publishes them.
+    @Test func rangesOfPorts() async throws {
+        func ports(_ text: String) async throws -> [[Int]] {
+            try await service("services: {a: {image: x, ports: ['\(text)']}}").ports.map { [$0.published, $0.target] }
+        }
+        #expect(try await ports("8000-8010:80") == (8000...8010).map { [$0, 80] })
+        #expect(try await ports("9000-9002:90-92") == [[9000, 90], [9001, 91], [9002, 92]])
+        #expect(try await ports("70-72") == [[0, 70], [0, 71], [0, 72]])
+        #expect(try await ports("127.0.0.1:60-61:60/udp") == [[60, 60], [61, 60]])
+    }
+
     @Test func longPorts() async throws {
         let port = try await service(
             "services: {a: {image: x, ports: [{target: 80, published: '8080', mode: host, protocol: udp}]}}"
@@ -44,6 +55,63 @@ import Testing
         #expect(mounts.map(\.source) == ["", "data", "/abs", "/files/rel", ""])
         #expect(mounts[1].readOnly)
         #expect(mounts[4].tmpfsSize == 1_048_576)
+    }
+
+    @Test func pathsOfWindowsNodesAreLeftAlone() async throws {
+        let text = #"""
+            services:
+              a:
+                image: x
+                volumes:
+                  - 'C:\data:C:\app:ro'
+                  - 'd:/data:/d'
+                  - '\\server\share:/s'
+                  - '//./pipe/docker:/p'
+                  - {type: bind, source: 'C:\x', target: /x}
+                  - {type: npipe, source: '\\.\pipe\docker_engine', target: '\\.\pipe\docker_engine'}
+                  - 'v:/v'
+                  - 'v:/w:ro'
+            volumes: {v: }
+            """#
+        let mounts = try await service(text).mounts
+        #expect(mounts.map(\.type) == ["bind", "bind", "bind", "bind", "bind", "npipe", "volume", "volume"])
+        #expect(
+            mounts.map(\.source) == [
+                #"C:\data"#, "d:/data", #"\\server\share"#, "//./pipe/docker", #"C:\x"#, #"\\.\pipe\docker_engine"#,
+                "v", "v",
+            ]
+        )
+        #expect(mounts[0].target == #"C:\app"# && mounts[0].readOnly)
+        #expect(try await project(["compose.yml": text]).warnings.isEmpty)
+    }
+
+    @Test func hostsOfAMappingKeepAllTheirAddresses() async throws {
+        let hosts = try await service(
+            "services: {a: {image: x, extra_hosts: {b: '::1', a-b: 1.1.1.1, a: [2.2.2.2, '[::2]']}}}"
+        ).extraHosts
+        #expect(hosts.map { "\($0.address) \($0.name)" } == ["1.1.1.1 a-b", "2.2.2.2 a", "::2 a", "::1 b"])
+    }
+
+    @Test func aHostWithoutAnAddressIsLeftOut() async {
+        let found = await complaints("services: {a: {image: x, extra_hosts: {b: , c: 1.1.1.1}}}")
+        #expect(found.count == 1 && found[0].contains("a name in extra_hosts has no address and is left out"))
+    }
+
+    @Test func optionsOfNamesAndGroups() async throws {
+        let found = await complaints("services: {a: {image: x, dns_opt: ['ndots:2'], group_add: [1000, video]}}")
+        #expect(found.isEmpty)
+        let service = try await service("services: {a: {image: x, dns_opt: ['ndots:2'], group_add: [1000, video]}}")
+        #expect(service.dnsOptions == ["ndots:2"] && service.groups == ["1000", "video"])
+    }
+
+    @Test func aDependencyThatNeedNotBeThereMayBeAbsent() async throws {
+        let text = """
+            services:
+              a: {image: x, depends_on: {none: {condition: service_started, required: false}, b: {condition: service_started, required: false}, c: {condition: service_started, required: false}}}
+              b: {image: x}
+              c: {image: x, profiles: [off]}
+            """
+        #expect(try await service(text).dependsOn == ["b"])
     }
 
     @Test func commandsAreSplitAsAShellWould() {
@@ -85,7 +153,9 @@ import Testing
     @Test func profilesDecideWhoTakesPart() async throws {
         let text = "services: {a: {image: x}, b: {image: x, profiles: [debug]}}"
         #expect(try await project(["compose.yml": text]).services.map(\.name) == ["a"])
-        #expect(try await project(["compose.yml": text], profiles: ["debug"]).services.map(\.name) == ["a", "b"])
+        for active in ["debug", "*"] {
+            #expect(try await project(["compose.yml": text], profiles: [active]).services.map(\.name) == ["a", "b"])
+        }
     }
 
     @Test func envFiles() async throws {

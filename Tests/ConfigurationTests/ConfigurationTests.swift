@@ -61,6 +61,12 @@ import Testing
         #expect(throws: Invalid.self) { try Configuration(environment: environment([:])) }
     }
 
+    @Test func quotesAroundHiveMindsVariablesMeanNothing() throws {
+        let quoted = ["HIVEMIND_GIT_URL": "\"git@host:fleet.git\"", "HIVEMIND_GIT_BRANCH": "'prod'"]
+        let source = try Configuration(environment: environment(quoted)).sources[0]
+        #expect(source.url == "git@host:fleet.git" && source.reference == .branch("prod"))
+    }
+
     @Test func hecatesOwnForm() throws {
         let configuration = try read(
             """
@@ -138,7 +144,10 @@ import Testing
             "config.yml:2:23: 'parallelism' in 'limits' must be 1 to 256, found 0"
         ),
         ("git: [a", "config.yml:2:1: not valid YAML: did not find expected ',' or ']' while parsing a flow sequence"),
-        ("store: 1", "config.yml:1:1: no source is configured; add 'git:' with 'url:', or 'sources:', or 'node: true' for this machine's own units"),
+        (
+            "store: 1",
+            "config.yml:1:1: no source is configured; add 'git:' with 'url:', or 'sources:', or 'node: true' for this machine's own units"
+        ),
     ])
     func whatIsWrongNamesPlaceAndCure(sample: (text: String, message: String)) {
         let found = complaints(sample.text)
@@ -201,6 +210,89 @@ import Testing
         #expect(channels[0].values["url"] == "https://hooks.slack.com/services/x" && channels[0].group == .seconds(30))
         #expect(channels[1].values["token"] == "t" && channels[2].port == 587)
         #expect(configuration.notifications.heartbeat?.interval == .seconds(300))
+    }
+
+    @Test func mailWithoutASenderComesFromTheServersHost() throws {
+        let variables = ["HIVEMIND_SMTP_HOST": "mail.example.org", "HIVEMIND_SMTP_TO": "b@example.org"]
+        let alone = try Configuration(
+            environment: environment(variables.merging(["HIVEMIND_GIT_URL": "/fleet"]) { $1 })
+        )
+        #expect(alone.notifications.channels.map { $0.values["from"] } == ["hecate@mail.example.org"])
+        #expect(
+            alone.warnings.map(\.description) == [
+                "warning: no sender of mail is given, so it comes from 'hecate@mail.example.org'; give 'from', or SMTP_FROM, as name@example.org"
+            ]
+        )
+        let beside = try read("git: {url: /fleet}", variables)
+        #expect(beside.notifications.channels.map { $0.values["from"] } == ["hecate@mail.example.org"])
+        let file = try read("git: {url: /fleet}\nnotifications: {smtp: {host: 10.0.0.1, to: b@example.org}}")
+        #expect(file.notifications.channels.map { $0.values["from"] } == ["hecate@[10.0.0.1]"])
+        #expect(file.warnings.map { $0.place?.line } == [2])
+    }
+
+    @Test(arguments: [
+        (
+            "HIVEMIND_WEBUI_PORT", "8080",
+            "warning: HIVEMIND_WEBUI_PORT has no effect: the dashboard is served where 'server.listen' says; set HECATE_SERVER_LISTEN=0.0.0.0:8080, and HECATE_SERVER_TOKEN or HECATE_SERVER_ANONYMOUS"
+        ),
+        (
+            "HIVEMIND_WEBUI_ENABLED", "true",
+            "warning: HIVEMIND_WEBUI_ENABLED has no effect: the dashboard is served where 'server.listen' says, and nowhere without it; set HECATE_SERVER_LISTEN for a dashboard, or remove the variable"
+        ),
+        (
+            "HIVEMIND_MEDIA_UPDATE_HOUR", "3",
+            "warning: HIVEMIND_MEDIA_UPDATE_HOUR has no effect: updates are not put off while somebody watches, and no media server is asked; keep a stack as it is for a while with 'hecate hold', then remove the variable"
+        ),
+        (
+            "HIVEMIND_PLEX_TOKEN", "hunter2",
+            "warning: HIVEMIND_PLEX_TOKEN has no effect: updates are not put off while somebody watches, and no media server is asked; keep a stack as it is for a while with 'hecate hold', then remove the variable"
+        ),
+        (
+            "HIVEMIND_SMTP_PRIORITY", "1",
+            "warning: HIVEMIND_SMTP_PRIORITY has no effect: mails carry no priority; remove it"
+        ),
+        (
+            "HIVEMIND_GIT_BRANSH", "main",
+            "warning: HIVEMIND_GIT_BRANSH has no effect: no variable of this name is read; did you mean 'HIVEMIND_GIT_BRANCH'?"
+        ),
+        (
+            "HIVEMIND_SOMETHING_ELSE", "x",
+            "warning: HIVEMIND_SOMETHING_ELSE has no effect: no variable of this name is read"
+        ),
+    ])
+    func aVariableOfHiveMindsThatIsNotKeptIsWarnedOf(sample: (name: String, value: String, warning: String)) throws {
+        #expect(complaints("git: {url: /fleet}", [sample.name: sample.value]) == [sample.warning])
+        let alone = try Configuration(environment: environment(["HIVEMIND_GIT_URL": "/f", sample.name: sample.value]))
+        #expect(alone.warnings.map(\.description) == [sample.warning])
+    }
+
+    @Test func variablesOfOneRepositorySayNothingToSeveral() {
+        let found = complaints(
+            "sources: [{name: a, url: /a}]",
+            ["HIVEMIND_GIT_BRANCH": "main", "HIVEMIND_SMTP_TLS": "true", "HIVEMIND_WEBHOOK_SECRET": "s"]
+        )
+        #expect(
+            found == [
+                "warning: HIVEMIND_GIT_BRANCH has no effect: the configuration lists its own 'sources'; say it at the source, or remove the variable",
+                "warning: HIVEMIND_WEBHOOK_SECRET has no effect: the configuration lists its own 'sources'; say it at the source, or remove the variable",
+            ]
+        )
+    }
+
+    @Test func anAddressIsShownWithoutItsCredentials() {
+        let found = complaints("git: {url: 'ftp://bot:hunter2@host/f'}")
+        #expect(
+            found.count == 1 && found[0].contains("'ftp://…@host/f' is no address") && !found[0].contains("hunter2")
+        )
+    }
+
+    @Test func whatACheckTakesFromAConfiguration() throws {
+        // The files and secrets that the rest of it names are not there where a repository is checked.
+        let text = "git: {url: https://x/y, ssh_key: /none}\nvariables: {DOMAIN: example.org}\n"
+        let shared = try SharedSettings(Array("\(text)bind_root: /mnt/files".utf8), file: "config.yml")
+        #expect(shared.bindRoot == "/mnt/files" && shared.variables == ["DOMAIN": "example.org"])
+        #expect(try SharedSettings(Array(text.utf8), file: "config.yml").bindRoot == Configuration().bindRoot)
+        #expect(throws: Invalid.self) { try SharedSettings(Array("bind_root: []".utf8), file: "config.yml") }
     }
 
     @Test func wrongNotificationsAreNamedWithTheirCure() {

@@ -22,6 +22,9 @@ final class ScriptedSource: FleetSource {
         var log: [String] = []
     }
 
+    /// What its apps answer when they are to be prepared.
+    static let unprepared = "nothing is to be prepared here"
+
     let name: String
     let address = "memory:"
     let interval: Duration
@@ -86,7 +89,7 @@ final class ScriptedSource: FleetSource {
                 verifyWindow: .seconds(1),
                 interval: .seconds(3600),
                 settings: "",
-                prepare: { _ in throw Failure(.notFound, "nothing is to be prepared here") }
+                prepare: { _ in throw Failure(.notFound, Self.unprepared) }
             )
         }
         return Fleet(
@@ -125,10 +128,19 @@ struct Rig: Sendable {
         controller = Controller(context, sources: sources, targets: targets)
     }
 
-    /// The names of the apps that the reconciler knows with the commit each is declared at.
-    func apps() async -> [String: String] {
-        let records = await controller.context.reconciler.records
-        return Dictionary(records.map { ($0.id.name, $0.commit) }) { first, _ in first }
+    /// The names of the apps that the reconciler knows.
+    func apps() async -> Set<String> { Set(await controller.context.reconciler.apps.map(\.name)) }
+
+    /// Whether a source declares an app, beside what the journal remembers of it.
+    func isDeclared(_ name: String) async -> Bool {
+        do {
+            _ = try await controller.context.reconciler.plan(of: AppID(target: "default", name: name))
+            return true
+        } catch let failure as Failure {
+            return failure.message == ScriptedSource.unprepared
+        } catch {
+            return false
+        }
     }
 
     func events(about subject: String) async throws -> [Event] {

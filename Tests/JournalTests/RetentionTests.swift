@@ -113,13 +113,13 @@ import Testing
         try Database(path: "\(scratch.path)/hecate.db").execute(
             """
             UPDATE apps SET attempt = '{"fingerprint":"f","novel":{"a":1}}', quarantine = '{"fingerprint":"q"}',
-            facts = '{"novel":1,"problem":{"novel":true}}'
+            facts = '{"novel":1,"removal":null}'
             """
         )
         let record = try #require(try await store.record(of: id))
         #expect(record.attempt?.fingerprint == "f" && record.attempt?.isRestoring == false)
         #expect(record.quarantine?.details == [])
-        #expect(!record.hasBaseline && record.removal == nil)
+        #expect(record.removal == nil && record.problem == nil && record.hasBaseline)
     }
 
     @Test func anOlderStoreIsTakenOver() async throws {

@@ -6,7 +6,7 @@ import JSON
 
 /// The stack that a Compose file describes.
 func stack(_ text: String, name: String = "s", files: [String: String] = [:]) async throws -> DesiredStack {
-    let project = try await loadProject(files: ["compose.yml"], options: LoadOptions(variables: [:])) { path in
+    let project = try await loadProject(files: ["compose.yml"], options: LoadOptions(bindRoot: "/files")) { path in
         guard let content = path == "compose.yml" ? text : files[path] else {
             throw Invalid(at: nil, "there is no file '\(path)'")
         }

@@ -48,18 +48,25 @@ import Testing
                 services: ["one", "two"],
                 more: """
                         configs: [page]
+                        secrets: [token, {source: other, target: elsewhere}]
                         networks: [back]
                         volumes: ["data:/data"]
                         healthcheck: {test: ["CMD", "true"], interval: 2s, retries: 2}
                         deploy: {replicas: 1, restart_policy: {condition: any, delay: 2s}}
                     """,
-                tail: "configs: {page: {file: page.txt}}\nnetworks: {back: {}}\nvolumes: {data: {}}\n"
+                tail: """
+                    configs: {page: {file: page.txt}}
+                    secrets: {token: {file: token.txt}, other: {file: token.txt}}
+                    networks: {back: {}}
+                    volumes: {data: {}}
+
+                    """
             )
         // The folder is not named as the stack is.
         let folder = "Web.Site"
         try await fleet.commit(
             stacks: ["{name: PREFIXa, compose_file: \(folder)/compose.yml}"],
-            ["\(folder)/compose.yml": compose, "\(folder)/page.txt": "p"]
+            ["\(folder)/compose.yml": compose, "\(folder)/page.txt": "p", "\(folder)/token.txt": "t"]
         )
         let rendered = "\(fleet.scratch.path)/rendered.json"
         try await shell([

@@ -13,6 +13,23 @@ import Testing
         return try await execute([binary, "check", scratch.path] + words)
     }
 
+    @Test func everyCommandOfTheOverviewHasHelpOfItsOwn() async throws {
+        let overview = try await execute([binary, "help"]).outputText
+        let lines = overview.split(separator: "\n").filter { $0.hasPrefix("  ") && !$0.hasPrefix("  --") }
+        #expect(lines.count > 30)
+        for line in lines {
+            let words = line.split(separator: " ").prefix { $0.allSatisfy { $0.isLowercase || $0.isNumber } }
+            // What is no word of the command any more belongs to its summary.
+            let name = Array(words.map(String.init).prefix(2))
+            let two = try await execute([binary] + name + ["--help"])
+            let help = two.code == 0 ? two : try await execute([binary, name[0], "--help"])
+            #expect(help.code == 0 && help.outputText.contains("Usage: hecate \(name[0])"), "\(line)")
+            #expect(help.outputText.contains("Example:"), "\(line)")
+        }
+        #expect(try await execute([binary, "help", "plan"]).outputText.contains("Usage: hecate plan"))
+        #expect(try await execute([binary, "help", "pln"]).errorText.contains("did you mean 'plan'?"))
+    }
+
     @Test func checkTellsEverythingWithItsPlace() async throws {
         let files = [
             "stacks.yml":
@@ -43,6 +60,23 @@ import Testing
         ]
         #expect(try await check(files).code == 0)
         #expect(try await check(files, "--strict").code == 2)
+    }
+
+    @Test func checkTakesTheConfigurationsBindRootAndVariables() async throws {
+        let files = [
+            "stacks.yml": "stacks: [{name: a, compose_file: a.yml}]",
+            "a.yml": "services: {web: {image: 'x:${TAG:?set it}', volumes: ['./data:/data']}}",
+            "hecate.yml": "git: {url: /fleet, password_file: /none}\nvariables: {TAG: 1}\nbind_root: /mnt/files\n",
+        ]
+        let scratch = try Scratch()
+        for (name, text) in files { try scratch.write(text, to: name) }
+        let configuration = "\(scratch.path)/hecate.yml"
+        let with = try await execute([binary, "check", scratch.path, "--config", configuration])
+        #expect(with.code == 0 && with.outputText.contains("is '/mnt/files/data'"), "\(with.outputText)")
+        let plain = files["a.yml"]?.replacing(":${TAG:?set it}", with: "") ?? ""
+        try scratch.write(plain, to: "a.yml")
+        let without = try await execute([binary, "check", scratch.path])
+        #expect(without.code == 0 && without.outputText.contains("is '/var/lib/hecate/files/data'"))
     }
 
     @Test func encryptedFilesNeedAKey() async throws {

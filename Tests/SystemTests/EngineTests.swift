@@ -48,7 +48,9 @@ import Testing
             let result = try await fleet.hecate("plan")
             #expect(result.code == 1)
             #expect(
-                result.errorText.contains("is not a Swarm manager: run 'docker swarm init' there"),
+                result.errorText.contains(
+                    "is not a Swarm manager now; when it stays so, run 'docker swarm init' there"
+                ),
                 "\(result.errorText)"
             )
         }

@@ -47,6 +47,7 @@ extension AppState {
     // MARK: Begin
 
     /// Begins a pass.
+    ///
     /// `asked`: Observations must not be older.
     mutating func begin(
         asked: ContinuousClock.Instant,

@@ -64,7 +64,8 @@ extension AppState {
         if let declaration { record.commit = declaration.revision.commit }
         let isKnown =
             record.problem.map { $0.reason == failure.reason && $0.message == failure.message } ?? false
-            && saved?.commit == record.commit
+            && (toldCommit ?? saved?.commit) == record.commit
+        toldCommit = record.commit
         let since = record.problem?.since ?? now.time
         record.problem = Problem(failure, since: since)
         let told = event(.error, failure.reason, failure.message, details: failure.details, at: now)

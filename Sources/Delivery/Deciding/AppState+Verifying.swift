@@ -158,11 +158,18 @@ extension AppState {
             let told = event(.warning, .rolledBack, message, details: quarantine.details, at: now)
             return save(told, then: .savingThenWatching)
         }
+        if case .progressing = health {} else { progressingSince = nil }
         switch health {
         case .healthy, .settling: return well(situation, at: now)
         case .progressing(let what):
-            let failure = Failure(.healthCheckFailed, what)
-            return tell(failure, .warning, then: .check(after: .seconds(2)), at: now)
+            let since = progressingSince ?? now.instant
+            progressingSince = since
+            let elapsed = now.instant - since
+            // What somebody just restarted is no news yet, and whoever waits for the app waits for it, for a while.
+            if elapsed < .seconds(3) { return finish(.again(.milliseconds(500))) }
+            let isPatient = elapsed < declaration?.app.timeout ?? .zero
+            let outcome: Outcome = isPatient ? .again(.seconds(2)) : .check(after: .seconds(30))
+            return tell(Failure(.healthCheckFailed, what), .warning, then: outcome, at: now)
         case .failed(let failure):
             return ask(.observe(since: now.instant), .confirming(failure))
         }

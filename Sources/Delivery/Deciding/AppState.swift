@@ -31,6 +31,10 @@ struct AppState: Sendable {
     /// When the target last answered about the attempt under way; nil after it did not, and after a restart.
     var lastContact: ContinuousClock.Instant?
     var failures = 0
+    /// Since when an app with nothing under way has been on its way to be well.
+    var progressingSince: ContinuousClock.Instant?
+    /// At which commit the present problem was told of.
+    var toldCommit: String?
     /// How often the lease was not known yet, in a row.
     var leaseTries = 0
     /// Conflicts in a row.
@@ -109,7 +113,9 @@ struct AppState: Sendable {
         if isNew { generation += 1 }
     }
 
-    /// The source declares it in a way that cannot be read. Removal is not wanted either.
+    /// The source declares it in a way that cannot be read.
+    ///
+    /// Removal is not wanted either.
     mutating func leaveAlone(because failure: Failure, source: String, commit: String) {
         if unreadable != failure || record.removal != nil { generation += 1 }
         unreadable = failure
@@ -146,7 +152,9 @@ struct AppState: Sendable {
         blocked = [:]
     }
 
-    /// A person lets the removals go on that wait for it. True when there were any.
+    /// A person lets the removals go on that wait for it.
+    ///
+    /// True when there were any.
     mutating func approve() -> Bool {
         guard !awaitedRemovals.isEmpty else { return false }
         approvedRemovals = awaitedRemovals

@@ -16,8 +16,9 @@ package struct LeaseRecord: Sendable, Hashable {
     package var isReleased: Bool { holder.id.isEmpty }
 }
 
-/// Decides who of several controllers of one source may act on a target. No I/O: it is told what stands on the target and
-/// says what to write.
+/// Decides who of several controllers of one source may act on a target.
+///
+/// No I/O: it is told what stands on the target and says what to write.
 ///
 /// A holder counts its time from before it asked for the renewal, by its own monotonic clock, and stops early; who waits
 /// counts from when it first saw a state, by its own. So both err to the safe side, whatever the calendars say.

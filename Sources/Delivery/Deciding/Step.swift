@@ -1,4 +1,6 @@
-/// What an app's next step needs to be done. Whoever carries it out gives back an `Answer`.
+/// What an app's next step needs to be done.
+///
+/// Whoever carries it out gives back an `Answer`.
 enum Action: Sendable {
     /// Find out whether neither the app's files nor its objects changed since the reading.
     case compare(Reading, Declaration)

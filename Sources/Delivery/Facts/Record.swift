@@ -1,4 +1,6 @@
-/// What the journal knows of one app: facts only. What they mean for somebody who looks stands in `Condition.swift`.
+/// What the journal knows of one app: facts only.
+///
+/// What they mean for somebody who looks stands in `Condition.swift`.
 package struct AppRecord: Sendable, Hashable {
     package var id: AppID
     /// The source that declares it, or declared it last.

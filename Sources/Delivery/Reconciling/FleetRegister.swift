@@ -1,4 +1,6 @@
-/// Which source declares which app. A value: it decides and asks nobody.
+/// Which source declares which app.
+///
+/// A value: it decides and asks nobody.
 ///
 /// The source that had an app first keeps it, also while it has not been read since the start; only a source that was read
 /// in full and does not declare the app any more lets it go.
@@ -64,6 +66,7 @@ struct FleetRegister: Sendable {
     private func isConfigured(_ source: String) -> Bool { sources?.contains(source) ?? (fleets[source] != nil) }
 
     /// What becomes of an app, with the declarations that do not count.
+    ///
     /// `holder`: The source that had it, when one had.
     func fate(of id: AppID, heldBy holder: String?) -> (fate: Fate, refused: [Refusal]) {
         let claimants = fleets.keys.filter { declares($0, id) }.sorted()

@@ -1,6 +1,8 @@
 /// What sources declare, and which apps have to go because none does.
 extension Reconciler {
-    /// Takes in what a source declares now. Asks nobody: apps are queued at once.
+    /// Takes in what a source declares now.
+    ///
+    /// Asks nobody: apps are queued at once.
     package func accept(_ fleet: Fleet) async {
         let source = fleet.revision.source
         var ids = register.mentioned(by: source)
@@ -142,6 +144,7 @@ extension Reconciler {
     }
 
     /// A person lets a commit remove more than the guard allows: apps of a source, or services of one app.
+    ///
     /// `name`: A source, or an app with or without its target.
     /// - Returns: Whether anything waited for it.
     @discardableResult

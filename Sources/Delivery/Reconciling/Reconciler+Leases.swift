@@ -50,7 +50,8 @@ extension Reconciler {
     private func tendIfDue(_ key: LeaseKey) async {
         guard let entry = leases[key], entry.due <= .now else { return }
         await tend(key)
-        leases[key]?.due = .now + (leases[key]?.lease.interval ?? limits.leaseTerm / 12)
+        let interval = leases[key]?.lease.interval ?? limits.leaseTerm / 12
+        leases[key]?.due = .now + interval
         await tellStanding(of: key)
     }
 
@@ -136,7 +137,9 @@ extension Reconciler {
         limit.cancel()
     }
 
-    /// Gives back every lease, so that another controller can go on at once. To be called when `run` has ended.
+    /// Gives back every lease, so that another controller can go on at once.
+    ///
+    /// To be called when `run` has ended.
     package func releaseLeases() async {
         for key in leases.keys {
             guard let platform = platforms[key.target], targetProblems[key.target] == nil,

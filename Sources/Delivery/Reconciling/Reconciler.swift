@@ -49,8 +49,9 @@ package actor Reconciler {
         var continuation: CheckedContinuation<Void, Never>
     }
 
-    /// `sources`: The names of all sources that are configured; nil when any may come. An app of a configured source that
-    /// has not been read yet is nobody else's.
+    /// `sources`: The names of all sources that are configured; nil when any may come.
+    ///
+    /// An app of a configured source that has not been read yet is nobody else's.
     package init(
         platforms: [any Platform],
         journal: any Journal,
@@ -290,18 +291,20 @@ package actor Reconciler {
     }
 
     private func pass(_ id: AppID, _ worker: inout Worker, _ correlation: String) async -> Outcome {
+        var situation = situation(of: id)
         guard
             var action = states[id]?.begin(
                 asked: worker.asked,
                 correlation: correlation,
-                situation(of: id),
+                situation,
                 at: environment.moment
             )
         else { return .gone }
         while true {
             if case .finish(let outcome) = action { return outcome }
             let answer = await worker.perform(action)
-            guard let next = states[id]?.next(answer, situation(of: id), at: environment.moment) else { return .gone }
+            situation = self.situation(of: id)
+            guard let next = states[id]?.next(answer, situation, at: environment.moment) else { return .gone }
             action = next
         }
     }

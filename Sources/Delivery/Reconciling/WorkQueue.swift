@@ -57,7 +57,9 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
     package var activeCount: Int { active.count }
 
     /// Asks for a pass at a time; of several wishes the earliest time, the latest question and the highest priority
-    /// count. A question never lies in the future: whoever takes the key asks no later than that.
+    /// count.
+    ///
+    /// A question never lies in the future: whoever takes the key asks no later than that.
     package mutating func add(
         _ key: Key,
         at due: ContinuousClock.Instant,

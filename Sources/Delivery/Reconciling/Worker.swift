@@ -1,6 +1,8 @@
 internal import Diagnostics
 
-/// Carries one pass's questions out and brings the answers back. It decides nothing.
+/// Carries one pass's questions out and brings the answers back.
+///
+/// It decides nothing.
 struct Worker {
     let id: AppID
     private let target: (any Platform)?
@@ -135,8 +137,9 @@ struct Worker {
         do {
             try await journal.save(record, event: event)
         } catch {
-            // The record is saved again with the next change; an event has no next time.
-            if let event { await announce(event) }
+            // The record is saved again with the next change, and the journal keeps the event until it can write; whoever
+            // listens hears of it now.
+            if let event { environment.announce(event) }
             throw journalFailure(error)
         }
         if let event { environment.announce(event) }

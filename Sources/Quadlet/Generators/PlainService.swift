@@ -1,5 +1,6 @@
 internal import Diagnostics
 internal import Files
+internal import Text
 internal import YAML
 
 /// One unit as a plain service: what Quadlet would generate, in the words an older Podman understands.
@@ -327,27 +328,26 @@ struct ServiceBuilder {
 
     /// A word as systemd reads it back; specifiers stay specifiers.
     static func quoted(_ word: String) -> String {
-        // By scalars: to Swift a sign and the accent after it, or CR and LF, are one character; to systemd they are two.
-        var escaped = ""
-        for scalar in word.unicodeScalars {
-            switch scalar {
-            case "\\", "\"": escaped += "\\\(scalar)"
-            case "\n": escaped += "\\n"
-            case "\r": escaped += "\\r"
-            default: escaped.unicodeScalars.append(scalar)
+        guard !isPlain(word) else { return word }
+        let escaped = replacingBytes(in: word) { byte in
+            switch byte {
+            case UInt8(ascii: "\\"): "\\\\"
+            case UInt8(ascii: "\""): "\\\""
+            case UInt8(ascii: "\n"): "\\n"
+            case UInt8(ascii: "\r"): "\\r"
+            default: nil
             }
         }
-        let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_./:=,@%+".contains($0) } && !word.isEmpty
-        return isPlain ? word : "\"\(escaped)\""
+        return "\"\(escaped)\""
     }
 
     /// A word as a shell reads it back.
     static func shellQuoted(_ word: String) -> String {
-        let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_./:=,@%+".contains($0) } && !word.isEmpty
-        var escaped = ""
-        for scalar in word.unicodeScalars {
-            if scalar == "'" { escaped += "'\\''" } else { escaped.unicodeScalars.append(scalar) }
-        }
-        return isPlain ? word : "'\(escaped)'"
+        isPlain(word) ? word : "'\(replacingBytes(in: word) { $0 == UInt8(ascii: "'") ? "'\\''" : nil })'"
+    }
+
+    /// Whether a word needs no quotes.
+    private static func isPlain(_ word: String) -> Bool {
+        !word.isEmpty && word.allSatisfy { $0.isLetter || $0.isNumber || "-_./:=,@%+".contains($0) }
     }
 }

@@ -3,6 +3,7 @@ internal import Delivery
 internal import HTTPServer
 internal import JSON
 internal import Journal
+internal import Text
 
 extension Site {
     private static let paging = [
@@ -304,7 +305,7 @@ extension Site {
     private func done(_ call: Call, _ document: JSON, status: Int = 200) -> Response {
         let back = call.request.headers["content-type"]?.hasPrefix("application/x-www-form-urlencoded") ?? false
         guard back else { return json(document, status: status) }
-        let page = call.values["target"].map { "/apps/\(pathEncoded($0))/\(pathEncoded(call.value("name")))" } ?? "/"
+        let page = call.values["target"] == nil ? "/" : path(of: call.app).text
         return Response(303, [("Location", page)], body: .bytes(SharedBytes([])))
     }
 

@@ -18,7 +18,7 @@ extension EngineClient {
     /// for anything else.
     package init?(address: String, tls: EngineTLS?) {
         guard let endpoint = Self.endpoint(address, tls) else { return nil }
-        self.init(endpoint: endpoint, name: address)
+        self.init(transport: Client(endpoint: endpoint, width: 8), name: address)
     }
 
     private static func endpoint(_ text: String, _ tls: EngineTLS?) -> Endpoint? {

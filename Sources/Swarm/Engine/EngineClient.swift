@@ -1,6 +1,7 @@
 internal import Delivery
-internal import HTTP
+package import HTTP
 package import JSON
+internal import Text
 
 /// An answer of the Engine that is not a success.
 package struct EngineError: Error, Sendable, CustomStringConvertible {
@@ -27,12 +28,13 @@ package actor EngineClient {
     private static let oldest = APIVersion(1, 41)
 
     package nonisolated let endpoint: String
-    private nonisolated let client: Client
+    private nonisolated let connection: any Transport
     private var negotiated: (version: APIVersion, engine: String)?
 
-    init(endpoint: Endpoint, name: String) {
-        self.endpoint = name
-        client = Client(endpoint: endpoint, width: 8)
+    /// A client that reaches its Engine over a transport of one's own; `name` is what errors call the Engine.
+    package init(transport: any Transport, name: String) {
+        endpoint = name
+        connection = transport
     }
 
     /// The version of the API that both sides speak.
@@ -110,12 +112,12 @@ package actor EngineClient {
 
     /// The Engine's event stream, one JSON document per event.
     package nonisolated func events(query: [(String, String)]) -> AsyncThrowingStream<[UInt8], any Error> {
-        client.stream(Request("GET", "/events\(Self.encode(query))", timeout: nil))
+        connection.stream(Request("GET", "/events\(Self.encode(query))", timeout: nil))
     }
 
     private nonisolated func transport(_ request: Request) async throws -> Response {
         do {
-            return try await client.send(request)
+            return try await connection.send(request)
         } catch let error as TransportError {
             throw Failure(.unavailable, "the Docker Engine at \(endpoint) cannot be reached: \(error)")
         }
@@ -127,12 +129,16 @@ package actor EngineClient {
         if response.status == 503 || response.status == 406,
             text.contains("swarm manager") || text.contains("not a swarm")
         {
-            let isWorker = text.contains("Worker nodes") || text.contains("worker node")
-            let cure =
-                isWorker
-                ? "it is a worker node; name a manager's Engine in 'targets'"
-                : "run 'docker swarm init' there, or name a manager's Engine in 'targets'"
-            return Failure(.refused, "the Docker Engine at \(endpoint) is not a Swarm manager: \(cure)")
+            if text.contains("Worker nodes") || text.contains("worker node") {
+                let cure = "it is a worker node; name a manager's Engine in 'targets'"
+                return Failure(.refused, "the Docker Engine at \(endpoint) is not a Swarm manager: \(cure)")
+            }
+            // An Engine that is stopping says the same for a few seconds: nothing is concluded from it.
+            return Failure(
+                .unavailable,
+                "the Docker Engine at \(endpoint) is not a Swarm manager now; when it stays so, run 'docker swarm init' there, "
+                    + "or name a manager's Engine in 'targets'"
+            )
         }
         return EngineError(
             status: response.status,

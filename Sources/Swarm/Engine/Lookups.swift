@@ -2,6 +2,7 @@ internal import Crypto
 package import Delivery
 internal import HTTP
 package import JSON
+internal import Text
 
 /// A path segment, percent-encoded.
 func percentEncodedPath(_ text: String) -> String { percentEncoded(text) }

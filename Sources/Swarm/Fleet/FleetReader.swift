@@ -79,7 +79,14 @@ package struct FleetReader: Sendable {
     }
 
     /// A reader that knows only the names of targets and can check, not deploy.
-    package static func offline(stacksFile: String, targets: [String]) -> FleetReader {
+    ///
+    /// `variables`, `bindRoot`: What the controller's configuration would say.
+    package static func offline(
+        stacksFile: String,
+        targets: [String],
+        variables: [String: String],
+        bindRoot: String
+    ) -> FleetReader {
         var reader = FleetReader(
             stacksFile: stacksFile,
             platforms: [],
@@ -87,8 +94,8 @@ package struct FleetReader: Sendable {
                 timeout: .seconds(300),
                 verifyWindow: .seconds(10),
                 interval: .seconds(300),
-                variables: [:],
-                bindRoot: "/srv"
+                variables: variables,
+                bindRoot: bindRoot
             )
         )
         reader.targets = targets

@@ -29,6 +29,7 @@ enum SpecComparison {
                 container["Secrets"] = container["Secrets"]?.array.map { references($0, "Secret") }
                 container["Mounts"] = container["Mounts"]?.array.map { keyed($0) { $0["Target"]?.string ?? "" } }
                 container["Ulimits"] = container["Ulimits"]?.array.map { keyed($0) { $0["Name"]?.string ?? "" } }
+                if container["StopGracePeriod"]?.int == 0 { container["StopGracePeriod"] = "0s" }
                 if let check = container["Init"], check.bool == false { container["Init"] = "false" }
                 task["ContainerSpec"] = container
             }
@@ -38,6 +39,8 @@ enum SpecComparison {
             }
             if var policy = task["RestartPolicy"] {
                 if policy["Condition"]?.string == "any" { policy["Condition"] = nil }
+                // A zero that is given is not the Engine's default.
+                for key in ["Delay", "Window"] where policy[key]?.int == 0 { policy[key] = "0s" }
                 task["RestartPolicy"] = policy
             }
             let networks = task["Networks"] ?? spec["Networks"]
@@ -112,6 +115,12 @@ enum SpecComparison {
             items.map { item in
                 var item = item
                 item["\(kind)ID"] = nil
+                // `docker compose config` writes the folder of a secret out; a config's is the root.
+                let folder = kind == "Secret" ? "/run/secrets/" : "/"
+                if var file = item["File"], let name = file["Name"]?.string, name.hasPrefix(folder) {
+                    file["Name"] = .string(String(name.dropFirst(folder.count)))
+                    item["File"] = file
+                }
                 return item
             }
         ) { "\($0["File"]?["Name"]?.string ?? "")\($0["Runtime"] == nil ? "" : " (runtime)")" }

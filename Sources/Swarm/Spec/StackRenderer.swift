@@ -130,11 +130,6 @@ struct StackRenderer {
         var task: JSON = .compact([
             "ContainerSpec": container(service),
             "LogDriver": service.logging.map { .compact(["Name": .string($0.driver), "Options": JSON($0.options)]) },
-            "Resources": .compact([
-                "Limits": deploy.limits.map { resources($0) },
-                "Reservations": deploy.reservations.map { resources($0) },
-            ]),
-            "RestartPolicy": restartPolicy(service),
             "Placement": .compact([
                 "Constraints": JSON(deploy.constraints),
                 "Preferences": .array(deploy.preferences.map { ["Spread": ["SpreadDescriptor": .string($0)]] }),
@@ -142,7 +137,12 @@ struct StackRenderer {
             ]),
             "Networks": .array(attachments(service)),
         ])
-        if task["Resources"] == nil { task["Resources"] = [:] }
+        // Docker's client sends these even when they say nothing, and the Engine takes their absence for a change.
+        task["Resources"] = given([
+            "Limits": deploy.limits.map { resources($0) },
+            "Reservations": deploy.reservations.map { resources($0) },
+        ])
+        task["RestartPolicy"] = restartPolicy(service)
         if task["Placement"] == nil { task["Placement"] = [:] }
         var spec: [String: JSON] = [
             "Name": .string(serviceName(service.name)),
@@ -176,7 +176,6 @@ struct StackRenderer {
             "User": .string(service.user),
             "Mounts": .array(service.mounts.map(mount)),
             "StopSignal": .string(service.stopSignal),
-            "StopGracePeriod": service.stopGracePeriod.map(nanoseconds),
             "TTY": .bool(service.terminal),
             "OpenStdin": .bool(service.stdinOpen),
             "ReadOnly": .bool(service.readOnly),
@@ -193,12 +192,17 @@ struct StackRenderer {
             "Healthcheck": service.healthcheck.map(healthcheck),
             "Configs": .array(references(service.configs, project.configs, .config)),
             "Secrets": .array(references(service.secrets, project.secrets, .secret)),
-            "DNSConfig": .compact(["Nameservers": JSON(service.dns), "Search": JSON(service.dnsSearch)]),
+            "DNSConfig": .compact([
+                "Nameservers": JSON(service.dns), "Search": JSON(service.dnsSearch),
+                "Options": JSON(service.dnsOptions),
+            ]),
+            "Groups": JSON(service.groups),
             "Privileges": service.credentialSpec.map { credentialSpec($0) },
         ]
         guard case .object(var members) = JSON.compact(container) else { return .null }
-        // An explicit 'init: false' says something, so it is not left out as empty.
+        // An explicit 'init: false' says something, so it is not left out as empty; neither is no time to stop in.
         if let runsInit = service.runsInit { members["Init"] = .bool(runsInit) }
+        if let period = service.stopGracePeriod { members["StopGracePeriod"] = nanoseconds(period) }
         // Docker's client always sends these, empty as they may be, and the Engine reports what it was sent.
         members["Privileges"] = members["Privileges"] ?? ["CredentialSpec": nil, "SELinuxContext": nil]
         return .object(members)
@@ -265,6 +269,8 @@ struct StackRenderer {
             "Type": .string(mount.type), "Source": .string(mount.source), "Target": .string(mount.target),
             "ReadOnly": .bool(mount.readOnly),
         ]
+        // Options are sent even when they are empty.
+        var kept: [String: JSON] = [:]
         switch mount.type {
         case "volume" where !mount.source.isEmpty:
             let volume = project.volumes[mount.source]
@@ -278,19 +284,24 @@ struct StackRenderer {
                     ])
                 }
             }
-            result["VolumeOptions"] = .compact(options)
+            kept["VolumeOptions"] = .compact(options)
         case "bind", "npipe":
-            result["BindOptions"] = mount.propagation.map { ["Propagation": .string($0)] }
+            if mount.hasBindOptions {
+                kept["BindOptions"] = .compact(["Propagation": mount.propagation.map { .string($0) }])
+            }
         case "tmpfs":
-            result["TmpfsOptions"] = mount.tmpfsSize.map { ["SizeBytes": .int(Int64($0))] }
+            if mount.hasTmpfsOptions {
+                kept["TmpfsOptions"] = .compact(["SizeBytes": mount.tmpfsSize.map { .int(Int64($0)) }])
+            }
         case "cluster":
             if !mount.source.hasPrefix("group:") {
                 result["Source"] = .string(project.volumes[mount.source]?.name ?? scoped(mount.source))
             }
-            result["ClusterOptions"] = [:]
+            kept["ClusterOptions"] = [:]
         default: break
         }
-        return .compact(result)
+        guard case .object(let members) = JSON.compact(result) else { return .null }
+        return .object(members.merging(kept) { $1 })
     }
 
     private func ports(_ ports: [Port]) -> [JSON] {
@@ -319,8 +330,9 @@ struct StackRenderer {
 
     private func restartPolicy(_ service: Service) -> JSON? {
         if let policy = service.deploy.restartPolicy {
-            return .compact([
-                "Condition": .string(policy.condition),
+            // A zero that is given is not the Engine's default.
+            return given([
+                "Condition": policy.condition.isEmpty ? nil : .string(policy.condition),
                 "Delay": policy.delay.map(nanoseconds),
                 "MaxAttempts": policy.maxAttempts.map { .int(Int64($0)) },
                 "Window": policy.window.map(nanoseconds),
@@ -336,12 +348,11 @@ struct StackRenderer {
 
     private func mode(_ deploy: Deploy) -> JSON {
         let count = deploy.replicas.map { JSON.int(Int64($0)) }
-        func optional(_ members: [String: JSON?]) -> JSON { .object(members.compactMapValues { $0 }) }
         switch deploy.mode {
         case "global": return ["Global": [:]]
         case "global-job": return ["GlobalJob": [:]]
-        case "replicated-job": return ["ReplicatedJob": optional(["MaxConcurrent": count, "TotalCompletions": count])]
-        default: return ["Replicated": optional(["Replicas": count])]
+        case "replicated-job": return ["ReplicatedJob": given(["MaxConcurrent": count, "TotalCompletions": count])]
+        default: return ["Replicated": given(["Replicas": count])]
         }
     }
 
@@ -354,9 +365,12 @@ struct StackRenderer {
                 "Monitor": config.monitor.map(nanoseconds) ?? 0,
                 "MaxFailureRatio": .double(config.maxFailureRatio),
                 "Order": .string(config.order),
-            ].filter { !$0.value.isEmpty || $0.key == "Parallelism" }
+            ].filter { !$0.value.isEmpty || ["Parallelism", "MaxFailureRatio"].contains($0.key) }
         )
     }
+
+    /// An object of what is there, zeros and empty objects too.
+    private func given(_ members: [String: JSON?]) -> JSON { .object(members.compactMapValues { $0 }) }
 
     private func nanoseconds(_ duration: Duration) -> JSON {
         let parts = duration.components

@@ -51,11 +51,18 @@ struct Contexts: Sendable {
 
     /// The controller of a name.
     func client(_ name: String, _ token: String?, _ authority: String?) throws -> RemoteClient {
+        try require(name).client(token, authority)
+    }
+
+    /// The context of a name.
+    /// - Throws: `Failure` with the nearest name when there is none.
+    @discardableResult
+    func require(_ name: String) throws -> Context {
         guard let context = all.first(where: { $0.name == name }) else {
             let hint = suggestion(for: name, among: all.map(\.name)) ?? "see 'hecate context list'"
             throw Failure(.notFound, "there is no context '\(name)'; \(hint)")
         }
-        return try context.client(token, authority)
+        return context
     }
 
     func write() throws {

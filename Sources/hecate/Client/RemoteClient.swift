@@ -4,6 +4,7 @@ internal import Documents
 internal import HTTP
 internal import JSON
 internal import Journal
+internal import Text
 
 /// A controller elsewhere, by its API.
 struct RemoteClient: ControllerClient {

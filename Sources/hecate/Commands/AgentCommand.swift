@@ -8,7 +8,29 @@ internal import Quadlet
 
 /// `hecate agent`: keeps a node's units equal to its gitops folder.
 enum AgentCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    static let command = Subcommand(
+        "agent",
+        summary: "keep this node's systemd and Podman equal to its gitops folder",
+        options: [
+            Option("watch", help: "go on and follow every change; this is what it does when nothing is said"),
+            Option("once", help: "one pass, then end; exit 1 when something is not running as declared"),
+            Option("status", help: "show what is declared, linked and running"),
+            Option("format", choices: ["text", "json"], help: "how the status is written"),
+            Option(
+                "log",
+                choices: ["text", "json"],
+                help: "the form of the log; text on a terminal, json elsewhere"
+            ),
+        ],
+        discussion: """
+            The gitops folder is $HECATE_GITOPS_DIR, else ~/.hecate/gitops; its units are linked into
+            ~/.config/containers/systemd, or into /etc/containers/systemd for root. Also called hecate-reconciler.
+            """,
+        example: "hecate agent --once",
+        isLocal: true
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         var settings = try AgentSettings.found()
         if let store = invocation["store"] { settings.store = store }
         if invocation.has("status") { return try await NodeStatus.print(settings, format: invocation["format"]) }

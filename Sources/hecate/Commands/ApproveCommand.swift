@@ -21,7 +21,15 @@ enum ApproveCommand {
         }
     }
 
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    static let command = Subcommand(
+        "approve",
+        summary: "let removals go ahead that the guard stopped: apps of a source, or services of one app",
+        arguments: ["NAME"],
+        discussion: "NAME is a source, or an app with or without its target; a source's name goes first.",
+        example: "hecate approve fleet"
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let word = invocation.arguments[0]
         try Settings.checkName(word)
         let client = try Settings.client(invocation)

@@ -1,4 +1,5 @@
 internal import Arguments
+internal import Configuration
 internal import Delivery
 internal import Diagnostics
 internal import Files
@@ -6,10 +7,29 @@ internal import JSON
 internal import Quadlet
 internal import Repository
 internal import Swarm
+internal import Text
 
 /// `hecate check`: the fleet repository alone, without any target.
 enum CheckCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    static let command = Subcommand(
+        "check",
+        summary: "check a fleet repository without any target, for its own CI",
+        arguments: ["[FOLDER]"],
+        options: [
+            Option("stacks-file", value: "FILE", help: "the stacks file; stacks.yml when not given"),
+            Option(
+                "targets",
+                value: "NAME,...",
+                help: "the targets that stacks may name; default when not given"
+            ),
+            Option("format", choices: ["text", "github", "json"], help: "how findings are written"),
+            Option("strict", help: "exit 2 when there are warnings"),
+        ],
+        example: "hecate check . --format github",
+        isLocal: true
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let folder = invocation.arguments.first ?? "."
         let file = invocation["stacks-file"] ?? "stacks.yml"
         let targets = invocation["targets"]?.split(separator: ",").map(String.init) ?? ["default"]
@@ -17,21 +37,43 @@ enum CheckCommand {
         let hasStacks = pathExists("\(folder)/\(file)") || invocation["stacks-file"] != nil
         let hasUnits = RepositoryCheck.applies(to: folder)
         if hasUnits { found.append(contentsOf: try RepositoryCheck.diagnostics(of: folder).all) }
-        if hasStacks || !hasUnits { try await checkStacks(folder, file, targets, &found) }
+        if hasStacks || !hasUnits {
+            let shared = try shared(invocation, &found)
+            let reader = FleetReader.offline(
+                stacksFile: file,
+                targets: targets,
+                variables: shared.variables,
+                bindRoot: shared.bindRoot
+            )
+            try await checkStacks(folder, reader, &found)
+        }
         Terminal.print(report(found.all, invocation["format"]))
         if found.hasErrors { return .failure }
         return invocation.has("strict") && !found.all.isEmpty ? .changes : .success
     }
 
+    /// What the controller's configuration gives every stack; a fleet repository is checked where there is none as well.
+    private static func shared(_ invocation: Invocation, _ found: inout Diagnostics) throws -> SharedSettings {
+        guard let path = Settings.configurationFile(invocation) else { return SharedSettings() }
+        guard let bytes = readFile(path) else {
+            throw Failure(.notFound, "the configuration '\(path)' cannot be read")
+        }
+        do throws(Invalid) {
+            return try SharedSettings(bytes, file: path)
+        } catch {
+            // A 'config.yml' that nobody named may be something else's.
+            if Settings.namesConfiguration(invocation) { found.append(contentsOf: error.diagnostics) }
+            return SharedSettings()
+        }
+    }
+
     private static func checkStacks(
         _ folder: String,
-        _ file: String,
-        _ targets: [String],
+        _ reader: FleetReader,
         _ found: inout Diagnostics
     ) async throws {
         do {
             let snapshot = try FolderSnapshot(folder)
-            let reader = FleetReader.offline(stacksFile: file, targets: targets)
             let stacks = try await reader.stacks(at: snapshot)
             found.append(contentsOf: stacks.diagnostics)
             for stack in stacks.stacks {
@@ -69,10 +111,14 @@ enum CheckCommand {
             // The workflow commands of GitHub Actions: annotations at the line.
             return all.map { diagnostic in
                 let text = diagnostic.cure.map { "\(diagnostic.message); \($0)" } ?? diagnostic.message
-                let escaped = text.replacing("%", with: "%25").replacing("\r\n", with: "%0A").replacing(
-                    "\n",
-                    with: "%0A"
-                ).replacing("\r", with: "%0D")
+                let escaped = replacingBytes(in: text) { byte in
+                    switch byte {
+                    case UInt8(ascii: "%"): "%25"
+                    case UInt8(ascii: "\n"): "%0A"
+                    case UInt8(ascii: "\r"): "%0D"
+                    default: nil
+                    }
+                }
                 let place =
                     diagnostic.place.map { "file=\($0.file),line=\(max(1, $0.line)),col=\(max(1, $0.column))" } ?? ""
                 return "::\(diagnostic.severity.rawValue) \(place)::\(escaped)"

@@ -6,7 +6,18 @@ internal import Journal
 
 /// `hecate events`: what happened, and what happens.
 enum EventsCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    static let command = Subcommand(
+        "events",
+        summary: "what happened, and with --follow what happens",
+        arguments: ["[APP]"],
+        options: [
+            .format, Option("follow", help: "go on printing as things happen"),
+            Option("limit", value: "N", help: "how many to begin with; 50 when not given"),
+        ],
+        example: "hecate events web --follow"
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let remote = try Settings.remote(invocation)
         let store = try Settings.client(invocation)
         var subject: String?

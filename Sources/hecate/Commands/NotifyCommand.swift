@@ -8,7 +8,15 @@ internal import Operations
 
 /// `hecate notify`: tries the notifications before they are needed.
 enum NotifyCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    static let command = Subcommand(
+        "notify",
+        summary: "send a test message by each notification of the configuration; exit 1 when one was not taken",
+        arguments: ["[NAME...]"],
+        example: "hecate notify on-call",
+        isLocal: true
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let node = try Settings.node(invocation)
         let configuration = node == nil ? try Settings.configuration(invocation) : nil
         let given = node?.notifications.channels ?? configuration?.notifications.channels ?? []

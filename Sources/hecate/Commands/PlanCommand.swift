@@ -10,13 +10,24 @@ internal import Swarm
 
 /// `hecate plan`: what a pass would change, by the very code that a pass runs.
 enum PlanCommand {
+    static let command = Subcommand(
+        "plan",
+        summary: "show what would change, field by field, and change nothing",
+        arguments: ["[APP...]"],
+        options: [
+            .format, Option("color", choices: ["auto", "always", "never"], help: "whether to colour the text"),
+        ],
+        discussion: "Exit code 0 when there is nothing to do, 2 when there are changes, 1 on an error.",
+        example: "hecate plan web --format json"
+    ) { try await execute($0) }
+
     /// What one source wants, read in full.
     private struct Reading {
         var fleet: Fleet
         var owner: String
     }
 
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let palette = Palette(invocation["color"], isTerminal: Terminal.outputIsTerminal)
         if let remote = try Settings.remote(invocation) { return try await ask(remote, invocation, palette) }
         let (readings, platforms) = try await read(invocation)
@@ -32,6 +43,11 @@ enum PlanCommand {
             for (id, failure) in fleet.unreadable where isWanted(id) {
                 failed = true
                 complain(id, failure)
+            }
+            // Entries of which nobody can say what app they are about.
+            for diagnostic in fleet.warnings where diagnostic.severity == .error {
+                failed = true
+                Terminal.complain("\(diagnostic)")
             }
             for app in fleet.apps where isWanted(app.id) {
                 found.formUnion([app.id.name, app.id.description, stem(app.id.name)])

@@ -9,7 +9,15 @@ internal import Swarm
 
 /// `hecate read app`: everything about one app.
 enum ReadCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    static let command = Subcommand(
+        "read app",
+        summary: "one app: conditions, revisions, services, tasks and its last error",
+        arguments: ["NAME"],
+        options: [.format],
+        example: "hecate read app web"
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let remote = try Settings.remote(invocation)
         let store = try Settings.client(invocation)
         let record = try Settings.app(invocation.arguments[0], among: try await store.records())

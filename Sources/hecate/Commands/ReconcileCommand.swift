@@ -9,7 +9,21 @@ internal import Journal
 
 /// `hecate reconcile`: a pass now.
 enum ReconcileCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    static let command = Subcommand(
+        "reconcile",
+        summary: "compare and repair now, ahead of everything else",
+        arguments: ["[APP...]"],
+        options: [
+            Option("wait", help: "end when the apps have come to rest; exit 1 when one is not ready"), .format,
+        ],
+        discussion: """
+            Asks the running controller, or does the pass itself when none runs. A revision that was rolled back
+            is tried once more.
+            """,
+        example: "hecate reconcile web --wait"
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         for name in invocation.arguments { try Settings.checkName(name) }
         if let remote = try Settings.remote(invocation) { return try await ask(remote, invocation) }
         let folder = try Settings.storeFolder(invocation)

@@ -7,7 +7,27 @@ internal import Journal
 
 /// `hecate run`: the controller.
 enum RunCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    static let command = Subcommand(
+        "run",
+        summary: "follow the repository and keep the targets equal to it",
+        arguments: ["[CONFIG]"],
+        options: [
+            Option("once", help: "reconcile everything once, then end; exit 1 when something is not ready"),
+            Option(
+                "log",
+                choices: ["text", "json"],
+                help: "the form of the log; text on a terminal, json elsewhere"
+            ),
+        ],
+        discussion: """
+            Without CONFIG the file is $HECATE_CONFIG, else ./config.yml, else /etc/hecate/config.yml; when there
+            is none, the variables HECATE_GIT_URL and so on (HIVEMIND_GIT_URL is read as well) are used.
+            """,
+        example: "hecate run config.yml",
+        isLocal: true
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         hecate_limit_arenas(2)
         let signals = terminations()
         let configuration = try Settings.configuration(invocation)

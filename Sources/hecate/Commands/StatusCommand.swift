@@ -7,7 +7,14 @@ internal import Journal
 
 /// `hecate status`: one look for a tired person.
 enum StatusCommand {
-    static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+    static let command = Subcommand(
+        "status",
+        summary: "is everything as it should be? exit 1 when not",
+        options: [.format],
+        example: "hecate status"
+    ) { try await execute($0) }
+
+    private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let remote = try Settings.remote(invocation)
         let store = try Settings.client(invocation)
         let records = try await store.records()

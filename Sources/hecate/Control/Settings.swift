@@ -13,9 +13,8 @@ enum Settings {
     /// - Throws: `Invalid` when it cannot be used, `Failure` when the named file is not there.
     static func configuration(_ invocation: Invocation) throws -> Configuration {
         let environment = ConfigurationEnvironment(variables: environmentVariables(), read: { readFile($0) })
-        let named = invocation["config"] ?? (invocation.command.name == "run" ? invocation.arguments.first : nil)
         var configuration: Configuration
-        if let path = named ?? environmentVariable("HECATE_CONFIG") {
+        if let path = configurationFile(invocation) {
             guard let bytes = readFile(path) else {
                 throw Failure(
                     .notFound,
@@ -23,15 +22,23 @@ enum Settings {
                 )
             }
             configuration = try Configuration(bytes, file: path, environment: environment)
-        } else if let path = ["config.yml", "/etc/hecate/config.yml"].first(where: isReadable),
-            let bytes = readFile(path)
-        {
-            configuration = try Configuration(bytes, file: path, environment: environment)
         } else {
             configuration = try Configuration(environment: environment)
         }
         if let store = invocation["store"] { configuration.store = store }
         return configuration
+    }
+
+    /// The configuration file that the command line, the environment or its place names; nil when there is none.
+    static func configurationFile(_ invocation: Invocation) -> String? {
+        let named = invocation["config"] ?? (invocation.command.name == "run" ? invocation.arguments.first : nil)
+        return named ?? environmentVariable("HECATE_CONFIG")
+            ?? ["config.yml", "/etc/hecate/config.yml"].first(where: isReadable)
+    }
+
+    /// Whether the command line or the environment names the configuration file.
+    static func namesConfiguration(_ invocation: Invocation) -> Bool {
+        invocation["config"] != nil || environmentVariable("HECATE_CONFIG") != nil
     }
 
     /// The node this runs on, when it is one and nothing else is named: there is a gitops folder and no configuration.

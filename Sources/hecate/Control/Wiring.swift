@@ -117,11 +117,8 @@ struct Wiring: Sendable {
         for greeting in greetings {
             await controller.context.note(.info, .started, greeting.subject, greeting.words)
         }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await controller.follow(services, wakeups: lock.wakeups, status: status) }
-            group.addTask { for await _ in signals { return } }
-            try await group.next()
-            group.cancelAll()
+        try await untilAsked(by: signals) {
+            try await controller.follow(services, wakeups: lock.wakeups, status: status)
         }
         withExtendedLifetime(lock) {}
     }

@@ -54,7 +54,7 @@ struct AppMove: Sendable {
             entry.state = .copied
             try record.note(app.name, entry)
             try write(app)
-            guard try await PluginCommands.settle(installation, app.units.keys.sorted()) == .success else {
+            guard try await installation.settle(app.units.keys.sorted()) == .success else {
                 throw Failure(.healthCheckFailed, "it is not well on this node")
             }
         } catch {
@@ -156,7 +156,7 @@ struct AppMove: Sendable {
         let units = app.units.keys.filter { $0 != "k3s.network" }.sorted()
         let wasHere = fileStatus("\(apps)/\(app.name)") != nil
         try removeTree("\(apps)/\(app.name)")
-        if wasHere { _ = try await PluginCommands.settle(installation, units) }
+        if wasHere { _ = try await installation.settle(units) }
         for workload in app.workloads {
             let replicas = entry.replicas[workload.object.title] ?? 1
             try await cluster.scale(workload, to: replicas)

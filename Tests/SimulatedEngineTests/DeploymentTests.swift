@@ -1,0 +1,91 @@
+import Delivery
+import JSON
+import SimulatedEngine
+import Swarm
+import Testing
+
+/// The controller's own planner, comparison and health on the simulated Engine.
+@Suite struct DeploymentTests {
+    private func platform(_ world: World) -> SwarmPlatform {
+        SwarmPlatform(
+            engine: EngineClient(transport: world.transport, name: "simulated"),
+            settings: SwarmSettings(name: "default", registries: [], kept: { _ in [] })
+        )
+    }
+
+    private static let compose = """
+        services:
+          web:
+            image: web:1.0.0
+            environment: {SIM: 'slow:3'}
+            healthcheck: {test: [CMD, 'true'], interval: 1s, retries: 9}
+            deploy: {replicas: 2, update_config: {order: start-first}}
+            secrets: [key]
+            volumes: ['data:/data']
+          db:
+            image: db:1
+            configs: [rules]
+        configs: {rules: {content: 'a: 1'}}
+        secrets: {key: {file: key.txt}}
+        volumes: {data: {}}
+        """
+
+    private func ownership(_ platform: SwarmPlatform) async throws -> Ownership {
+        let claimant = Claimant(owner: "fleet", controller: "test", until: .now + .seconds(3600))
+        return try await platform.claim(AppID(target: platform.name, name: "shop"), as: claimant)
+    }
+
+    @Test func aStackIsDeployedAndThenThereIsNothingToDo() async throws {
+        let world = World()
+        let platform = platform(world)
+        let files = ["shop.yml": Self.compose, "key.txt": "hush"]
+        let desired = try await deployment(files, on: platform)
+        let plan = try await desired.plan(observedSince: .now)
+        #expect(!plan.plan.isEmpty)
+        try await plan.apply(try await ownership(platform))
+        world.pass(seconds: 1)
+        let early = try await desired.plan(observedSince: .now)
+        #expect(early.plan.isEmpty, "\(early.plan)")
+        guard case .progressing = try await early.health(since: plan.mark, hasEarlierRevision: false) else {
+            Issue.record("healthy before its health check passed")
+            return
+        }
+        world.pass(seconds: 9)
+        let late = try await desired.plan(observedSince: .now)
+        #expect(try await late.health(since: plan.mark, hasEarlierRevision: false) == .healthy(runsNothing: false))
+        world.with { engine in
+            #expect(engine.serviceRecords.map(\.name).sorted() == ["shop_db", "shop_web"])
+            #expect(engine.networkRecords.map(\.name) == ["shop_default"])
+            #expect(engine.secretRecords.count == 1 && engine.configRecords.count == 1)
+            #expect(engine.volumes == ["shop_data"])
+            #expect(engine.changes.count { $0.kind == "service" && $0.action == .create } == 2)
+        }
+    }
+
+    @Test func aBrokenImageIsFoundToHaveFailed() async throws {
+        let world = World()
+        let platform = platform(world)
+        var desired = try await deployment(["shop.yml": "services: {web: {image: 'web:1'}}"], on: platform)
+        try await desired.plan(observedSince: .now).apply(try await ownership(platform))
+        world.pass(seconds: 10)
+        let broken = "services: {web: {image: 'web:1', environment: {SIM: 'crash:2'}}}"
+        desired = try await deployment(["shop.yml": broken], on: platform)
+        let plan = try await desired.plan(observedSince: .now)
+        try await plan.apply(try await ownership(platform))
+        world.pass(seconds: 30)
+        let late = try await desired.plan(observedSince: .now)
+        guard case .failed(let failure) = try await late.health(since: plan.mark, hasEarlierRevision: true) else {
+            Issue.record("a service that crashes is not told of")
+            return
+        }
+        #expect(failure.message.contains("Swarm paused the update"), "\(failure)")
+        #expect(failure.message.contains("non-zero exit (1)"), "\(failure)")
+    }
+
+    @Test func anImageThatNoRegistryHasIsNotDeployed() async throws {
+        let world = World()
+        let desired = try await deployment(["shop.yml": "services: {web: {image: 'missing:1'}}"], on: platform(world))
+        await #expect(throws: Failure.self) { try await desired.plan(observedSince: .now) }
+        #expect(world.with { $0.changes.isEmpty })
+    }
+}

@@ -1,0 +1,24 @@
+/// How a nature is written into a Compose file: the image, and the variable `SIM` by which the simulated Engine chooses
+/// what a container does.
+enum SimulatedImages {
+    static func image(_ nature: Nature) -> String { nature == .missing ? "missing:1" : "good:1" }
+
+    static func behaviour(_ nature: Nature) -> String {
+        switch nature {
+        case .good, .refused, .missing: "good"
+        case .slow: "slow:6"
+        case .crash: "crash:2"
+        case .unhealthy: "never"
+        case .job: "exit:0:3"
+        case .needsDatabase: "needs:db"
+        }
+    }
+
+    /// Further lines of the Compose file.
+    static func extras(_ nature: Nature) -> String {
+        // The port is taken by a service that was there before.
+        nature == .refused ? "    ports: [\"\(takenPort):80\"]\n" : ""
+    }
+
+    static let takenPort = 9000
+}

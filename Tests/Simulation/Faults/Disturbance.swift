@@ -1,0 +1,82 @@
+/// Something that happens to the world at a time of its own.
+enum Disturbance: String, CaseIterable {
+    /// The source: a commit, a forced push back, a commit that is gone, a forge nobody can reach.
+    case commit, rewrite, vanish, forgeAway
+    /// The controller's process and its disk.
+    case crash, storeLoss, diskFull, wallClockJump, secondController
+    /// The Engine and the way to it.
+    case engineRestart, outage, silence, slowness, faultyCalls
+    /// People with a shell on the manager.
+    case scaleByHand, changeByHand, removeByHand, deploySameByHand, deployOtherByHand, changeForeign
+    /// People who ask the controller for something.
+    case reconcile, suspend, approve
+
+    private static let weights: [(weight: Int, item: Disturbance)] = [
+        (36, .commit), (3, .rewrite), (2, .vanish), (3, .forgeAway), (6, .crash), (2, .storeLoss), (3, .diskFull),
+        (3, .wallClockJump), (1, .secondController), (4, .engineRestart), (5, .outage), (3, .silence), (3, .slowness),
+        (10, .faultyCalls), (4, .scaleByHand), (4, .changeByHand), (3, .removeByHand), (3, .deploySameByHand),
+        (2, .deployOtherByHand), (2, .changeForeign), (5, .reconcile), (3, .suspend), (2, .approve),
+    ]
+
+    static func drawn(_ random: inout Random) -> Disturbance { random.pick(weighted: weights) ?? .commit }
+}
+
+/// What happens in a run, and when: drawn from the seed before it begins.
+struct Storm {
+    /// What kind of run a seed is.
+    enum Kind: String {
+        /// Only commits, and nothing fails: each change is made once.
+        case quiet
+        /// One of two Swarms falls silent: the other must not feel it.
+        case silence
+        /// Anything may fail, to the end: nothing wrong may be done.
+        case safety
+        /// Anything may fail for a while: afterwards everything must come to rest.
+        case liveness
+
+        /// How many disturbances there are.
+        fileprivate func length(_ random: inout Random) -> Int {
+            switch self {
+            case .quiet: random.within(2...5)
+            case .silence: 3
+            case .safety, .liveness: random.within(2...10)
+            }
+        }
+    }
+
+    /// A disturbance and when it comes.
+    struct Entry {
+        var number: UInt64
+        var time: Int64
+        var disturbance: Disturbance
+
+        /// What it is called when a run is repeated with fewer of them.
+        var name: String { "t\(number)" }
+    }
+
+    let kind: Kind
+    let entries: [Entry]
+    /// When the last of it has begun.
+    let end: Int64
+
+    init(seed: UInt64) {
+        var random = Random(seed: seed, subject: 2)
+        kind = random.pick(weighted: [(2, .quiet), (1, .silence), (5, .safety), (12, .liveness)]) ?? .liveness
+        var time = seconds(random.within(5...40))
+        var entries: [Entry] = []
+        for number in 0..<kind.length(&random) {
+            let disturbance: Disturbance
+            switch kind {
+            case .quiet: disturbance = .commit
+            case .silence: disturbance = number == 0 ? .silence : .commit
+            case .safety, .liveness: disturbance = .drawn(&random)
+            }
+            entries.append(Entry(number: UInt64(number), time: time, disturbance: disturbance))
+            // Mostly one after the other has settled, and often right into the middle.
+            time += random.happens(0.4) ? Int64(random.within(100...8000)) * 1_000_000 : seconds(random.within(5...60))
+            if kind == .quiet || kind == .silence { time += seconds(190) }
+        }
+        self.entries = entries
+        end = time
+    }
+}

@@ -1,0 +1,59 @@
+import HTTP
+
+/// What a controller calls an Engine through: takes time, and fails as the storm wants it.
+struct FaultyTransport: Transport {
+    let target: Target
+    let life: Life
+    let simulation: Simulation
+
+    func send(_ request: Request) async throws -> Response {
+        let world = World.shared
+        let deadline = world.now + (request.timeout?.nanosecondsRoundedUp ?? seconds(3600))
+        Statistics.count("calls")
+        simulation.laws.calls(life)
+        if world.now < target.silentUntil { return try await expire(deadline) }
+        await wait()
+        if world.now < target.downUntil { throw TransportError(description: "couldn't connect to server") }
+        let fault = simulation.faultOfNextCall()
+        if let fault { simulation.trace("\(life) fault \(fault.rawValue): \(request.method) \(request.path)") }
+        switch fault {
+        case .error: return Self.failed
+        case .refused: throw TransportError(description: "couldn't connect to server")
+        case .timeout: return try await expire(deadline)
+        case .crashBefore:
+            simulation.crash(life, lostStore: false)
+            await world.hang()
+        case .slow: await world.pause(Int64(world.random.within(1...12)) * seconds(1))
+        case .lostAnswer, .lateAnswer, .crashAfter, nil: break
+        }
+        if world.now < target.downUntil { throw TransportError(description: "couldn't connect to server") }
+        let response = target.perform(request, by: .controller(life))
+        switch fault {
+        case .lostAnswer: throw TransportError(description: "connection reset by peer")
+        case .lateAnswer: return try await expire(deadline)
+        case .crashAfter:
+            simulation.crash(life, lostStore: false)
+            await world.hang()
+        default: break
+        }
+        return response
+    }
+
+    func stream(_ request: Request) -> AsyncThrowingStream<[UInt8], any Error> { target.listen(life.owner) }
+
+    private func wait() async {
+        let world = World.shared
+        if world.now < target.slowUntil { await world.pause(Int64(world.random.within(200...4000)) * 1_000_000) }
+        if world.random.happens(0.8) { await world.pause(Int64(world.random.within(100_000...3_000_000))) }
+    }
+
+    private func expire(_ deadline: Int64) async throws -> Response {
+        await World.shared.pause(max(0, deadline - World.shared.now))
+        throw TransportError(description: "timeout was reached")
+    }
+
+    private static let failed = Response(
+        status: 500,
+        body: Array(#"{"message":"rpc error: code = DeadlineExceeded desc = context deadline exceeded"}"#.utf8)
+    )
+}

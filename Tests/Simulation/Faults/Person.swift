@@ -1,0 +1,100 @@
+import HTTP
+import JSON
+import Text
+
+/// People with a shell on a manager: what they do with `docker`.
+struct Person {
+    let target: Target
+
+    /// The services of a stack, or all of them.
+    func services(of stack: String? = nil) -> [JSON] {
+        let label = stack.map { "com.docker.stack.namespace=\($0)" } ?? "com.docker.stack.namespace"
+        let filter = JSON.object(["label": [.string(label)]]).text()
+        let request = Request("GET", "/v1.44/services?filters=\(percentEncoded(filter))&status=true")
+        return (try? JSON(parsing: target.perform(request, by: .observer).body))?.array ?? []
+    }
+
+    @discardableResult
+    func post(_ path: String, _ body: JSON) -> Response {
+        let headers = ["Content-Type": "application/json"]
+        return target.perform(
+            Request("POST", "/v1.44\(path)", headers: headers, body: body.encoded()),
+            by: .person
+        )
+    }
+
+    /// `docker service update` with a changed specification.
+    func update(_ service: JSON, _ change: (inout JSON) -> Void) {
+        guard let id = service["ID"]?.string, let version = service["Version"]?["Index"]?.int,
+            var spec = service["Spec"]
+        else { return }
+        change(&spec)
+        post("/services/\(id)/update?version=\(version)", spec)
+    }
+
+    /// `docker service scale`.
+    func scale(_ service: JSON, to replicas: Int) {
+        guard service["Spec"]?["Mode"]?["Replicated"] != nil else { return }
+        update(service) { $0["Mode"] = ["Replicated": ["Replicas": .int(Int64(replicas))]] }
+    }
+
+    /// `docker service update --env-add STAMP=...`.
+    func changeEnvironment(_ service: JSON, stamp: String) {
+        update(service) { spec in
+            guard var task = spec["TaskTemplate"], var container = task["ContainerSpec"] else { return }
+            let others = container["Env"]?.array?.filter { $0.string?.hasPrefix("STAMP=") == false } ?? []
+            container["Env"] = .array(others + [.string("STAMP=\(stamp)")])
+            task["ContainerSpec"] = container
+            spec["TaskTemplate"] = task
+        }
+    }
+
+    /// `docker service rm`.
+    func remove(_ service: JSON) {
+        guard let id = service["ID"]?.string else { return }
+        _ = target.perform(Request("DELETE", "/v1.44/services/\(id)"), by: .person)
+    }
+
+    /// `docker stack deploy` of a stack with one service for each of the names.
+    func deploy(stack: String, services: [String], stamp: String, port: Int? = nil) {
+        let labels: JSON = ["com.docker.stack.namespace": .string(stack)]
+        post(
+            "/networks/create",
+            ["Name": .string("\(stack)_default"), "Driver": "overlay", "Labels": labels, "CheckDuplicate": true]
+        )
+        for name in services {
+            var spec: JSON = [
+                "Name": .string("\(stack)_\(name)"), "Labels": labels,
+                "TaskTemplate": [
+                    "ContainerSpec": [
+                        "Image": "good:1", "Env": [.string("STAMP=\(stamp)")], "Labels": labels,
+                    ],
+                    "Networks": [["Target": .string("\(stack)_default"), "Aliases": [.string(name)]]],
+                ],
+                "Mode": ["Replicated": ["Replicas": 1]],
+            ]
+            if let port {
+                spec["EndpointSpec"] = [
+                    "Ports": [
+                        [
+                            "Protocol": "tcp", "TargetPort": 80, "PublishedPort": .int(Int64(port)),
+                            "PublishMode": "ingress",
+                        ]
+                    ]
+                ]
+            }
+            post("/services/create", spec)
+        }
+    }
+
+    /// The claim of a stack by another controller's source.
+    func claim(stack: String, owner: String) {
+        post(
+            "/configs/create",
+            [
+                "Name": .string("hecate.\(stack)"), "Data": "e30=",
+                "Labels": ["io.hecate.app": .string(stack), "io.hecate.owner": .string(owner)],
+            ]
+        )
+    }
+}

@@ -1,0 +1,125 @@
+import HTTP
+import JSON
+import SimulatedEngine
+
+/// A call that is about to change something.
+struct Mutating {
+    var method: String
+    var kind: String
+    /// The path without the version of the API and without the query.
+    var path: String
+    var object: JSON?
+    var body: JSON?
+    var name: String
+    var stack: String
+    /// Whether it is a question in disguise: the Engine takes an update of a secret only when its content is the same.
+    var isQuestion: Bool { kind == "secrets" && path.hasSuffix("/update") }
+    /// Whether a controller takes, keeps or ends its lease of one of our sources.
+    var isLease: Bool { kind == "configs" && name.hasPrefix("hecate.lease.") }
+}
+
+/// The laws of calls: checked at every call of a controller, most of them at those that change something.
+extension Laws {
+    /// The most calls of a controller in a minute.
+    ///
+    /// One that is well makes some hundred in its busiest.
+    private static let mostCallsPerMinute = 1500
+
+    func calls(_ life: Life) {
+        let minute = World.shared.now / seconds(60)
+        if callWindow != minute { (callWindow, callsInWindow) = (minute, 0) }
+        callsInWindow += 1
+        Statistics.highest("calls in a minute", callsInWindow)
+        if callsInWindow == Self.mostCallsPerMinute {
+            fail(.noCircle, "\(life) made \(Self.mostCallsPerMinute) calls in less than a minute")
+        }
+    }
+
+    func asks(_ request: Request, of target: Target, by caller: Caller) -> Mutating? {
+        guard case .controller = caller else { return nil }
+        let mutating = identify(request, on: target)
+        if mutating.isLease { return mutating }
+        if mutating.kind == "volumes" { fail(.volumesKept, "\(request.method) \(request.path)") }
+        checkForeign(mutating, on: target)
+        if mutating.method == "DELETE", mutating.kind == "services" { checkRemoval(mutating, on: target) }
+        return mutating
+    }
+
+    func done(_ mutating: Mutating, _ response: Response, on target: Target, by caller: Caller) {
+        guard response.status < 300, !mutating.isQuestion, !mutating.isLease else { return }
+        let text = "\(mutating.method) \(mutating.path) \(mutating.name)"
+        mutations.append(
+            Mutated(time: World.shared.now, stack: mutating.stack, target: target.name, text: text)
+        )
+        Statistics.count("call \(mutating.method) \(mutating.kind)")
+        if mutating.kind == "services", mutating.path.hasSuffix("/update") { checkUpdate(mutating) }
+    }
+
+    private func identify(_ request: Request, on target: Target) -> Mutating {
+        let whole = request.path.prefix { $0 != "?" }
+        let parts = whole.split(separator: "/").map(String.init)
+        let words = parts.first?.hasPrefix("v") == true ? Array(parts.dropFirst()) : parts
+        let body = request.body.flatMap { try? JSON(parsing: $0) }
+        var object: JSON?
+        if words.count > 1, words[1] != "create" {
+            let question = Request("GET", "/v1.44/\(words[0])/\(words[1])")
+            let answer = target.engine.handle(question)
+            if answer.status == 200 { object = try? JSON(parsing: answer.body) }
+        }
+        let subject = object?["Spec"] ?? object ?? body
+        let labels = subject?["Labels"]
+        return Mutating(
+            method: request.method,
+            kind: words.first ?? "",
+            path: "/" + words.joined(separator: "/"),
+            object: object,
+            body: body,
+            name: subject?["Name"]?.string ?? "",
+            stack: (labels?["com.docker.stack.namespace"] ?? labels?["io.hecate.app"])?.string ?? ""
+        )
+    }
+
+    /// Objects of others are never changed: those of stacks that no source of ours ever declared, those without a
+    /// stack, and those of stacks that another controller claims.
+    private func checkForeign(_ mutating: Mutating, on target: Target) {
+        // An object that is not there cannot be hurt.
+        guard mutating.object != nil || mutating.path.hasSuffix("/create") else { return }
+        let isOurs = simulation.wasDeclared(mutating.stack) && !simulation.foreignStacks.contains(mutating.stack)
+        let isClaimed = simulation.claimedByOthers.contains(mutating.stack)
+        guard !isOurs || isClaimed else { return }
+        // The claim itself may be asked for; the Engine says that it is taken.
+        if isClaimed, mutating.path == "/configs/create", mutating.name == "hecate.\(mutating.stack)" { return }
+        fail(.foreignUntouched, "\(mutating.method) \(mutating.path) of '\(mutating.name)' on \(target.name)")
+    }
+
+    /// A service goes only when a commit, read in full, does without it.
+    private func checkRemoval(_ mutating: Mutating, on target: Target) {
+        guard let object = mutating.object, let name = object["Spec"]?["Name"]?.string else { return }
+        let service = String(name.dropFirst(mutating.stack.count + 1))
+        let isDeclared = simulation.repositories.contains { repository in
+            repository.history.contains { fleet in
+                guard fleet.isReadable else { return false }
+                guard let app = fleet[mutating.stack], app.isEnabled, app.target == target.name else { return true }
+                return app.isReadable && !app.services.contains { $0.name == service }
+            }
+        }
+        if !isDeclared { fail(.removalDeclared, "\(name) was removed, and every commit so far wants it") }
+    }
+
+    private func checkUpdate(_ mutating: Mutating) {
+        guard let before = mutating.object?["Spec"], let after = mutating.body else { return }
+        if before == after {
+            fail(.noPointlessUpdate, "\(mutating.name) was updated to what it is already")
+        } else if before["TaskTemplate"]?["ForceUpdate"] ?? 0 != after["TaskTemplate"]?["ForceUpdate"] ?? 0 {
+            fail(.noPointlessUpdate, "\(mutating.name) was restarted by force")
+        }
+        guard simulation.storm.kind == .quiet, simulation.lastStoreLoss == nil else { return }
+        // Each commit may lead to one update, and to one back to what was there before.
+        let commits = simulation.repositories.reduce(0) { $0 + $1.heads.count }
+        let key = "\(mutating.name) \(commits) \(after.text())"
+        updates[key, default: 0] += 1
+        if updates[key] == 2 {
+            fail(.oneUpdatePerChange, "\(mutating.name) was updated twice to the same specification")
+        }
+    }
+}

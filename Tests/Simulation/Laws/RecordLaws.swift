@@ -1,0 +1,78 @@
+import Crypto
+import Delivery
+
+/// The laws of records and events: checked whenever a controller writes one.
+extension Laws {
+    func saves(_ record: AppRecord, after old: AppRecord?, _ life: Life) {
+        let view = RecordView(record)
+        let before = old.map(RecordView.init)
+        checkSecrets(view.texts + [view.message, view.rejection ?? ""], "the record of \(record.id)")
+        if let rejected = view.rejected, rejected != before?.rejected {
+            noteRejection(record.id, view, rejected)
+        }
+        if let attempted = view.attempted, attempted != before?.attempted {
+            Statistics.count("state attempted")
+            checkRetry(record.id, attempted)
+        }
+        if view.reason != before?.reason { Statistics.count("state \(view.reason)") }
+    }
+
+    private func noteRejection(_ id: AppID, _ view: RecordView, _ fingerprint: String) {
+        Statistics.count("state rejected")
+        let declared = simulation.declaration(of: id, at: view.commit)
+        if let declared, declared.isGood, !simulation.isMeddledWith(id), !simulation.claimedByOthers.contains(id.name) {
+            fail(
+                .goodNeverRejected,
+                "\(id) at \(view.commit.prefix(8)) has only services that are well, and was rejected: "
+                    + (view.rejection ?? "")
+            )
+        }
+        rejections[id] = Rejection(fingerprint: fingerprint, declared: declared, time: World.shared.now)
+    }
+
+    /// Trying again what was rejected needs a reason: a person who asked, or a store that forgot.
+    private func checkRetry(_ id: AppID, _ fingerprint: String) {
+        guard let rejection = rejections[id], rejection.fingerprint == fingerprint else { return }
+        let isAsked = asked[id].map { $0 >= rejection.time } ?? false
+        let wasForgotten = simulation.lastStoreLoss.map { $0 >= rejection.time } ?? false
+        let hasChanged = simulation.wasChanged(id, since: rejection.time)
+        guard !isAsked, !wasForgotten, !hasChanged, simulation.controllers.count == 1 else { return }
+        fail(.rejectedNotRetried, "\(id) tries again what was rejected and did not change")
+    }
+
+    func keeps(_ revision: DeployedRevision) {
+        Statistics.count("state kept revision")
+        checkSecrets([String(decoding: revision.payload, as: UTF8.self)], "a kept revision of \(revision.app)")
+    }
+
+    private func checkSecrets(_ texts: [String], _ place: String) {
+        let encoded = base64(Array(FleetFiles.secretMark.utf8.prefix(12)))
+        for text in texts where text.contains(FleetFiles.secretMark) || text.contains(encoded) {
+            fail(.secretsUnseen, "a secret's value stands in \(place)")
+        }
+    }
+
+    func tells(_ event: Event, _ life: Life) {
+        checkSecrets([event.message] + event.details, "an event of \(event.subject)")
+        Statistics.count("event \(event.reason.rawValue)")
+        eventCounts[event.subject, default: 0] += 1
+        let most = 40 + 8 * simulation.happenings
+        if eventCounts[event.subject] == most {
+            fail(.eventsBounded, "\(event.subject) has \(most) events, the last: \(event.message)")
+        }
+    }
+
+    /// What listeners hear: the same fact again is no news, unless the controller that told it is gone.
+    func announces(_ event: Event) {
+        let last = lastAnnounced[event.subject]
+        let isSame = last?.reason == event.reason && last?.commit == event.commit && last?.message == event.message
+        repetitions[event.subject] = isSame ? (repetitions[event.subject] ?? 0) + 1 : 0
+        if repetitions[event.subject] == 3 {
+            fail(.toldOnce, "\(event.subject) is told four times in a row: \(event.message)")
+        }
+        lastAnnounced[event.subject] = event
+    }
+
+    /// A new life may tell again what the last one told.
+    func restarted() { repetitions = [:] }
+}

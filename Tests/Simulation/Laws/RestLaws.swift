@@ -1,0 +1,135 @@
+import Delivery
+import JSON
+
+/// The laws of rest: what must be so when the faults are over and time has passed.
+extension Laws {
+    /// What keeps the world from being at rest, in words; nil when it is.
+    func unrest() -> String? {
+        for repository in simulation.repositories {
+            for app in repository.fleet.apps {
+                if let what = unrest(of: app, in: repository.fleet) { return what }
+            }
+        }
+        return leftover()
+    }
+
+    private func unrest(of app: DeclaredApp, in fleet: DeclaredFleet) -> String? {
+        guard app.isEnabled, let target = simulation.target(app.target) else { return nil }
+        guard !simulation.isDeclaredTwice(app.name), !simulation.claimedByOthers.contains(app.name) else { return nil }
+        let id = AppID(target: app.target, name: app.name)
+        guard let record = simulation.controllers[0].store.records[id].map(RecordView.init) else {
+            return "\(id) is unknown to the store"
+        }
+        // What cannot be read stays as it is, and is told of.
+        guard app.isReadable else { return record.isReady ? "\(id) cannot be read and is said to be ready" : nil }
+        let observation = Observation(target: target)
+        if isGood(app, in: fleet) {
+            if let difference = observation.difference(from: app) { return difference }
+            return record.isReady ? nil : "\(id) runs as declared and is not ready: \(record.reason) \(record.message)"
+        }
+        // What only waits for another, and runs already, waits for nothing.
+        if app.isGood, record.isReady, observation.runs(app) { return nil }
+        return unrest(ofBad: app, id, record, observation, in: fleet)
+    }
+
+    /// A revision that cannot work: its last good one runs instead, and the record says why.
+    private func unrest(
+        ofBad app: DeclaredApp,
+        _ id: AppID,
+        _ record: RecordView,
+        _ observation: Observation,
+        in fleet: DeclaredFleet
+    ) -> String? {
+        if record.isReady, !record.message.contains("waiting for") {
+            return "\(id) cannot work as declared and is said to be ready: \(record.message)"
+        }
+        let natures = Set(app.services.map(\.nature))
+        let isRejectable = natures.contains(.crash) || natures.contains(.unhealthy) || natures.contains(.refused)
+        let isBlocked = natures.contains(.missing) || app.dependsOn.contains { !isGood(fleet[$0], in: fleet) }
+        if isRejectable, !isBlocked, record.rejected == nil {
+            return "\(id) cannot work as declared and is not rejected: \(record.reason) \(record.message)"
+        }
+        // What a store that was lost knew cannot be told; and what is being taken over by hand neither.
+        if simulation.lastStoreLoss != nil || simulation.isMeddledWith(id) { return nil }
+        guard let revision = simulation.controllers[0].store.revisions[id]?.first else { return nil }
+        let versions = simulation.repositories.flatMap(\.history).compactMap { $0[app.name] }
+        guard versions.contains(where: { isGood($0, in: fleet) }), !revision.commit.isEmpty else { return nil }
+        if versions.contains(where: { $0.isGood && observation.runs($0) }) { return nil }
+        return "\(id) was rejected (\(record.rejection ?? record.message)) and runs no good revision: "
+            + observation.services(of: app.name).sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+            .joined(separator: "; ")
+    }
+
+    private func isGood(_ app: DeclaredApp?, in fleet: DeclaredFleet) -> Bool {
+        guard let app, app.isGood else { return false }
+        return app.dependsOn.allSatisfy { name in name == app.name || isGood(fleet[name], in: fleet) }
+    }
+
+    /// What runs and is declared no more.
+    private func leftover() -> String? {
+        let fleets = simulation.repositories.map(\.fleet)
+        guard fleets.allSatisfy(\.isReadable) else { return nil }
+        for target in simulation.targets {
+            for service in Person(target: target).services() {
+                let stack = service.stack
+                guard simulation.wasDeclared(stack), !simulation.foreignStacks.contains(stack),
+                    !simulation.claimedByOthers.contains(stack)
+                else { continue }
+                let isWanted = fleets.contains { fleet in
+                    let isDeclared = fleet[stack].map { $0.isEnabled && $0.target == target.name } ?? false
+                    // What is replaced stays until its replacement is ready.
+                    return isDeclared || fleet.apps.contains { $0.replaces.contains(stack) && !isGood($0, in: fleet) }
+                }
+                if !isWanted { return "\(stack) is declared no more and still runs on \(target.name)" }
+            }
+        }
+        return nil
+    }
+
+    /// Whether what the store keeps could be restored.
+    func checkKeptFiles() {
+        for controller in simulation.controllers {
+            for (id, revisions) in controller.store.revisions {
+                guard let target = simulation.target(id.target) else { continue }
+                let files = Observation(target: target).files()
+                for revision in revisions {
+                    let payload = (try? JSON(parsing: revision.payload))?["files"]?.array ?? []
+                    for file in payload where file["kind"]?.string == "secret" {
+                        let name = (file["deployedName"] ?? file["name"])?.string ?? ""
+                        if !files.contains("secret \(name)") {
+                            fail(.keptFilesExist, "the secret '\(name)' of a kept revision of \(id) is gone")
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    func checkQuestions() {
+        for question in simulation.openQuestions {
+            fail(.questionsAnswered, "\(question.text), asked at \(question.time / 1_000_000_000) s, is not answered")
+        }
+    }
+
+    func checkLoad() {
+        for controller in simulation.controllers {
+            guard let life = controller.running?.life else { continue }
+            let load = World.shared.load(of: life.owner)
+            let most = 24 + 16 * simulation.declaredApps.count
+            Statistics.highest("load at rest", load)
+            if load > most { fail(.loadBounded, "\(life) has \(load) tasks asleep or ready at rest") }
+        }
+    }
+
+    func expectDeployed(_ app: DeclaredApp, _ why: String) {
+        guard let target = simulation.target(app.target) else { return }
+        if let difference = Observation(target: target).difference(from: app) {
+            fail(.silenceDelaysNobody, "\(why): \(difference)")
+        }
+    }
+}
+
+extension JSON {
+    /// The stack that an object belongs to, by its label.
+    var stack: String { self["Spec"]?["Labels"]?["com.docker.stack.namespace"]?.string ?? "" }
+}

@@ -1,0 +1,129 @@
+import Delivery
+
+/// The course of a run: the storm, the calm after it, and what is looked at then.
+extension Simulation {
+    /// The most steps a run may take before it counts as a circle; runs that are well need a tenth.
+    private static let mostSteps = 150_000
+    /// How long the world may take to come to rest when nothing fails any more.
+    private static let patience = seconds(45 * 60)
+
+    func run() -> [Violation] {
+        build()
+        Statistics.count("kind \(storm.kind.rawValue)")
+        for entry in storm.entries where only?.contains(entry.name) ?? true {
+            World.shared.at(entry.time, for: World.nobody) { [weak self] in
+                guard let self, isRunning else { return }
+                perform(entry)
+            }
+        }
+        pass(until: storm.end)
+        switch storm.kind {
+        case .safety: pass(until: storm.end + seconds(240))
+        case .silence: pass(until: storm.end + seconds(200))
+        case .quiet, .liveness: calm()
+        }
+        end()
+        return laws.violations
+    }
+
+    private func pass(until time: Int64, orUntil isDone: @escaping () -> Bool = { false }) {
+        guard isRunning else { return }
+        let isFine = World.shared.run(until: time, most: Self.mostSteps - World.shared.steps) { [self] in
+            !isRunning || isDone()
+        }
+        if !isFine { laws.fail(.noCircle, "\(Self.mostSteps) steps did not suffice") }
+    }
+
+    private func calm() {
+        guard isRunning else { return }
+        heal()
+        let began = World.shared.now
+        Statistics.count("steps of storms", World.shared.steps)
+        var rest: Int64?
+        while isRunning, World.shared.now < began + Self.patience {
+            pass(until: World.shared.now + seconds(15))
+            guard laws.unrest() == nil else {
+                rest = nil
+                continue
+            }
+            // At rest is what stays so for a while.
+            guard let since = rest else {
+                rest = World.shared.now
+                continue
+            }
+            if World.shared.now - since >= seconds(60) { break }
+        }
+        guard isRunning else { return }
+        if let unrest = laws.unrest() { return laws.fail(.comesToRest, unrest) }
+        Statistics.highest("seconds to rest", Int((World.shared.now - began) / 1_000_000_000))
+        Statistics.count("steps until rest", World.shared.steps)
+        watchRest()
+        Statistics.count("steps until the end of rest", World.shared.steps)
+        crashAtRest()
+    }
+
+    /// Nothing is done any more, and everybody has been answered.
+    private func watchRest() {
+        let began = World.shared.now
+        pass(until: began + seconds(600))
+        guard isRunning else { return }
+        if let late = laws.mutations.first(where: { $0.time > began }) {
+            laws.fail(.staysAtRest, "\(late.text) of \(late.stack) at rest")
+        }
+        laws.checkKeptFiles()
+        laws.checkQuestions()
+        laws.checkLoad()
+    }
+
+    /// A controller that starts anew in a world at rest, perhaps with an empty store, finds nothing to do.
+    private func crashAtRest() {
+        guard isRunning, let life = controllers[0].running?.life else { return }
+        let losesStore = seed % 2 == 0
+        let good = Set(
+            repositories.flatMap(\.fleet.apps).filter { app in
+                controllers[0].store.records[AppID(target: app.target, name: app.name)].map(RecordView.init)?.isReady
+                    ?? false
+            }.map(\.name)
+        )
+        let began = World.shared.now
+        crash(life, lostStore: losesStore, restartAfter: seconds(5))
+        pass(until: began + seconds(240))
+        guard isRunning else { return }
+        if let late = laws.mutations.first(where: { $0.time > began && good.contains($0.stack) }) {
+            laws.fail(
+                .nothingAfterCrash,
+                "\(late.text) of \(late.stack) after a crash\(losesStore ? " that lost the store" : "")"
+            )
+        }
+    }
+
+    /// The faults end: everything works again, and what only a person can put right is put right.
+    private func heal() {
+        trace("-- the faults end")
+        faultRate = 0
+        faultsUntil = 0
+        stopSecondController()
+        for target in targets { (target.downUntil, target.silentUntil, target.slowUntil) = (0, 0, 0) }
+        for repository in repositories {
+            repository.awayUntil = 0
+            guard !repository.fleet.isReadable else { continue }
+            var fleet = repository.fleet
+            (fleet.oddity, fleet.namelessEntries, fleet.emptyItems) = (nil, 0, 0)
+            for index in fleet.apps.indices where fleet.apps[index].oddity == .unknownKey {
+                fleet.apps[index].oddity = nil
+            }
+            repository.push(fleet)
+        }
+        let controller = controllers[0]
+        controller.store.fullUntil = 0
+        controller.store.holds = []
+        if controller.running == nil { start(controller) }
+        controller.running?.refreshHolds()
+        for minute in [1, 3, 8] {
+            World.shared.at(World.shared.now + seconds(60 * minute), for: World.nobody) { [weak self] in
+                guard let self, isRunning else { return }
+                approve(controllers[0])
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+#pragma once
+#include <stdint.h>
+
+/// Makes `clock_gettime` of this whole process give the times set here. Call it before the first clock is read.
+void virtual_clock_start(void);
+
+/// Sets both clocks, in nanoseconds: `monotonic` since some start, `realtime` since 1970.
+void virtual_clock_set(int64_t monotonic, int64_t realtime);
+
+/// The processor time this process has really used, in nanoseconds.
+int64_t real_processor_time(void);
+
+/// The time that has really passed since some start, in nanoseconds.
+int64_t real_time(void);
