@@ -28,7 +28,9 @@ package struct Controller: Sendable {
 
     private var watchers: [TargetWatcher] { targets.map { TargetWatcher(target: $0, context: context) } }
 
-    /// Follows everything until the task is cancelled. No source and no target can end it.
+    /// Follows everything until the task is cancelled.
+    ///
+    /// No source and no target can end it.
     ///
     /// `wakeups`: Yields when another process left a request. `status`: What systemd is told once everything was looked at.
     /// - Throws: when the journal cannot be read, or an address of the server not be listened on.

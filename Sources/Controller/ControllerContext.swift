@@ -13,8 +13,9 @@ package struct ControllerContext: Sendable {
     /// Says that something was recorded.
     let changes: ChangeSignal
 
-    /// `folder`: The store's, which tells this controller from others on the same machine. `sources`: The names of all
-    /// sources that are configured.
+    /// `folder`: The store's, which tells this controller from others on the same machine.
+    ///
+    /// `sources`: The names of all sources that are configured.
     package init(
         targets: [Target],
         store: Store,

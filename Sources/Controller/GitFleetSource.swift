@@ -10,8 +10,9 @@ package struct GitFleetSource: FleetSource {
     package let interval: Duration
     package let patience: Duration
 
-    /// `url`: Where the repository is. `interval`: How often its head is asked for. `timeout`: How long one call of git may
-    /// take.
+    /// `url`: Where the repository is.
+    ///
+    /// `interval`: How often its head is asked for. `timeout`: How long one call of git may take.
     package init(
         _ repository: GitSource,
         reader: FleetReader,

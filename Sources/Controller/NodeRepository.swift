@@ -11,8 +11,9 @@ package actor NodeRepository: Companion {
     private let registry: @Sendable (any Snapshot) async -> PluginRegistry?
     private var commit = ""
 
-    /// `url`: Where the repository is. `interval`: How often its head is asked for. `registry`: What can be installed, as a
-    /// snapshot says.
+    /// `url`: Where the repository is.
+    ///
+    /// `interval`: How often its head is asked for. `registry`: What can be installed, as a snapshot says.
     package init(
         _ repository: GitSource,
         url: String,

@@ -18,7 +18,9 @@ package struct ServerRunner: Sendable {
 
     private let context: ControllerContext
 
-    /// `version`: The program's. `webhooks`: What announcements of pushes are signed with.
+    /// `version`: The program's.
+    ///
+    /// `webhooks`: What announcements of pushes are signed with.
     /// - Throws: `Failure` when an address cannot be listened on.
     package init(
         _ configuration: ServerConfiguration,

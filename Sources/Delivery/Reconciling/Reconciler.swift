@@ -216,7 +216,9 @@ package actor Reconciler {
         wake()
     }
 
-    /// When the oldest of the passes under way began; nil when there is none. For a watchdog: passes have to end.
+    /// When the oldest of the passes under way began; nil when there is none.
+    ///
+    /// For a watchdog: passes have to end.
     package var oldestPass: ContinuousClock.Instant? { passes.values.min() }
 
     /// How many passes are due or under way.

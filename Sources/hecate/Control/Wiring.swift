@@ -22,6 +22,10 @@ struct Wiring: Sendable {
     init(_ configuration: Configuration, store: Store, log: Log) async throws {
         let swarms = try Parts.platforms(configuration, store: store)
         let repositories = try Parts.sources(configuration)
+        // The repository behind a node's folder has its mirror in the same place.
+        if configuration.node == nil {
+            GitSource.removeMirrors(in: "\(configuration.store)/mirrors", except: repositories)
+        }
         var sources: [any FleetSource] = zip(repositories, configuration.sources).map { repository, settings in
             GitFleetSource(
                 repository,
