@@ -18,6 +18,8 @@ final class ScriptedSource: FleetSource {
         var hangs = false
         /// How long an answer takes.
         var delay = Duration.zero
+        /// Whether preparing an app never ends.
+        var neverPrepares = false
         var asked = 0
         var log: [String] = []
     }
@@ -89,7 +91,10 @@ final class ScriptedSource: FleetSource {
                 verifyWindow: .seconds(1),
                 interval: .seconds(3600),
                 settings: "",
-                prepare: { _ in throw Failure(.notFound, Self.unprepared) }
+                prepare: { [self] _ in
+                    if state.withLock({ $0.neverPrepares }) { try await Task.sleep(for: .seconds(600)) }
+                    throw Failure(.notFound, Self.unprepared)
+                }
             )
         }
         return Fleet(

@@ -1,4 +1,4 @@
-import Controller
+@testable import Controller
 import Delivery
 import Journal
 import Synchronization
@@ -27,6 +27,20 @@ import Testing
         #expect(records.first { $0.name == "mute" }?.error != nil)
         #expect(records.first { $0.name == "default" }?.version == "Test 1")
         #expect(outcome.records.map(\.id.description) == ["default/web"])
+    }
+
+    @Test func theWatchdogIsFedOnlyWhilePassesEnd() async throws {
+        let source = ScriptedSource("fleet", head: .success("1"), apps: ["1": ["web"]])
+        source.set { $0.neverPrepares = true }
+        let rig = try Rig([source], targets: [targets()[1]])
+        let controller = rig.controller
+        #expect(await controller.passesEnd())
+        try await rig.running {
+            try await eventually("a pass is under way") { await controller.context.reconciler.oldestPass != nil }
+            try await eventually("it stays") { await !controller.passesEnd(at: .now + .seconds(601)) }
+            #expect(await controller.passesEnd(at: .now + .seconds(60)))
+        }
+        #expect(await controller.context.reconciler.oldestPass == nil)
     }
 
     @Test func aTargetThatGoesIsToldOnceAndThatItCameBackToo() async throws {
