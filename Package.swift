@@ -10,10 +10,19 @@ let package = Package(
         .executableTarget(
             name: "hecate",
             dependencies: [
-                "Arguments", "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Documents", "Files",
-                "HTTP",
-                "HTTPServer", "Journal", "JSON", "Kubernetes", "Mail", "Operations", "Quadlet", "Repository", "Server",
+                "Arguments", "Configuration", "Controller", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Documents",
+                "Files", "HTTP", "Journal", "JSON", "Kubernetes", "Operations", "Quadlet", "Repository", "Server",
                 "Subprocess", "Swarm", "Systemd", "Text", "Threads",
+            ]
+        ),
+
+        // Sources, targets, journal, server and notifications, wired together.
+        .target(
+            name: "Controller",
+            dependencies: [
+                "Configuration", "Crypto", "CSpawn", "Delivery", "Diagnostics", "Documents", "Files", "HTTP",
+                "HTTPServer", "JSON", "Journal", "Mail", "Operations", "Quadlet", "Repository", "Server", "Swarm",
+                "Systemd", "Threads",
             ]
         ),
 
@@ -126,6 +135,10 @@ let package = Package(
                 "Crypto", "Delivery", "HTTPServer", "JSON", "Journal", "Mail", "Operations", "Subprocess",
                 "TestSupport",
             ]
+        ),
+        .testTarget(
+            name: "ControllerTests",
+            dependencies: ["Configuration", "Controller", "Delivery", "Diagnostics", "Journal", "TestSupport"]
         ),
         .testTarget(name: "TextTests", dependencies: ["Text"]),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "Subprocess", "TestSupport"]),

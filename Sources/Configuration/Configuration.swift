@@ -6,6 +6,8 @@ package struct Configuration: Sendable {
     package var sources: [SourceConfiguration] = []
     package var targets: [TargetConfiguration] = []
     package var registries: [RegistryConfiguration] = []
+    /// This machine's own units, when the controller keeps them as well.
+    package var node: NodeConfiguration?
     /// The folder of the journal and the mirrors.
     package var store = "/var/lib/hecate"
     package var parallelism = 8
@@ -59,6 +61,14 @@ package struct TargetConfiguration: Sendable {
     package var place: Place?
     /// PEM files for mutual TLS: authority, certificate, key.
     package var tls: (authority: String, certificate: String, key: String)?
+}
+
+/// The units of the machine the controller runs on.
+package struct NodeConfiguration: Sendable, Hashable {
+    /// The folder that says what should run; nil for the usual one.
+    package var gitops: String?
+
+    package init(gitops: String? = nil) { self.gitops = gitops }
 }
 
 /// Who the controller is at a registry.

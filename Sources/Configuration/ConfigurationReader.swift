@@ -57,13 +57,18 @@ struct ConfigurationReader {
             if let sharedStacksFile, fields.node("stacks_file") == nil { source.stacksFile = sharedStacksFile }
             configuration.sources.append(source)
         }
+        configuration.node = node(top)
         if configuration.sources.isEmpty {
             if let url = environment.value("GIT_URL") {
                 var source = SourceConfiguration(name: "fleet", url: url)
                 override(&source)
                 configuration.sources.append(source)
-            } else if !sink.diagnostics.hasErrors {
-                top.error(at: root.place, "no source is configured", cure: "add 'git:' with 'url:', or 'sources:'")
+            } else if configuration.node == nil, !sink.diagnostics.hasErrors {
+                top.error(
+                    at: root.place,
+                    "no source is configured",
+                    cure: "add 'git:' with 'url:', or 'sources:', or 'node: true' for this machine's own units"
+                )
             }
         }
         for key in ["targets", "clusters"] {
@@ -92,8 +97,9 @@ struct ConfigurationReader {
             )
         }
         top.finish()
-        unique(configuration.sources.map(\.name), "source", root.place)
-        unique(configuration.targets.map(\.name), "target", root.place)
+        let hasNode = configuration.node != nil
+        unique(configuration.sources.map(\.name) + (hasNode ? ["gitops"] : []), "source", root.place)
+        unique(configuration.targets.map(\.name) + (hasNode ? ["node"] : []), "target", root.place)
         finish(&configuration)
         warnOfHiveMind(readsOneSource: top.node("sources") == nil)
         try sink.diagnostics.throwIfErrors()
@@ -362,6 +368,27 @@ struct ConfigurationReader {
 
     // MARK: The rest
 
+    /// `node: true`, or a mapping with the folder.
+    private func node(_ top: Fields) -> NodeConfiguration? {
+        guard let node = top.node("node") else { return nil }
+        if let isOn = node.scalar?.bool { return isOn ? NodeConfiguration() : nil }
+        guard let mapping = node.mapping else {
+            top.wrongType(node, "node", expected: "true, false or a mapping")
+            return nil
+        }
+        let fields = Fields(mapping, at: node.place, context: "'node'", into: sink)
+        let gitops = fields.string("gitops")
+        if let gitops, !gitops.hasPrefix("/") {
+            fields.error(
+                at: fields.node("gitops")?.place,
+                "'gitops' is '\(gitops)'",
+                cure: "name the folder from the root"
+            )
+        }
+        fields.finish()
+        return NodeConfiguration(gitops: gitops)
+    }
+
     private func limits(_ fields: Fields, _ configuration: inout Configuration) {
         configuration.parallelism = fields.integer("parallelism", in: 1...256) ?? configuration.parallelism
         configuration.timeout = positive(fields, "timeout") ?? configuration.timeout
@@ -384,7 +411,8 @@ struct ConfigurationReader {
 
     func finish(_ configuration: inout Configuration) {
         if let store = environment.value("STORE") { configuration.store = store }
-        if configuration.targets.isEmpty {
+        // A machine that keeps its own units and follows nothing else needs no Swarm.
+        if configuration.targets.isEmpty, !configuration.sources.isEmpty {
             let endpoint = environment.variables["DOCKER_HOST"] ?? "unix:///var/run/docker.sock"
             configuration.targets = [TargetConfiguration(name: "default", endpoint: endpoint, place: nil)]
         }

@@ -2,6 +2,8 @@
 package struct Limits: Sendable, Hashable {
     /// Apps of one target worked on at the same time.
     package var parallelism = 8
+    /// The same for single targets that can do more or less, by name.
+    package var parallelismOfTarget: [String: Int] = [:]
     /// Repairs of the same difference after which it is reported as a fight and repaired ever more rarely.
     package var fightAfter = 3
     /// A commit that removes more than this share of the apps, and more than `pruneCount`, waits for approval; one that
@@ -12,6 +14,8 @@ package struct Limits: Sendable, Hashable {
     package var leaseTerm: Duration = .seconds(12)
 
     package init() {}
+
+    func parallelism(on target: String) -> Int { parallelismOfTarget[target] ?? parallelism }
 }
 
 /// The reconciler's link to the world outside the domain: time, chance and whoever listens.

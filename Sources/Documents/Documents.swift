@@ -138,3 +138,11 @@ package func document(_ entry: AuditEntry) -> JSON {
         "chain": .string(entry.chain),
     ]
 }
+
+/// Who acts for a source on a target.
+package func document(_ lease: LeaseStanding) -> JSON {
+    [
+        "source": .string(lease.source), "target": .string(lease.target),
+        "holder": lease.holder.map { .string($0) } ?? .null, "acts": .bool(lease.isOwn),
+    ]
+}

@@ -238,3 +238,15 @@ extension AuditEntry {
         chain = text(document, "chain")
     }
 }
+
+extension LeaseStanding {
+    /// Reads what `document` writes.
+    package init(document: JSON) {
+        self.init(
+            source: document["source"]?.string ?? "",
+            target: document["target"]?.string ?? "",
+            holder: document["holder"]?.string,
+            isOwn: document["acts"]?.bool ?? false
+        )
+    }
+}

@@ -88,4 +88,11 @@ let migrations: [[String]] = [
         // The audit entry before the oldest that is kept.
         "CREATE TABLE audit_start (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, chain TEXT NOT NULL) STRICT",
     ],
+    [
+        """
+        CREATE TABLE leases (
+            source TEXT NOT NULL, target TEXT NOT NULL, holder TEXT, own INTEGER NOT NULL, PRIMARY KEY (source, target)
+        ) STRICT
+        """
+    ],
 ]

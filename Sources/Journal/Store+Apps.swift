@@ -15,9 +15,9 @@ extension Store {
         let all = try read { database in
             try database.execute("SELECT \(columns) FROM apps ORDER BY target, name").compactMap(decodeRecord)
         }
-        guard all.contains(where: { !isUsable($0.id) }) else { return all }
-        for record in all where !isUsable(record.id) { try? remove(record.id) }
-        return all.filter { isUsable($0.id) }
+        guard all.contains(where: { !$0.id.isValid }) else { return all }
+        for record in all where !record.id.isValid { try? remove(record.id) }
+        return all.filter(\.id.isValid)
     }
 
     package func record(of id: AppID) throws -> AppRecord? {
@@ -89,12 +89,6 @@ extension Store {
                 try database.execute("DELETE FROM \(table) WHERE target = ? AND name = ?", arguments(id))
             }
             try insert(event, database)
-        }
-    }
-
-    private func isUsable(_ id: AppID) -> Bool {
-        [id.target, id.name].allSatisfy { text in
-            !text.isEmpty && !text.unicodeScalars.contains { $0 == "/" || $0.properties.generalCategory == .control }
         }
     }
 

@@ -74,4 +74,30 @@ extension Store {
                 )
             }
     }
+
+    /// Keeps who acts for each source on each target, in place of what was known before.
+    package func keep(_ leases: [LeaseStanding]) throws {
+        try write(.exit) { database in
+            try database.execute("DELETE FROM leases")
+            for lease in leases {
+                try database.execute(
+                    "INSERT OR REPLACE INTO leases (source, target, holder, own) VALUES (?,?,?,?)",
+                    [.text(lease.source), .text(lease.target), Value(lease.holder), .integer(lease.isOwn ? 1 : 0)]
+                )
+            }
+        }
+    }
+
+    /// Who acts for each source on each target, as the controller that keeps this journal knew it last.
+    package func leases() throws -> [LeaseStanding] {
+        try read { try $0.execute("SELECT source, target, holder, own FROM leases ORDER BY target, source") }.map {
+            row in
+            LeaseStanding(
+                source: row[0].text ?? "",
+                target: row[1].text ?? "",
+                holder: row[2].text,
+                isOwn: row[3].integer == 1
+            )
+        }
+    }
 }

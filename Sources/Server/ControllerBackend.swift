@@ -11,12 +11,14 @@ package protocol ControllerBackend: Sendable {
     func logs(of id: AppID) async -> [String]
     /// Has apps compared and repaired now.
     func reconcile(_ ids: [AppID]) async
-    /// Lets a source's commit remove more apps than the guard allows.
-    func approve(source: String) async
+    /// Lets removals go ahead that wait for a person: of a source, or of one app as `target/name`; false when none did.
+    func approve(_ name: String) async -> Bool
     /// Takes up holds that were changed.
     func refreshHolds() async
     /// Looks at a source now instead of at its next poll.
     func wake(source: String) async
     /// How many apps wait for a worker.
     func queueDepth() async -> Int
+    /// Who acts for each source on each target.
+    func leases() async -> [LeaseStanding]
 }

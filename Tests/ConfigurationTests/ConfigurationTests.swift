@@ -144,7 +144,10 @@ import Testing
             "config.yml:2:23: 'parallelism' in 'limits' must be 1 to 256, found 0"
         ),
         ("git: [a", "config.yml:2:1: not valid YAML: did not find expected ',' or ']' while parsing a flow sequence"),
-        ("store: 1", "config.yml:1:1: no source is configured; add 'git:' with 'url:', or 'sources:'"),
+        (
+            "store: 1",
+            "config.yml:1:1: no source is configured; add 'git:' with 'url:', or 'sources:', or 'node: true' for this machine's own units"
+        ),
     ])
     func whatIsWrongNamesPlaceAndCure(sample: (text: String, message: String)) {
         let found = complaints(sample.text)
@@ -344,5 +347,28 @@ import Testing
         )
         #expect(smtp.to == ["b@example.org", "c@example.org"] && smtp.severity == "info")
         #expect(mixed.sources[0].webhookSecret == "s3cret")
+    }
+
+    @Test func aNodeIsKeptBesideTheSwarm() throws {
+        let git = "git: {url: 'https://git.example.org/fleet.git'}\n"
+        #expect(try read(git).node == nil)
+        #expect(try read(git + "node: false").node == nil)
+        #expect(try read(git + "node: true").node == NodeConfiguration())
+        let both = try read(git + "node: {gitops: /srv/gitops}")
+        #expect(both.node?.gitops == "/srv/gitops" && both.targets.map(\.name) == ["default"])
+        // Without a source of its own the controller needs no Swarm.
+        let alone = try read("node: true")
+        #expect(alone.sources.isEmpty && alone.targets.isEmpty && alone.node != nil)
+    }
+
+    @Test func aNodeThatCannotBeMeantIsRefused() {
+        let git = "git: {url: 'https://git.example.org/fleet.git'}\n"
+        #expect(complaints(git + "node: here").first?.contains("config.yml:2:7") == true)
+        #expect(complaints(git + "node: {gitops: srv}").first?.contains("name the folder from the root") == true)
+        #expect(complaints(git + "node: {gitop: /srv}").first?.contains("unknown key 'gitop'") == true)
+        let taken = "node: true\nsources: [{name: gitops, url: 'https://git.example.org/fleet.git'}]"
+        #expect(complaints(taken).contains { $0.contains("two sources are named 'gitops'") })
+        let target = git + "node: true\ntargets: [{name: node, endpoint: 'unix:///x'}]"
+        #expect(complaints(target).contains { $0.contains("two targets are named 'node'") })
     }
 }

@@ -113,13 +113,13 @@ import Testing
         try Database(path: "\(scratch.path)/hecate.db").execute(
             """
             UPDATE apps SET attempt = '{"fingerprint":"f","novel":{"a":1}}', quarantine = '{"fingerprint":"q"}',
-            conditions = '[{"type":"Ready","novel":true},{"type":"Novel"}]', more = '{"novel":1}'
+            facts = '{"novel":1,"removal":null}'
             """
         )
         let record = try #require(try await store.record(of: id))
         #expect(record.attempt?.fingerprint == "f" && record.attempt?.isRestoring == false)
         #expect(record.quarantine?.details == [])
-        #expect(record.conditions.map(\.kind) == [.ready] && record.conditions[0].reason == .unknown)
+        #expect(record.removal == nil && record.problem == nil && record.hasBaseline)
     }
 
     @Test func anOlderStoreIsTakenOver() async throws {
@@ -135,7 +135,7 @@ import Testing
             ) STRICT, WITHOUT ROWID
             """,
             "CREATE TABLE revisions (number INTEGER PRIMARY KEY, target TEXT, name TEXT) STRICT",
-            "CREATE TABLE events (number INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT) STRICT",
+            "CREATE TABLE events (number INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT, reason TEXT) STRICT",
             "CREATE TABLE requests (number INTEGER PRIMARY KEY AUTOINCREMENT, done REAL) STRICT",
             "INSERT INTO apps VALUES ('t','web','fleet','c',NULL,NULL,NULL,NULL,NULL,'[]','[]')",
             "PRAGMA user_version = 1",

@@ -192,7 +192,7 @@ import Testing
         // Everything stands in the file itself; nothing is left to a log that may be lost.
         try await shell(["cp", "\(scratch.path)/hecate.db", "\(scratch.path)/copy.db"])
         let copy = try Database(path: "\(scratch.path)/copy.db")
-        #expect(try copy.execute("PRAGMA user_version")[0][0].integer == 5)
+        #expect(try copy.execute("PRAGMA user_version")[0][0].integer == Int64(migrations.count))
         #expect(try copy.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'probe'")[0][0].integer == 1)
         let names = try await fileNames(scratch.path)
         #expect(!names.contains { $0.contains(".new") }, "\(names)")

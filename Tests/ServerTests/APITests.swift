@@ -144,7 +144,15 @@ import Testing
         #expect(await fixture.ask("POST", "/api/v1/sources/fleet/reconcile").status == 202)
         #expect(fixture.backend.woken.withLock { $0 } == ["fleet"])
         #expect(await fixture.ask("POST", "/api/v1/sources/fleet/approve").status == 200)
-        #expect(fixture.backend.approved.withLock { $0 } == ["fleet"])
+        #expect(await fixture.ask("POST", "/api/v1/apps/default/web/approve").json["approved"]?.string == "default/web")
+        #expect(await fixture.ask("POST", "/api/v1/apps/default/nowhere/approve").status == 404)
+        #expect(fixture.backend.approved.withLock { $0 } == ["fleet", "default/web"])
+        let operators = await fixture.ask(
+            "POST",
+            "/api/v1/apps/default/web/approve",
+            token: ServerFixture.operator
+        )
+        #expect(operators.status == 403)
     }
 
     @Test func hiveMindsClientsFindTheirStacks() async throws {
@@ -170,6 +178,27 @@ import Testing
         let answer = await fixture.get("/readyz")
         let check = answer.json["checks"]?.array?.first { $0["name"]?.string == "fleet" }
         #expect(answer.status == 503 && check?["reason"]?.string == "the key is refused")
+        #expect(check?["lastSuccess"] == .null)
+        try await fixture.store.save(SourceRecord(name: "fleet", url: "x", lastSuccess: Timestamp(60)))
+        let well = await fixture.get("/readyz")
+        let checks = well.json["checks"]?.array ?? []
+        #expect(well.status == 200)
+        #expect(checks.first { $0["name"]?.string == "fleet" }?["lastSuccess"]?.string == Timestamp(60).text)
+        let lease = checks.first { $0["kind"]?.string == "lease" }
+        #expect(lease?["standing"]?.string == "fleet on default: waits; vm2-1a2b acts" && lease?["ready"]?.bool == true)
+    }
+
+    @Test func aJournalThatCannotBeWrittenIsNotReady() async throws {
+        let fixture = try ServerFixture()
+        #expect(await fixture.get("/readyz", token: nil).status == 200)
+        // Deleted with its folder: there is no place to write it to.
+        try await shell(["rm", "-rf", fixture.scratch.path])
+        try await shell(["touch", fixture.scratch.path])
+        try await Task.sleep(for: .milliseconds(1100))
+        _ = try? await fixture.store.record(fixture.event("default/web", "x"))
+        let answer = await fixture.get("/readyz")
+        let check = answer.json["checks"]?.array?.first { $0["kind"]?.string == "store" }
+        #expect(answer.status == 503 && check?["ready"]?.bool == false && check?["reason"]?.string != nil)
     }
 
     @Test func prometheusAcceptsTheFigures() async throws {
@@ -184,6 +213,8 @@ import Testing
         #expect(open.headers["content-type"]?.hasPrefix("application/openmetrics-text") ?? false)
         #expect(open.text.hasSuffix("# EOF\n"))
         #expect(open.text.contains(#"app="we\"b\\\n",le="0.1"} 1"#), "\(open.text)")
+        #expect(open.text.contains(#"hecate_lease_held{source="fleet",target="default"} 0"#))
+        #expect(open.text.contains("hecate_store_writable 1"))
         #expect(open.text.contains(#"hecate_deployments_total{target="default",result="deployed"} 1"#))
         let plain = await fixture.get("/metrics").text
         try fixture.scratch.write(plain, to: "metrics")

@@ -21,7 +21,13 @@ final class Asked: ControllerBackend {
     }
     func logs(of id: AppID) async -> [String] { ["<i>started</i>"] }
     func reconcile(_ ids: [AppID]) async { reconciled.withLock { $0 += ids } }
-    func approve(source: String) async { approved.withLock { $0.append(source) } }
+    func approve(_ name: String) async -> Bool {
+        approved.withLock { $0.append(name) }
+        return true
+    }
+    func leases() async -> [LeaseStanding] {
+        [LeaseStanding(source: "fleet", target: "default", holder: "vm2-1a2b", isOwn: false)]
+    }
     func refreshHolds() async {}
     func wake(source: String) async { woken.withLock { $0.append(source) } }
     func queueDepth() async -> Int { 0 }

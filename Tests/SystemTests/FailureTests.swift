@@ -189,10 +189,29 @@ import Testing
         #expect(try await execute(["ls", fleet.store]).outputText.contains("wake") == false)
     }
 
-    @Test func aMissingRepositoryEndsTheControllerAtOnce() async throws {
+    @Test(.timeLimit(.minutes(2))) func aMissingRepositoryIsToldAndEndsNothing() async throws {
         let fleet = try await Fleet(url: "/nonexistent/fleet")
-        let result = try await execute([fleet.binary, "run", fleet.config, "--log", "text"], timeout: .seconds(20))
-        #expect(result.code == 1)
-        #expect(result.errorText.contains("there is no such repository"))
+        try await fleet.running {
+            try await fleet.eventually("status says so") {
+                let status = try await fleet.hecate("status")
+                return status.code == 1 && status.outputText.contains("there is no such repository")
+            }
+            let asked = try await fleet.hecate("reconcile", "--wait")
+            #expect(asked.code == 1 && asked.errorText.contains("there is no such repository"))
+            // It is asked every 300 ms, and told of once.
+            try await Task.sleep(for: .seconds(2))
+            #expect(fleet.log.components(of: "there is no such repository") == 1, "\(fleet.log)")
+        }
+        for words in [["run", fleet.config, "--once"], ["reconcile", "--config", fleet.config]] {
+            let result = try await execute([fleet.binary] + words, timeout: .seconds(30))
+            #expect(result.code == 1 && result.errorText.contains("there is no such repository"), "\(words)")
+        }
+        let empty = try await fleet.hecate("reconcile", "")
+        #expect(empty.code == 1 && empty.errorText.contains("is no name of an app"))
     }
+}
+
+extension String {
+    /// How many times a text occurs.
+    fileprivate func components(of text: String) -> Int { ranges(of: text).count }
 }

@@ -32,6 +32,8 @@ package actor Reconciler {
     /// When the next alarm that is already set will ring.
     private var armed: ContinuousClock.Instant?
     private var waiters: [Waiter] = []
+    /// When each pass that is under way began.
+    private var passes: [AppID: ContinuousClock.Instant] = [:]
     /// When the events of this moment are looked into, by target.
     private var eventSlots: [String: ContinuousClock.Instant] = [:]
     /// Never later than the next app's interval ends; looked at closely only when it comes, because there may be many.
@@ -111,7 +113,7 @@ package actor Reconciler {
         let now = ContinuousClock.now
         var due: [(AppID, WorkQueue<AppID>.Entry)] = []
         for target in queues.keys.sorted() {
-            while let queue = queues[target], queue.activeCount < limits.parallelism,
+            while let queue = queues[target], queue.activeCount < limits.parallelism(on: target),
                 let (id, entry) = queues[target]?.take(at: now)
             {
                 due.append((id, entry))
@@ -123,7 +125,7 @@ package actor Reconciler {
     /// Makes sure that the loop turns when the next pass or sweep is due.
     private func setAlarm(in group: inout DiscardingTaskGroup) {
         var next = nextSweep
-        for target in queues.keys where queues[target]?.activeCount ?? 0 < limits.parallelism {
+        for target in queues.keys where queues[target]?.activeCount ?? 0 < limits.parallelism(on: target) {
             if let due = queues[target]?.nextDue { next = next.map { min($0, due) } ?? due }
         }
         guard let next else { return }
@@ -214,6 +216,11 @@ package actor Reconciler {
         wake()
     }
 
+    /// When the oldest of the passes under way began; nil when there is none.
+    ///
+    /// For a watchdog: passes have to end.
+    package var oldestPass: ContinuousClock.Instant? { passes.values.min() }
+
     /// How many passes are due or under way.
     package var queueDepth: Int { queues.values.reduce(0) { $0 + $1.depth } }
 
@@ -273,11 +280,13 @@ package actor Reconciler {
     private func work(_ id: AppID, _ entry: WorkQueue<AppID>.Entry) async {
         let correlation = hexadecimal(environment.chance()) + hexadecimal(environment.chance())
         let start = ContinuousClock.now
+        passes[id] = start
         var worker = Worker(id: id, platform: platforms[id.target], journal: journal, environment: environment)
         worker.asked = min(entry.asked, start)
         let outcome = await pass(id, &worker, correlation)
         let now = ContinuousClock.now
         environment.measure(id, now - start, outcome != .retry)
+        passes[id] = nil
         queues[id.target]?.finish(id)
         finish(id, outcome, asked: entry.asked, at: now)
         wake()

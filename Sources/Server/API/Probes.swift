@@ -59,28 +59,45 @@ extension Site {
     private func readiness(withReasons: Bool) async throws -> Response {
         var checks: [JSON] = []
         var isReady = true
-        func check(_ kind: String, _ name: String, _ error: String?) {
+        func check(_ kind: String, _ name: String, _ error: String?, _ more: [String: JSON] = [:]) {
             isReady = isReady && error == nil
             var members: [String: JSON] = [
                 "kind": .string(kind), "name": .string(name), "ready": .bool(error == nil),
             ]
-            if withReasons { members["reason"] = error.map { .string($0) } } else { members["name"] = nil }
+            if withReasons {
+                members["reason"] = error.map { .string($0) }
+                members.merge(more) { old, _ in old }
+            } else {
+                members["name"] = nil
+            }
             checks.append(.object(members))
         }
         do {
             let never = "not looked at yet"
             for source in try await store.sources() {
-                check("source", source.name, source.error ?? (source.lastSuccess == nil ? never : nil))
+                let error = source.error ?? (source.lastSuccess == nil ? never : nil)
+                check("source", source.name, error, answered(source.lastSuccess))
             }
             for target in try await store.targets() {
-                check("target", target.name, target.error ?? (target.lastSuccess == nil ? never : nil))
+                let error = target.error ?? (target.lastSuccess == nil ? never : nil)
+                check("target", target.name, error, answered(target.lastSuccess))
             }
-            check("store", "journal", nil)
+            // Another controller that acts is no fault of this one.
+            for lease in await backend.leases() {
+                check("lease", "\(lease.source) on \(lease.target)", nil, ["standing": .string(lease.words)])
+            }
+            let health = await store.health
+            check("store", "journal", health.error?.message, ["waitingEvents": .int(Int64(health.queuedEvents))])
         } catch {
             check("store", "journal", "the journal cannot be read")
         }
         let document: JSON = ["ready": .bool(isReady), "checks": .array(checks)]
         return Response(isReady ? 200 : 503, type: "application/json", document.encoded() + [0x0A])
+    }
+
+    /// When a source or target really answered the last time.
+    private func answered(_ time: Timestamp?) -> [String: JSON] {
+        ["lastSuccess": time.map { .string($0.text) } ?? .null]
     }
 
     private func gauges() async throws -> [Metrics.Gauge] {
@@ -116,8 +133,20 @@ extension Site {
             ),
             Metrics.Gauge(
                 "hecate_target_last_success_timestamp_seconds",
-                "When a target was last connected to; 0 for never.",
+                "When a target last answered; 0 for never.",
                 times("target", targets.map { ($0.name, $0.lastSuccess) })
+            ),
+            Metrics.Gauge(
+                "hecate_lease_held",
+                "Whether this controller acts for a source on a target, or another one.",
+                await backend.leases().map {
+                    ([("source", $0.source), ("target", $0.target)], $0.isOwn ? 1 : 0)
+                }
+            ),
+            Metrics.Gauge(
+                "hecate_store_writable",
+                "Whether the journal can be written.",
+                [([], await store.health.isWritable ? 1 : 0)]
             ),
         ]
     }

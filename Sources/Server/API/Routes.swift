@@ -268,8 +268,17 @@ extension Site {
                 "let a commit remove more apps than the guard allows",
                 .made { [self] call in
                     let name = try await source(call)
-                    await backend.approve(source: name)
-                    return done(call, ["approved": .string(name)])
+                    return done(call, ["approved": .string(name), "waited": .bool(await backend.approve(name))])
+                }
+            ),
+            Route(
+                "POST",
+                "/api/v1/apps/{target}/{name}/approve",
+                role: .admin,
+                "let a change remove more services of an app than the guard allows",
+                .made { [self] call in
+                    let id = try await record(call).id.description
+                    return done(call, ["approved": .string(id), "waited": .bool(await backend.approve(id))])
                 }
             ),
             Route(
@@ -302,6 +311,7 @@ extension Site {
 
     /// The app a path names, when the visitor may see it.
     func record(_ call: Call) async throws -> AppRecord {
+        guard call.app.isValid else { throw Problem.invalid("The path names no app; both its parts must be there.") }
         guard let record = try await store.record(of: call.app), call.visitor.sees(source: record.source) else {
             throw Problem.notFound("There is no app '\(call.app)'.")
         }
@@ -414,6 +424,9 @@ extension Site {
             "notReady": .array(
                 wrong.map { ["name": .string($0.id.description), "message": .string($0.ready?.message ?? "")] }
             ), "errors": JSON(errors),
+            "leases": .array(
+                await backend.leases().filter { call.visitor.sees(source: $0.source) }.map { document($0) }
+            ),
         ]
     }
 

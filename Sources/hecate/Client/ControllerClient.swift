@@ -10,6 +10,8 @@ protocol ControllerClient: Sendable {
     func revisions(of id: AppID) async throws -> [DeployedRevision]
     func sources() async throws -> [SourceRecord]
     func targets() async throws -> [TargetRecord]
+    /// Who acts for each source on each target, as the controller knew it last.
+    func leases() async throws -> [LeaseStanding]
     /// Events after a number, oldest first; the newest `limit` of them.
     func events(after number: Int, subject: String?, limit: Int) async throws -> [Event]
     func auditEntries(after number: Int, limit: Int) async throws -> [AuditEntry]

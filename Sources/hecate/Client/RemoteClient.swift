@@ -115,6 +115,10 @@ struct RemoteClient: ControllerClient {
         try await items("/api/v1/targets").map { TargetRecord(document: $0) }
     }
 
+    func leases() async throws -> [LeaseStanding] {
+        (try await ask("GET", "/api/v1/status")["leases"]?.array ?? []).map { LeaseStanding(document: $0) }
+    }
+
     func events(after number: Int, subject: String?, limit: Int) async throws -> [Event] {
         let about = subject.map { "&subject=\(percentEncoded($0))" } ?? ""
         let events = try await items("/api/v1/events?after=\(number)&limit=\(min(limit, 20_000))\(about)")
@@ -159,6 +163,8 @@ struct RemoteClient: ControllerClient {
     func approve(_ source: String) async throws {
         _ = try await ask("POST", "/api/v1/sources/\(percentEncoded(source))/approve", .object([:]))
     }
+
+    func approve(_ id: AppID) async throws { _ = try await ask("POST", "\(path(id))/approve", .object([:])) }
 
     /// Has an app compared and repaired, or everything when none is named; waits until it rests when asked to.
     func reconcile(_ id: AppID?, waits: Bool) async throws {

@@ -1,6 +1,7 @@
 internal import Documents
 internal import Arguments
 internal import CSpawn
+internal import Controller
 internal import Delivery
 internal import Journal
 internal import Quadlet
@@ -39,11 +40,7 @@ enum AgentCommand {
         if invocation.has("once") { return try await once(settings, store, log) }
         let signals = terminations()
         let lock = try ControllerLock(folder: settings.store)
-        let agent = try await Agent.make(settings, store: store, log: log)
-        let what = "keeping \(settings.layout.quadlet) equal to \(settings.layout.gitops) by \(agent.platform.method)"
-        await agent.context.note(.info, .started, NodePlatform.owner, what)
-        try await untilAsked(by: signals) { try await agent.follow(wakeups: lock.wakeups) }
-        withExtendedLifetime(lock) {}
+        try await Wiring(settings, store: store, log: log).run(lock, until: signals)
         return .success
     }
 
@@ -54,19 +51,21 @@ enum AgentCommand {
         _ log: Log
     ) async throws -> HecateProgram.ExitCode {
         let records: [AppRecord]
+        var failures: [Failure] = []
         if ControllerLock.wake(folder: settings.store) {
-            let number = try await store.ask("reconcile", subject: "", author: Settings.author, at: currentTime())
+            let number = try await store.askReconcile([], author: Settings.author)
             _ = ControllerLock.wake(folder: settings.store)
             try await store.waitForAnswer(to: number)
             records = try await store.records()
         } else {
             let lock = try ControllerLock(folder: settings.store)
-            records = try await Agent.make(settings, store: store, log: log).once()
-            withExtendedLifetime(lock) {}
+            let outcome = try await Wiring(settings, store: store, log: log).once(lock)
+            (records, failures) = (outcome.records, outcome.failures)
         }
+        for failure in failures { Terminal.complain("hecate: \(failure)") }
         for record in records where !record.isReady {
             Terminal.complain("\(record.id.name): \(record.ready?.message ?? "not looked at yet")")
         }
-        return records.allSatisfy { $0.isSettled } ? .success : .failure
+        return failures.isEmpty && records.allSatisfy { $0.isSettled } ? .success : .failure
     }
 }

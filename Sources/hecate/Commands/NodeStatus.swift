@@ -1,3 +1,4 @@
+internal import Controller
 internal import Delivery
 internal import JSON
 internal import Journal

@@ -1,5 +1,6 @@
 internal import Arguments
 internal import Configuration
+internal import Controller
 internal import Delivery
 internal import Diagnostics
 internal import Documents

@@ -107,7 +107,7 @@ enum PlanCommand {
     private static func read(_ invocation: Invocation) async throws -> ([Reading], [any Platform]) {
         let store = try? Settings.existingStore(invocation)
         if let node = try Settings.node(invocation) {
-            let (fleet, platform) = try await Agent.reading(node, store: store)
+            let (fleet, platform) = try await AgentSettings.reading(node, store: store)
             return ([Reading(fleet: fleet, owner: fleet.owner)], [platform])
         }
         let configuration = try Settings.configuration(invocation)
@@ -120,7 +120,10 @@ enum PlanCommand {
             let fleet = try await reader.fleet(at: snapshot).fleet
             readings.append(Reading(fleet: fleet, owner: Parts.owner(settings)))
         }
-        return (readings, platforms)
+        guard let given = configuration.node else { return (readings, platforms) }
+        let settings = try AgentSettings.found(gitops: given.gitops)
+        let (fleet, platform) = try await AgentSettings.reading(settings, store: store)
+        return (readings + [Reading(fleet: fleet, owner: fleet.owner)], platforms + [platform])
     }
 
     /// The apps that are to go: retired ones, and those that stand on a target and in no source any more.

@@ -44,7 +44,14 @@ enum ReadCommand {
             let platform = try? await NodePlatform.found(layout: node.layout, revisions: { _ in [] })
             return (try? await platform?.describe(id)) ?? .null
         }
-        guard let configuration = try? Settings.configuration(invocation),
+        guard let configuration = try? Settings.configuration(invocation) else { return .null }
+        if id.target == "node", let given = configuration.node,
+            let layout = try? AgentSettings.found(gitops: given.gitops).layout
+        {
+            let platform = try? await NodePlatform.found(layout: layout, revisions: { _ in [] })
+            return (try? await platform?.describe(id)) ?? .null
+        }
+        guard
             let platforms = try? Parts.platforms(configuration, store: nil),
             let platform = platforms.first(where: { $0.name == id.target })
         else { return .null }

@@ -1,6 +1,7 @@
 internal import Documents
 internal import Arguments
 internal import Configuration
+internal import Controller
 internal import Delivery
 internal import Diagnostics
 internal import JSON
@@ -23,6 +24,7 @@ enum ReconcileCommand {
     ) { try await execute($0) }
 
     private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
+        for name in invocation.arguments { try Settings.checkName(name) }
         if let remote = try Settings.remote(invocation) { return try await ask(remote, invocation) }
         let folder = try Settings.storeFolder(invocation)
         let names = invocation.arguments
@@ -30,12 +32,7 @@ enum ReconcileCommand {
         if let store, ControllerLock.wake(folder: folder) {
             let known = try await store.records()
             let names = try names.map { try Settings.app($0, among: known).id.description }
-            let number = try await store.ask(
-                "reconcile",
-                subject: names.joined(separator: ","),
-                author: Settings.author,
-                at: currentTime()
-            )
+            let number = try await store.askReconcile(names, author: Settings.author)
             _ = ControllerLock.wake(folder: folder)
             guard invocation.has("wait") else {
                 Terminal.print(
@@ -49,16 +46,28 @@ enum ReconcileCommand {
         if let node = try Settings.node(invocation) {
             let own = try Settings.ownStore(node.store)
             let lock = try ControllerLock(folder: node.store)
-            _ = try await Agent.make(node, store: own, log: Log(nil)).once(only: names)
-            withExtendedLifetime(lock) {}
-            return try await report(own, resolved(names, own), invocation)
+            return try await once(try await Wiring(node, store: own, log: Log(nil)), lock, own, invocation)
         }
         let configuration = try Settings.configuration(invocation)
         let own = try Settings.ownStore(configuration.store)
         let lock = try ControllerLock(folder: configuration.store)
-        _ = try await Controller(configuration, store: own, log: Log(nil)).once(only: names)
-        withExtendedLifetime(lock) {}
-        return try await report(own, resolved(names, own), invocation)
+        return try await once(try await Wiring(configuration, store: own, log: Log(nil)), lock, own, invocation)
+    }
+
+    /// Does the pass here, because no controller runs.
+    private static func once(
+        _ wiring: Wiring,
+        _ lock: ControllerLock,
+        _ store: Store,
+        _ invocation: Invocation
+    ) async throws -> HecateProgram.ExitCode {
+        let outcome = try await wiring.once(lock, only: invocation.arguments)
+        // A source that could not be read may have the very app that is not known.
+        guard outcome.failures.isEmpty else {
+            for failure in outcome.failures { Terminal.complain("hecate: \(failure)") }
+            return .failure
+        }
+        return try await report(store, resolved(invocation.arguments, store), invocation)
     }
 
     /// The apps that names mean, once they are known.
@@ -126,6 +135,11 @@ enum ReconcileCommand {
                 for detail in record.details where !record.isReady { Terminal.print("  \(detail)") }
             }
         }
-        return records.allSatisfy { $0.isSettled || holds[$0.id] != nil } ? .success : .failure
+        let sources = Set(records.map(\.source))
+        let unread = try await store.sources().filter { source in
+            source.error != nil && (names.isEmpty || sources.contains(source.name))
+        }
+        for source in unread { Terminal.complain("hecate: source \(source.name): \(source.error ?? "")") }
+        return unread.isEmpty && records.allSatisfy { $0.isSettled || holds[$0.id] != nil } ? .success : .failure
     }
 }

@@ -1,6 +1,7 @@
 internal import Arguments
 internal import CSpawn
 internal import Configuration
+internal import Controller
 internal import Delivery
 internal import Journal
 
@@ -32,22 +33,13 @@ enum RunCommand {
         let configuration = try Settings.configuration(invocation)
         let store = try Settings.ownStore(configuration.store)
         let lock = try ControllerLock(folder: configuration.store)
-        let controller = try Controller(configuration, store: store, log: Log(invocation["log"]))
-        if invocation.has("once") {
-            let records = try await controller.once()
-            withExtendedLifetime(lock) {}
-            return records.allSatisfy { $0.isSettled } ? .success : .failure
+        let wiring = try await Wiring(configuration, store: store, log: Log(invocation["log"]))
+        guard invocation.has("once") else {
+            try await wiring.run(lock, until: signals)
+            return .success
         }
-        for source in configuration.sources {
-            await controller.context.note(
-                .info,
-                .started,
-                source.name,
-                "following \(source.name) on \(configuration.targets.map(\.name).joined(separator: ", "))"
-            )
-        }
-        try await untilAsked(by: signals) { try await controller.follow(wakeups: lock.wakeups) }
-        withExtendedLifetime(lock) {}
-        return .success
+        let outcome = try await wiring.once(lock)
+        for failure in outcome.failures { Terminal.complain("hecate: \(failure)") }
+        return outcome.failures.isEmpty && outcome.records.allSatisfy(\.isSettled) ? .success : .failure
     }
 }

@@ -1,5 +1,6 @@
 internal import Documents
 internal import Arguments
+internal import Controller
 internal import Delivery
 internal import JSON
 internal import Journal
@@ -27,6 +28,7 @@ enum StatusCommand {
             + targets.compactMap { target in target.error.map { "target \(target.name): \($0)" } }
         // Whoever answers is running.
         let runs = try remote != nil || ControllerLock.wake(folder: Settings.storeFolder(invocation))
+        let waiting = try await store.leases().filter { !$0.isOwn && $0.holder != nil }
         let document: JSON = [
             "controller": .string(runs ? "running" : "not running"),
             "apps": .int(Int64(records.count)), "ready": .int(Int64(records.count { $0.isReady })),
@@ -34,7 +36,7 @@ enum StatusCommand {
             "notReady": .array(
                 wrong.map { ["name": .string($0.id.description), "message": .string($0.ready?.message ?? "")] }
             ),
-            "errors": JSON(errors),
+            "errors": JSON(errors), "leases": .array(try await store.leases().map { Documents.document($0) }),
         ]
         if let text = formatted(document, as: invocation["format"]) {
             Terminal.print(text)
@@ -50,6 +52,7 @@ enum StatusCommand {
             for hold in holds {
                 Terminal.print("\(palette.yellow("‖")) \(hold.app): held by \(hold.author): \(hold.reason)")
             }
+            if runs { for lease in waiting { Terminal.print("\(palette.yellow("‖")) \(lease.words)") } }
             for error in errors { Terminal.print("\(palette.red("✗")) \(error)") }
         }
         return wrong.isEmpty && errors.isEmpty ? .success : .failure

@@ -108,6 +108,20 @@ enum Settings {
         return records.first { $0.id == id } ?? AppRecord(id: id, source: "")
     }
 
+    /// Ends a command that was given something that can be no app's and no source's name, such as an empty word, which means
+    /// everything to more than one API.
+    static func checkName(_ name: String) throws {
+        let parts = name.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let id = parts.count == 2 ? AppID(target: parts[0], name: parts[1]) : AppID(target: "target", name: name)
+        guard id.isValid else {
+            throw Failure(
+                .invalid,
+                "'\(name)' is no name of an app; give its name, or TARGET/NAME; see 'hecate list apps'",
+                next: .needsChange
+            )
+        }
+    }
+
     /// The apps that names mean; all when none is named.
     static func chosen(_ names: [String], among ids: some Collection<AppID>) throws -> [AppID] {
         let ids = Array(ids)
@@ -115,6 +129,7 @@ enum Settings {
     }
 
     private static func app(_ name: String, among ids: [AppID]) throws -> AppID {
+        try checkName(name)
         var matches = ids.filter { $0.name == name || $0.description == name }
         // On a node 'web' means 'web.container' when there is no other.
         if matches.isEmpty { matches = ids.filter { $0.name == "\(name).container" } }

@@ -1,4 +1,5 @@
 internal import Arguments
+internal import Controller
 internal import Documents
 internal import Delivery
 internal import Journal
@@ -18,15 +19,12 @@ extension NodeInstallation {
     func settle(_ units: [String]) async throws -> HecateProgram.ExitCode {
         let store = try Settings.ownStore(settings.store)
         if ControllerLock.wake(folder: settings.store) {
-            let author = Settings.author
-            let subject = units.joined(separator: ",")
-            let number = try await store.ask("reconcile", subject: subject, author: author, at: currentTime())
+            let number = try await store.askReconcile(units, author: Settings.author)
             _ = ControllerLock.wake(folder: settings.store)
             try await store.waitForAnswer(to: number)
         } else {
             let lock = try ControllerLock(folder: settings.store)
-            _ = try await Agent.make(settings, store: store, log: Log(nil)).once(only: units)
-            withExtendedLifetime(lock) {}
+            _ = try await Wiring(self.settings, store: store, log: Log(nil)).once(lock, only: units)
         }
         var code = HecateProgram.ExitCode.success
         let records = try await store.records()

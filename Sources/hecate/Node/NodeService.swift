@@ -1,5 +1,6 @@
 internal import Arguments
 internal import Documents
+internal import Controller
 internal import Delivery
 internal import Diagnostics
 internal import Journal

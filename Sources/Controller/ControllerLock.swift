@@ -1,22 +1,21 @@
 internal import Delivery
 internal import Glibc
-internal import Synchronization
 internal import Threads
 
 /// Makes sure that one controller works on a store, and lets other processes wake it.
 ///
 /// The lock is the file `lock` of the store (flock(2)), which the kernel releases however the process ends; other processes
 /// wake the controller through the datagram socket `wake`.
-final class ControllerLock: Sendable {
+package final class ControllerLock: Sendable {
     private let lock: Int32
     private let socket: Int32
     private let path: String
     /// Yields when another process left a request.
-    let wakeups: AsyncStream<Void>
+    package let wakeups: AsyncStream<Void>
 
     /// Takes the lock.
     /// - Throws: `Failure` when another controller holds it.
-    init(folder: String) throws {
+    package init(folder: String) throws {
         lock = open("\(folder)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else {
             throw Failure(.unavailable, "the store '\(folder)' cannot be written: \(String(cString: strerror(errno)))")
@@ -52,7 +51,7 @@ final class ControllerLock: Sendable {
     }
 
     /// Wakes the controller of a store; false when none is there.
-    static func wake(folder: String) -> Bool {
+    package static func wake(folder: String) -> Bool {
         let socket = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
         defer { close(socket) }
         guard withAddress("\(folder)/wake", { connect(socket, $0, $1) }) == 0 else { return false }
@@ -72,29 +71,6 @@ private func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, sockl
     return withUnsafePointer(to: &address) { pointer in
         pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
             body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
-        }
-    }
-}
-
-/// Where the signal handler writes; a handler may do little more than that.
-private let signalPipe = Atomic<Int32>(-1)
-
-/// The signals that ask the program to end, as a stream.
-func terminations() -> AsyncStream<Int32> {
-    AsyncStream { continuation in
-        var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { return continuation.finish() }
-        let readEnd = ends[0]
-        signalPipe.store(ends[1], ordering: .releasing)
-        for number in [SIGTERM, SIGINT] {
-            signal(number) { number in
-                var byte = UInt8(truncatingIfNeeded: number)
-                _ = write(signalPipe.load(ordering: .acquiring), &byte, 1)
-            }
-        }
-        startThread(named: "signals") {
-            var byte: UInt8 = 0
-            while read(readEnd, &byte, 1) == 1 { continuation.yield(Int32(byte)) }
         }
     }
 }

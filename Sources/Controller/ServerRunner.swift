@@ -1,29 +1,14 @@
 internal import CSpawn
-internal import Configuration
+package import Configuration
 internal import Delivery
 internal import Diagnostics
 internal import Glibc
 internal import HTTPServer
 internal import Documents
-internal import Server
-internal import Synchronization
+package import Server
 
-/// Says to every listener that something changed; changes that come together are heard once.
-final class ChangeSignal: Sendable {
-    private let listeners = Mutex<[AsyncStream<Void>.Continuation]>([])
-
-    func send() { listeners.withLock { for listener in $0 { listener.yield() } } }
-
-    /// The changes from now on, for one listener.
-    func stream() -> AsyncStream<Void> {
-        let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        listeners.withLock { $0.append(continuation) }
-        return stream
-    }
-}
-
-/// The server of a controller or an agent: opened before anything else, drained at the end.
-struct ServerRunner: Sendable {
+/// The server of a controller: opened before anything else, drained at the end.
+package struct ServerRunner: Sendable {
     private let site: Site
     private let listeners: [Listener]
     private let changes: AsyncStream<Void>
@@ -31,15 +16,22 @@ struct ServerRunner: Sendable {
     /// Whether what is sent over TCP is encrypted.
     private let isPrivate: Bool
 
+    private let context: ControllerContext
+
+    /// `version`: The program's.
+    ///
+    /// `webhooks`: What announcements of pushes are signed with.
     /// - Throws: `Failure` when an address cannot be listened on.
-    init(
+    package init(
         _ configuration: ServerConfiguration,
         webhooks: [WebhookSecret],
         backend: any ControllerBackend,
-        context: ControllerContext
+        context: ControllerContext,
+        version: String
     ) throws {
+        self.context = context
         hecate_raise_descriptor_limit()
-        var settings = Site.Settings(version: HecateProgram.version)
+        var settings = Site.Settings(version: version)
         settings.access.tokens = configuration.tokens.map { token in
             let role = Role(rawValue: token.role) ?? .viewer
             return Token(token.secret, Visitor(name: token.name, role: role, projects: token.projects.map { Set($0) }))
@@ -74,8 +66,14 @@ struct ServerRunner: Sendable {
         }
     }
 
+    /// Says where it is reached.
+    func announce() async {
+        await context.note(.info, .started, "server", "listening on \(addresses.joined(separator: ", "))")
+        for warning in warnings { await context.note(.warning, .warning, "server", warning) }
+    }
+
     /// Where it is reached, for people.
-    var addresses: [String] {
+    private var addresses: [String] {
         listeners.map { listener in
             if case .tcp(let host, 0) = listener.address { return "\(host):\(listener.port)" }
             return "\(listener.address)"
@@ -83,7 +81,7 @@ struct ServerRunner: Sendable {
     }
 
     /// What is dangerous about where it is reached.
-    var warnings: [String] {
+    private var warnings: [String] {
         listeners.filter { !$0.address.isLocal && !isPrivate }.map {
             "\($0.address) is reached from elsewhere without TLS; whoever listens there reads the tokens. Add 'tls', or listen on 127.0.0.1 behind a proxy"
         }

@@ -1,20 +1,24 @@
-internal import Configuration
+package import Configuration
 internal import Delivery
 internal import Diagnostics
 internal import Documents
 internal import Journal
 internal import Mail
-internal import Operations
+package import Operations
 internal import Server
 
-/// Who is notified of what happens in a controller or an agent, and the sign of life.
-struct NotificationRunner: Sendable {
+/// Who is notified of what happens in a controller, and the sign of life.
+package struct NotificationRunner: Sendable {
     private let notifier: Notifier?
     private let heartbeat: Heartbeat?
     private let context: ControllerContext
 
     /// - Throws: `Failure` that names the place when a notification cannot be made as it is configured.
-    init(_ configuration: NotificationConfiguration, _ server: ServerConfiguration, context: ControllerContext) throws {
+    package init(
+        _ configuration: NotificationConfiguration,
+        _ server: ServerConfiguration,
+        context: ControllerContext
+    ) throws {
         self.context = context
         heartbeat = configuration.heartbeat.map { Heartbeat(url: $0.url, interval: $0.interval) }
         let channels = try configuration.channels.map(Self.channel)
@@ -59,7 +63,7 @@ struct NotificationRunner: Sendable {
     }
 
     /// A channel of the configuration.
-    static func channel(_ given: NotificationConfiguration.Channel) throws -> Channel {
+    package static func channel(_ given: NotificationConfiguration.Channel) throws -> Channel {
         func wrong(_ what: String) -> Failure {
             let place = given.place.map { "\($0): " } ?? ""
             return Failure(.invalid, "\(place)the notification '\(given.name)': \(what)", next: .needsChange)

@@ -1,0 +1,56 @@
+internal import Delivery
+internal import JSON
+internal import Server
+
+/// What people and programs ask of a running controller.
+extension Controller {
+    /// Reads the sources now, all at the same time, and reconciles apps; those of one source as soon as that one was read.
+    ///
+    /// `names`: Ids or names of apps; none for everything. Waited for are only the sources that have the apps, when all of
+    /// them are known.
+    package func reconcile(names: [String] = []) async {
+        let wanted = Set(names)
+        func isMeant(_ id: AppID) -> Bool {
+            names.isEmpty || wanted.contains(id.name) || wanted.contains(id.description)
+        }
+        let known = await context.reconciler.records.filter { isMeant($0.id) }
+        let found = Set(known.flatMap { [$0.id.name, $0.id.description] })
+        let isComplete = !names.isEmpty && wanted.isSubset(of: found)
+        let owners = Set(known.map(\.source))
+        let concerned = isComplete ? followers.filter { owners.contains($0.source.name) } : followers
+        let sources = Set(concerned.map(\.source.name))
+        await withDiscardingTaskGroup { group in
+            for follower in followers where !sources.contains(follower.source.name) {
+                group.addTask { await follower.hurry() }
+            }
+            for follower in concerned {
+                group.addTask { [context] in
+                    _ = await follower.look()
+                    let ids = await context.reconciler.records.filter {
+                        $0.source == follower.source.name && isMeant($0.id)
+                    }
+                    await context.reconciler.reconcile(ids.map(\.id))
+                }
+            }
+            group.addTask { [context] in
+                let ids = await context.reconciler.records.filter { !sources.contains($0.source) && isMeant($0.id) }
+                await context.reconciler.reconcile(ids.map(\.id))
+            }
+        }
+    }
+
+    /// Lets removals go ahead that wait for a person.
+    ///
+    /// `name`: A source, or an app with or without its target.
+    /// - Returns: Whether anything waited for it.
+    @discardableResult
+    package func approve(_ name: String) async -> Bool { await context.reconciler.approve(source: name) }
+
+    /// Looks at a source now instead of when it is due.
+    package func hurry(_ source: String) async {
+        for follower in followers where follower.source.name == source { await follower.hurry() }
+    }
+
+    /// Returns when every source was looked at once since the start.
+    func looked() async { for follower in followers { await follower.looked() } }
+}

@@ -1,0 +1,39 @@
+package import Delivery
+
+/// Where desired state comes from: something that is followed.
+package protocol FleetSource: Sendable {
+    /// The source's name in the configuration; the fleets it gives carry it.
+    var name: String { get }
+
+    /// Where it is, for people; holds no secret.
+    var address: String { get }
+
+    /// How often it is asked when nothing says that it changed.
+    var interval: Duration { get }
+
+    /// How long one look may take before it counts as failed.
+    var patience: Duration { get }
+
+    /// The commit it is at now: the cheap question asked at every look. Empty when it has no commits and has to be read
+    /// each time.
+    func head() async throws -> String
+
+    /// What it declares at a head that it gave.
+    /// - Throws: `Invalid` when what stands there cannot be used as a whole, `Failure` when it cannot be reached.
+    func fleet(at head: String) async throws -> Fleet
+
+    /// What it declared at a head it gave before, without asking anybody; nil when that is not known here.
+    func kept(_ head: String) async -> Fleet?
+
+    /// This is what counts from now on: it has to stay readable until another is named.
+    func accepted(_ head: String) async
+
+    /// Yields when it may have changed; nil when it has to be asked. For one listener.
+    var changes: AsyncStream<Void>? { get }
+}
+
+extension FleetSource {
+    package func kept(_ head: String) async -> Fleet? { nil }
+    package func accepted(_ head: String) async {}
+    package var changes: AsyncStream<Void>? { nil }
+}

@@ -1,0 +1,82 @@
+internal import Delivery
+internal import Documents
+package import Journal
+
+extension Store {
+    /// Asks the running controller for a pass over apps, by their ids or names; over everything when none is given.
+    /// - Returns: The request's number.
+    package func askReconcile(_ names: [String], author: String) throws -> Int {
+        try ask(
+            "reconcile",
+            subject: names.joined(separator: RequestHandler.separator),
+            author: author,
+            at: currentTime()
+        )
+    }
+
+    /// Waits until the controller has done what a request asks for; quick at first, because most are done at once.
+    package func waitForAnswer(to number: Int) async throws {
+        var delay = Duration.milliseconds(2)
+        while try !isAnswered(number) {
+            try await Task.sleep(for: delay)
+            delay = min(delay * 1.2, .milliseconds(100))
+        }
+    }
+}
+
+/// Answers what other processes ask of the running controller through the store.
+actor RequestHandler {
+    /// Stands between the names of a request; no name holds a space.
+    static let separator = " "
+
+    private let controller: Controller
+    private var begun: Set<Int> = []
+
+    init(_ controller: Controller) { self.controller = controller }
+
+    /// Answers requests until the task is cancelled.
+    ///
+    /// `wakeups`: Yields when another process left one.
+    nonisolated func run(wakeups: AsyncStream<Void>) async {
+        let (calls, call) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        await withDiscardingTaskGroup { group in
+            group.addTask { for await _ in wakeups { call.yield() } }
+            group.addTask {
+                // A wake-up can be lost; a request must not be.
+                while !Task.isCancelled {
+                    call.yield()
+                    try? await Task.sleep(for: .seconds(5))
+                }
+            }
+            // What takes long is not waited for: a hold has to be heard meanwhile.
+            for await _ in calls {
+                for request in await take() { group.addTask { await self.answer(request) } }
+            }
+        }
+    }
+
+    /// The open requests that nobody is at yet; whoever takes them answers them.
+    private func take() async -> [Store.Request] {
+        let open = (try? await controller.context.store.openRequests()) ?? []
+        begun.formIntersection(open.map(\.number))
+        return open.filter { begun.insert($0.number).inserted }
+    }
+
+    /// Does what a request asks for, and says so when it is done.
+    private nonisolated func answer(_ request: Store.Request) async {
+        let context = controller.context
+        switch request.kind {
+        case "reconcile":
+            let names = request.subject.split(separator: Self.separator).map(String.init)
+            // A subject that is not empty and names nothing must not mean everything.
+            if request.subject.isEmpty || !names.isEmpty { await controller.reconcile(names: names) }
+        case "holds": try? await context.reconciler.refreshHolds()
+        case "approve":
+            // An approval that was left before the start is for what the sources say then.
+            await controller.looked()
+            await controller.approve(request.subject)
+        default: break
+        }
+        try? await context.store.answer(request.number, at: currentTime())
+    }
+}

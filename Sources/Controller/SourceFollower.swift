@@ -1,0 +1,234 @@
+internal import Delivery
+internal import Diagnostics
+internal import Documents
+internal import Journal
+internal import Server
+
+/// Follows one source, of whatever kind: asks where it is, and hands what it declares there to the reconciler.
+///
+/// One look at a time, and only the look that is being waited for can hand anything over: what an older one read can never
+/// come after what a newer one did. A source that cannot be read stays an error in its record, is told of once and asked
+/// again, later and later.
+actor SourceFollower {
+    nonisolated let source: any FleetSource
+    private let context: ControllerContext
+    private let backoff = Backoff()
+    private let nap = Nap()
+
+    private var record: SourceRecord
+    private var isRestored = false
+    /// The head whose fleet counts.
+    private var accepted: String?
+    /// The commit that cannot be taken in, and why; it stays an error until the source is at another.
+    private var rejected: (head: String, failure: Failure)?
+    private var failures = 0
+    /// What the present silence was told as.
+    private var told: Reason?
+    /// The look that is under way or was the last, and the one that begins after it.
+    private var current: Task<Failure?, Never>?
+    private var next: Task<Failure?, Never>?
+    private var hasLooked = false
+    private var firstLooks: [CheckedContinuation<Void, Never>] = []
+
+    init(_ source: any FleetSource, context: ControllerContext) {
+        self.source = source
+        self.context = context
+        record = SourceRecord(name: source.name, url: source.address)
+    }
+
+    // MARK: Life
+
+    /// Follows the source until the task is cancelled.
+    func run() async {
+        await withTaskCancellationHandler {
+            await follow()
+        } onCancel: {
+            Task { await self.end() }
+        }
+        end()
+    }
+
+    private func follow() async {
+        await takeKept()
+        await withDiscardingTaskGroup { group in
+            if let changes = source.changes {
+                group.addTask { for await _ in changes { await self.nap.cut() } }
+            }
+            while !Task.isCancelled {
+                let failure = await look()
+                var delay = source.interval
+                if failure != nil, rejected == nil {
+                    delay = min(delay, backoff.delay(afterFailures: failures, jitter: Double.random(in: 0..<1)))
+                }
+                // Jitter keeps many controllers from asking a server in step.
+                await nap.sleep(delay * Double.random(in: 0.95..<1.05))
+            }
+            group.cancelAll()
+        }
+    }
+
+    private func end() {
+        current?.cancel()
+        next?.cancel()
+        lookedOnce()
+    }
+
+    /// Looks again now instead of when it is due.
+    func hurry() async { await nap.cut() }
+
+    /// Returns when the source was looked at once since the start.
+    func looked() async {
+        guard !hasLooked else { return }
+        await withCheckedContinuation { firstLooks.append($0) }
+    }
+
+    private func lookedOnce() {
+        hasLooked = true
+        for waiter in firstLooks { waiter.resume() }
+        firstLooks = []
+    }
+
+    /// Takes what the source declared when it was accepted last, as far as that is known here: before anybody is asked, so
+    /// that what is there is kept as it should be however long the source is away.
+    func takeKept() async {
+        await restore()
+        guard accepted == nil, !record.commit.isEmpty else { return }
+        let fleet = try? await withDeadline(source.patience, late: late) { [source, head = record.commit] in
+            await source.kept(head)
+        }
+        guard let fleet = fleet ?? nil, accepted == nil else { return }
+        accepted = record.commit
+        await context.reconciler.accept(fleet)
+    }
+
+    private func restore() async {
+        guard !isRestored else { return }
+        isRestored = true
+        let known = try? await context.store.sources().first { $0.name == source.name && $0.url == source.address }
+        if let known { record = known }
+    }
+
+    // MARK: Looking
+
+    /// Looks at the source: begins now, or shares the look that begins when the present one is over.
+    /// - Returns: Why the source is not well; nil when it is.
+    func look() async -> Failure? {
+        let task: Task<Failure?, Never>
+        if let next {
+            task = next
+        } else {
+            let before = current
+            task = Task {
+                _ = await before?.value
+                return await self.perform()
+            }
+            next = task
+        }
+        return await task.value
+    }
+
+    private func perform() async -> Failure? {
+        current = next
+        next = nil
+        await restore()
+        defer { lookedOnce() }
+        do {
+            let (source, known) = (source, accepted)
+            let skipped = rejected?.head
+            let head = try await withDeadline(source.patience, late: late) { try await source.head() }
+            count("success")
+            if head.isEmpty || head != known && head != skipped {
+                try await take(head)
+            } else if head == known {
+                rejected = nil
+            }
+            failures = 0
+            await succeeded(at: head)
+            return rejected?.failure
+        } catch is CancellationError {
+            return Failure(.unavailable, "the source '\(source.name)' was not looked at: the controller ends")
+        } catch {
+            let failure = Self.failure(error)
+            failures += 1
+            count("failure")
+            await failed(failure)
+            return failure
+        }
+    }
+
+    /// Takes a head in; one that cannot be used as a whole is told of, and what was declared before stays in force until
+    /// another comes.
+    private func take(_ head: String) async throws {
+        let fleet: Fleet
+        do {
+            fleet = try await withDeadline(source.patience, late: late) { [source] in try await source.fleet(at: head) }
+        } catch let invalid as Invalid where !head.isEmpty {
+            rejected = (head, Failure(invalid))
+            return
+        }
+        rejected = nil
+        accepted = head
+        if !head.isEmpty { await tell(fleet) }
+        await context.reconciler.accept(fleet)
+        await source.accepted(head)
+    }
+
+    private func tell(_ fleet: Fleet) async {
+        let (revision, count) = (fleet.revision, fleet.apps.count)
+        let subject = revision.subject.isEmpty ? "" : ", \"\(revision.subject)\" by \(revision.author)"
+        await context.note(
+            .info,
+            .newRevision,
+            source.name,
+            "\(revision.short)\(subject): \(count) \(count == 1 ? "app" : "apps")",
+            commit: revision.commit,
+            details: fleet.warnings.map(\.description) + fleet.unreadable.map(\.value.message).sorted()
+        )
+    }
+
+    // MARK: The record
+
+    private func succeeded(at head: String) async {
+        var new = record
+        new.commit = rejected == nil ? head : record.commit
+        new.lastSuccess = currentTime()
+        new.error = rejected?.failure.message
+        let isStale = record.lastSuccess.map { currentTime() - $0 > 30 } ?? true
+        let isNews = new.commit != record.commit || new.error != record.error
+        let wasIll = record.error != nil
+        if let failure = rejected?.failure, failure.message != record.error {
+            await context.note(.error, .invalid, source.name, failure.message, commit: head, details: failure.details)
+        } else if wasIll, new.error == nil {
+            await context.note(.info, .sourceReady, source.name, "answers again", commit: head)
+        }
+        told = nil
+        record = new
+        if isNews || isStale { try? await context.store.save(record) }
+    }
+
+    private func failed(_ failure: Failure) async {
+        if record.error != failure.message {
+            record.error = failure.message
+            try? await context.store.save(record)
+        }
+        guard told != failure.reason else { return }
+        told = failure.reason
+        await context.note(.error, failure.reason, source.name, failure.message, details: failure.details)
+    }
+
+    private func count(_ result: String) {
+        context.metrics.count("hecate_source_fetches", source.name, result)
+    }
+
+    private var late: Failure {
+        Failure(.timedOut, "the source '\(source.name)' did not answer within \(source.patience.readable)")
+    }
+
+    static func failure(_ error: any Error) -> Failure {
+        switch error {
+        case let failure as Failure: failure
+        case let invalid as Invalid: Failure(invalid)
+        default: Failure(.unavailable, "\(error)")
+        }
+    }
+}

@@ -1,0 +1,27 @@
+internal import Delivery
+internal import Journal
+
+/// Tells of what befalls the journal.
+struct StoreWatcher: Sendable {
+    let context: ControllerContext
+
+    /// Tells until the task is cancelled.
+    ///
+    /// `begunAnew`: Called when an empty journal took the place of a damaged one.
+    func run(begunAnew: @Sendable () async -> Void) async {
+        if let aside = context.store.setAside {
+            await context.note(
+                .error,
+                .journalFailed,
+                "store",
+                "the store was damaged; it was set aside as '\(aside)' and an empty one begun, which adopts what runs: "
+                    + "see that all holds are there, and check the disk"
+            )
+        }
+        for await incident in context.store.incidents {
+            if incident.kind == .damaged { await begunAnew() }
+            let isGood = incident.kind == .recovered
+            await context.note(isGood ? .info : .error, isGood ? .recovered : .journalFailed, "store", incident.message)
+        }
+    }
+}

@@ -1,0 +1,146 @@
+import Controller
+import Delivery
+import Journal
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct SourceTests {
+    private let missing = Failure(.notFound, "there is no such repository", next: .needsChange)
+
+    @Test func aSourceThatIsNotFoundEndsNothingAndIsToldOnce() async throws {
+        let gone = ScriptedSource("gone", head: .failure(missing), interval: .milliseconds(30))
+        let well = ScriptedSource("well", head: .success("1"), apps: ["1": ["web"]], interval: .milliseconds(30))
+        let rig = try Rig([gone, well])
+        let store = rig.store
+        try await rig.running {
+            try await eventually("it is asked again and again") { gone.asked >= 4 && well.asked >= 2 }
+            #expect(await rig.apps() == ["web"])
+            let record = try await store.sources().first { $0.name == "gone" }
+            #expect(record?.error == "there is no such repository" && record?.lastSuccess == nil)
+            #expect(try await rig.events(about: "gone").map(\.reason) == [.notFound])
+            gone.set {
+                $0.head = .success("7")
+                $0.apps["7"] = ["db"]
+            }
+            try await eventually("it is taken in when it is there") { await rig.apps().contains("db") }
+            try await eventually("its record is well") {
+                try await store.sources().allSatisfy { $0.error == nil && $0.lastSuccess != nil }
+            }
+        }
+    }
+
+    @Test func whatWasAcceptedLastCountsBeforeAnybodyIsAsked() async throws {
+        let scratch = try Scratch()
+        let first = try Rig([ScriptedSource("fleet", head: .success("1"), apps: ["1": ["web"]])], scratch: scratch)
+        try await first.running {
+            try await eventually("the commit is on record") { try await first.store.sources().first?.commit == "1" }
+        }
+        let away = Failure(.unavailable, "the forge is away")
+        let source = ScriptedSource("fleet", head: .failure(away), apps: ["1": ["web"]], kept: ["1"])
+        let second = try Rig([source], scratch: scratch)
+        try await second.running {
+            try await eventually("it is declared though the forge is away") { await second.isDeclared("web") }
+            try await eventually("the forge is asked") { source.asked > 0 }
+            #expect(source.log.prefix(2) == ["kept 1", "head"])
+        }
+    }
+
+    @Test func aCommitThatIsBrokenLeavesTheLastGoodOneInForceAlsoAfterARestart() async throws {
+        let scratch = try Scratch()
+        let source = ScriptedSource(
+            "fleet",
+            head: .success("1"),
+            apps: ["1": ["web"]],
+            kept: ["1"],
+            interval: .milliseconds(30)
+        )
+        let first = try Rig([source], scratch: scratch)
+        try await first.running {
+            try await eventually("the first is taken") { await first.apps() == ["web"] }
+            source.set { $0.head = .success("2") }
+            try await eventually("the second is refused") { try await first.store.sources().first?.error != nil }
+            let asked = source.asked
+            try await eventually("it is asked on") { source.asked > asked + 3 }
+            #expect(source.log.count { $0 == "read 2" } == 1)
+            #expect(try await first.events(about: "fleet").count { $0.reason == .invalid } == 1)
+        }
+        let second = try Rig([source], scratch: scratch)
+        source.set { $0.log = [] }
+        try await second.running {
+            try await eventually("what was in force is again") { await second.isDeclared("web") }
+            #expect(source.log.first == "kept 1")
+        }
+    }
+
+    @Test func looksThatAreAskedForTogetherAreOneAndBeginAfterTheQuestion() async throws {
+        let source = ScriptedSource("fleet", head: .success("1"), apps: ["1": ["web"], "2": ["web", "new"]])
+        let rig = try Rig([source])
+        let controller = rig.controller
+        try await rig.running {
+            try await eventually("the first is taken") { await rig.apps() == ["web"] }
+            source.set {
+                $0.head = .success("2")
+                $0.asked = 0
+                $0.delay = .milliseconds(300)
+            }
+            await withDiscardingTaskGroup { group in
+                for _ in 0..<20 { group.addTask { await controller.reconcile() } }
+            }
+            // Whoever asks sees what stood there when he asked, and twenty do not ask twenty times.
+            #expect(await rig.apps() == ["web", "new"])
+            #expect((1...3).contains(source.asked), "\(source.asked)")
+        }
+    }
+
+    @Test func aReadingThatComesTooLateIsNeverTakenIn() async throws {
+        let slow = ScriptedSource(
+            "fleet",
+            head: .success("old"),
+            apps: ["old": ["old"], "new": ["new"]],
+            hangs: true,
+            interval: .milliseconds(20),
+            patience: .milliseconds(100)
+        )
+        let rig = try Rig([slow])
+        try await rig.running {
+            try await eventually("it is told as late") {
+                try await rig.store.sources().first?.error?.contains("did not answer within") == true
+            }
+            slow.set {
+                $0.hangs = false
+                $0.head = .success("new")
+            }
+            try await eventually("the new one is taken") { await rig.apps() == ["new"] }
+            #expect(!slow.log.contains("read old"))
+        }
+    }
+
+    @Test func aSourceThatHangsDelaysNobodyElse() async throws {
+        let stuck = ScriptedSource("stuck", head: .success("1"), hangs: true, patience: .seconds(300))
+        let well = ScriptedSource("well", head: .success("1"), apps: ["1": ["web"], "2": ["web", "new"]])
+        let rig = try Rig([stuck, well])
+        let controller = rig.controller
+        try await rig.running {
+            try await eventually("the first is taken") { await rig.apps() == ["web"] }
+            well.set { $0.head = .success("2") }
+            // Everything: the one that is well is read and reconciled at once.
+            let all = Task { await controller.reconcile() }
+            try await eventually("the other source is read") { await rig.apps() == ["web", "new"] }
+            all.cancel()
+            // One app: only its own source is waited for.
+            let start = ContinuousClock.now
+            await controller.reconcile(names: ["default/web"])
+            #expect(ContinuousClock.now - start < .seconds(20))
+        }
+    }
+
+    @Test func onceReadsWhatItCanAndSaysWhatFailed() async throws {
+        let gone = ScriptedSource("gone", head: .failure(missing))
+        let late = ScriptedSource("late", head: .success("1"), hangs: true, patience: .milliseconds(200))
+        let well = ScriptedSource("well", head: .success("1"), apps: ["1": ["web"]])
+        let rig = try Rig([gone, late, well])
+        let outcome = try await rig.controller.once()
+        #expect(Set(outcome.failures.map(\.reason)) == [.notFound, .timedOut])
+        #expect(outcome.records.map(\.id.name) == ["web"])
+    }
+}

@@ -1,0 +1,94 @@
+@testable import Controller
+import Delivery
+import Journal
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct TargetTests {
+    /// A target that never says a word, and one that does.
+    private func targets() -> [Target] {
+        [
+            Target(platform: NoPlatform(name: "mute"), endpoint: "nowhere") {
+                await Task { try? await Task.sleep(for: .seconds(600)) }.value
+                return ""
+            },
+            Target(platform: NoPlatform(name: "default"), endpoint: "here") { "Test 1" },
+        ]
+    }
+
+    @Test func onceGoesOnWithTheTargetsThatAnswer() async throws {
+        let source = ScriptedSource("fleet", head: .success("1"), apps: ["1": ["web"]])
+        let rig = try Rig([source], targets: targets())
+        let outcome = try await rig.controller.once()
+        #expect(outcome.failures.map(\.reason) == [.timedOut])
+        #expect(outcome.failures.first?.message.contains("'mute' at nowhere did not answer within 20s") == true)
+        let records = try await rig.store.targets()
+        #expect(records.first { $0.name == "mute" }?.error != nil)
+        #expect(records.first { $0.name == "default" }?.version == "Test 1")
+        #expect(outcome.records.map(\.id.description) == ["default/web"])
+    }
+
+    @Test func theWatchdogIsFedOnlyWhilePassesEnd() async throws {
+        let source = ScriptedSource("fleet", head: .success("1"), apps: ["1": ["web"]])
+        source.set { $0.neverPrepares = true }
+        let rig = try Rig([source], targets: [targets()[1]])
+        let controller = rig.controller
+        #expect(await controller.passesEnd())
+        try await rig.running {
+            try await eventually("a pass is under way") { await controller.context.reconciler.oldestPass != nil }
+            try await eventually("it stays") { await !controller.passesEnd(at: .now + .seconds(601)) }
+            #expect(await controller.passesEnd(at: .now + .seconds(60)))
+        }
+        #expect(await controller.context.reconciler.oldestPass == nil)
+    }
+
+    @Test func aTargetThatGoesIsToldOnceAndThatItCameBackToo() async throws {
+        let isThere = Mutex(true)
+        let target = Target(platform: NoPlatform(name: "default"), endpoint: "here") {
+            guard isThere.withLock({ $0 }) else { throw Failure(.unavailable, "\(ContinuousClock.now): gone") }
+            return "Test 1"
+        }
+        let rig = try Rig([], targets: [target])
+        try await rig.running {
+            try await eventually("it is known") { try await rig.store.targets().first?.lastSuccess != nil }
+            isThere.withLock { $0 = false }
+            try await eventually("it is missed") { try await rig.store.targets().first?.error != nil }
+            let first = try await rig.store.targets().first?.error
+            try await eventually("it is asked on") { try await rig.store.targets().first?.error != first }
+            // What kept it away reads differently each time, and is one fact.
+            #expect(try await rig.events(about: "default").map(\.reason) == [.unavailable])
+            isThere.withLock { $0 = true }
+            try await eventually("it is back") { try await rig.store.targets().first?.error == nil }
+            try await eventually("it is told") {
+                try await rig.events(about: "default").map(\.reason) == [.unavailable, .sourceReady]
+            }
+        }
+    }
+}
+
+/// A target on which nothing is, and whose events end at once.
+private struct NoPlatform: Platform {
+    let name: String
+    private let nothing = Failure(.unavailable, "nothing can be done here")
+
+    init(name: String) { self.name = name }
+
+    func restore(_ id: AppID, payload: [UInt8]) async throws -> any Deployment { throw nothing }
+    func removal(of id: AppID) async throws -> any Deployment { throw nothing }
+    func isUntouched(
+        _ id: AppID,
+        fingerprint: String,
+        observedSince moment: ContinuousClock.Instant
+    ) async throws -> Bool { false }
+    func claims() async throws -> [AppID: Claim] { [:] }
+    func claim(_ id: AppID, as claimant: Claimant) async throws -> Ownership { throw nothing }
+    func capture(_ ownership: Ownership) async throws -> [UInt8]? { nil }
+    func collectGarbage(_ ownership: Ownership, keeping kept: [[UInt8]]) async throws {}
+    func release(_ ownership: Ownership) async throws {}
+    func lease(of owner: String) async throws -> LeaseRecord? { nil }
+    func writeLease(_ lease: LeaseRecord, of owner: String, replacing version: String?) async throws -> LeaseRecord {
+        lease
+    }
+    func changes() -> AsyncThrowingStream<AppID?, any Error> { AsyncThrowingStream { $0.finish() } }
+}
