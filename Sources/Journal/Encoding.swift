@@ -60,7 +60,7 @@ func decodeQuarantine(_ json: JSON) -> Quarantine? {
 /// Everything else that is known of an app, as one document.
 func encodeFacts(_ record: AppRecord) -> JSON {
     .compact([
-        "baseline": .bool(record.hasBaseline),
+        "baseline": .bool(record.hasBaseline), "failed": record.failedFingerprint.map { .string($0) },
         "hold": record.hold.map { hold in
             ["author": .string(hold.author), "reason": .string(hold.reason), "since": encode(hold.since)]
         },
@@ -82,6 +82,7 @@ func encodeFacts(_ record: AppRecord) -> JSON {
 
 func decodeFacts(_ json: JSON, into record: inout AppRecord) {
     record.hasBaseline = json["baseline"]?.bool ?? (record.deployed != nil || record.attempt != nil)
+    record.failedFingerprint = json["failed"]?.string
     if let hold = json["hold"], let author = hold["author"]?.string {
         let reason = hold["reason"]?.string ?? ""
         record.hold = Hold(app: record.id, author: author, reason: reason, since: decodeTime(hold["since"]))

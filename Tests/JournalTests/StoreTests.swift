@@ -25,6 +25,7 @@ import Testing
         record.deployed = "f"
         record.deployedAt = Timestamp(12.5)
         record.hasBaseline = true
+        record.failedFingerprint = "h"
         record.attempt = Attempt(
             fingerprint: "g",
             commit: "abc",

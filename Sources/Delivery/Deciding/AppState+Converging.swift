@@ -138,7 +138,7 @@ extension AppState {
             message: message
         )
         record.hasBaseline = true
-        if failedFingerprint != pass.fingerprint { clearProblem() }
+        if record.failedFingerprint != pass.fingerprint { clearProblem() }
         elapsed = .zero
         lastContact = now.instant
         needsMark = false

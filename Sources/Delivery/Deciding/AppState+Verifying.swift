@@ -11,7 +11,7 @@ extension AppState {
     mutating func verify(_ health: Health, _ situation: Situation, at now: Moment) -> Action {
         guard let pass, let declaration, let attempt = record.attempt else { return finish(.again(.zero)) }
         if case .failed(let failure) = health { return giveUp(failure, at: now) }
-        if failedFingerprint != pass.fingerprint { clearProblem() }
+        if record.failedFingerprint != pass.fingerprint { clearProblem() }
         if !pass.plan.forward.isEmpty { return claim(for: .change, situation) }
         let timeout = declaration.app.timeout
         switch health {
@@ -33,7 +33,9 @@ extension AppState {
         case .healthy(let runsNothing):
             let since = healthySince ?? now.instant
             healthySince = since
-            let window = declaration.app.verifyWindow
+            // What failed before has to stay well for longer than it takes to fail again.
+            let isSuspect = record.failedFingerprint == pass.fingerprint
+            let window = max(declaration.app.verifyWindow, isSuspect ? .seconds(30) : .zero)
             let left = window - (now.instant - since)
             if !runsNothing, left > .zero {
                 return tell("healthy; watched for \(window.readable)", min(left, .seconds(1)))
@@ -58,7 +60,7 @@ extension AppState {
         record.attempt = nil
         resetClock()
         isInterrupted = false
-        failedFingerprint = nil
+        record.failedFingerprint = nil
         clearProblem()
         record.drift = nil
         if let quarantine = record.quarantine {
@@ -119,7 +121,7 @@ extension AppState {
         }
         guard kept?.contains(where: { $0 != pass.fingerprint }) == true else {
             // Nothing to go back to: it stays as it is, named, and is tried again.
-            failedFingerprint = pass.fingerprint
+            record.failedFingerprint = pass.fingerprint
             return tell(failure, .error, then: .retry, at: now)
         }
         return reject(failure, at: now)
@@ -177,10 +179,10 @@ extension AppState {
 
     private mutating func well(_ situation: Situation, at now: Moment) -> Action {
         if let obstacle = pass?.obstacle { return fail(obstacle, at: now) }
-        let wasWrong = record.problem != nil
-        record.problem = nil
         record.drift = nil
         if let event = uncommitted { return ask(.commit(record, event), .committing) }
+        let wasWrong = record.problem != nil
+        record.problem = nil
         if pass?.waitsFor == nil, record.quarantine == nil {
             record.deployedCommit = record.commit
             if wasWrong || record.result == nil {
@@ -195,11 +197,19 @@ extension AppState {
 
     // MARK: Adoption
 
+    /// Whether an attempt of this controller was at the app and nothing was ever verified.
+    private var isTried: Bool {
+        record.failedFingerprint == pass?.fingerprint || record.hasBaseline && record.deployed == nil
+    }
+
     /// What the source wants already runs, and the journal does not know it: it is taken over as it is.
     mutating func adopted(_ health: Health, at now: Moment) -> Action {
         switch health {
+        case .healthy where isTried, .settling where isTried:
+            // It was begun here and never found to stay well; running for a moment proves nothing.
+            begin(.adopt, message: "running; watched", at: now)
+            return save(nil, then: .saving(.again(.milliseconds(500))))
         case .healthy, .settling:
-            failedFingerprint = nil
             clearProblem()
             let message = "already runs as declared; taken over without a change"
             return succeed(.adopted, message, at: now)

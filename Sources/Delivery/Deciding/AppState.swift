@@ -55,8 +55,6 @@ struct AppState: Sendable {
     var hasLeftovers = false
     /// Whether what is deployed was disturbed by an attempt of our own that was overtaken: putting it back repairs no drift.
     var isInterrupted = false
-    /// What failed last with nothing to go back to; it is told of once.
-    var failedFingerprint: String?
     /// Whether the attempt's mark has to be taken anew, because nobody knows what happened since the last look.
     var needsMark = false
     /// When removals were last found to be impossible.

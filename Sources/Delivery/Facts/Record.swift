@@ -15,6 +15,8 @@ package struct AppRecord: Sendable, Hashable {
     /// it was verified.
     package var hasBaseline = false
     package var attempt: Attempt?
+    /// What failed last with nothing to go back to, by fingerprint.
+    package var failedFingerprint: String?
     package var quarantine: Quarantine?
     package var hold: Hold?
     /// What is wrong with it now.

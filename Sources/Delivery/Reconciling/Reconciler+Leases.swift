@@ -21,15 +21,23 @@ extension Reconciler {
             for await _ in pings {
                 if Task.isCancelled { break }
                 for key in leaseKeys(on: target) { await tendIfDue(key) }
-                guard let next = leases.filter({ $0.key.target == target }).values.map(\.due).min() else { continue }
+                guard let next = leases.filter({ $0.key.target == target }).values.map(\.due).min(),
+                    leaseAlarms[target, default: Alarms()].set(next)
+                else { continue }
                 group.addTask {
                     try? await Task.sleep(until: next, clock: .continuous)
-                    ping.yield()
+                    await self.leaseAlarmRang(on: target, next)
                 }
             }
             group.cancelAll()
         }
         leasePings[target] = nil
+        leaseAlarms[target] = nil
+    }
+
+    private func leaseAlarmRang(on target: String, _ instant: ContinuousClock.Instant) {
+        leaseAlarms[target]?.rang(instant)
+        leasePings[target]?.yield()
     }
 
     /// The leases that this controller's sources need.

@@ -22,6 +22,7 @@ package actor Reconciler {
     /// Why a target cannot be worked with now.
     var targetProblems: [String: String] = [:]
     var leases: [LeaseKey: LeaseEntry] = [:]
+    var leaseAlarms: [String: Alarms] = [:]
     var leasePings: [String: AsyncStream<Void>.Continuation] = [:]
     /// The apps that wait for each.
     var dependants: [AppID: Set<AppID>] = [:]
@@ -29,8 +30,8 @@ package actor Reconciler {
     /// One queue a target, so that none can be held up by another's silence.
     var queues: [String: WorkQueue<AppID>] = [:]
     private var wakeUp: AsyncStream<Void>.Continuation?
-    /// When the next alarm that is already set will ring.
-    private var armed: ContinuousClock.Instant?
+    /// When the alarms that are already set will ring.
+    private var alarms = Alarms()
     private var waiters: [Waiter] = []
     /// When each pass that is under way began.
     private var passes: [AppID: ContinuousClock.Instant] = [:]
@@ -128,9 +129,7 @@ package actor Reconciler {
         for target in queues.keys where queues[target]?.activeCount ?? 0 < limits.parallelism(on: target) {
             if let due = queues[target]?.nextDue { next = next.map { min($0, due) } ?? due }
         }
-        guard let next else { return }
-        if let armed, armed <= next { return }
-        armed = next
+        guard let next, alarms.set(next) else { return }
         group.addTask {
             try? await Task.sleep(until: next, clock: .continuous)
             await self.rang(next)
@@ -139,7 +138,7 @@ package actor Reconciler {
 
     /// An alarm rang, perhaps a little early: whichever it was, the next one is set anew.
     private func rang(_ instant: ContinuousClock.Instant) {
-        if armed == instant { armed = nil }
+        alarms.rang(instant)
         wake()
     }
 
@@ -332,7 +331,9 @@ package actor Reconciler {
         case .retry:
             let failures = (states[id]?.failures ?? 0) + 1
             states[id]?.failures = failures
-            let delay = backoff.delay(afterFailures: failures, jitter: environment.chance())
+            var delay = backoff.delay(afterFailures: failures, jitter: environment.chance())
+            // A target that was away is back sooner than a mistake is mended.
+            if states[id]?.record.problem?.reason == .unavailable { delay = min(delay, .seconds(30)) }
             enqueue(id, at: now + delay, priority: .periodic)
             settle(id, asked: asked)
         case .gone: forget(id)
