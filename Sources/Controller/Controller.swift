@@ -131,7 +131,6 @@ package struct Controller: Sendable {
                 group.addTask {
                     let failure = await follower.look()
                     // What it declared before still holds.
-                    if failure != nil { await follower.takeKept() }
                     return failure
                 }
             }

@@ -49,7 +49,6 @@ actor SourceFollower {
     }
 
     private func follow() async {
-        await takeKept()
         await withDiscardingTaskGroup { group in
             if let changes = source.changes {
                 group.addTask { for await _ in changes { await self.nap.cut() } }
@@ -88,10 +87,12 @@ actor SourceFollower {
         firstLooks = []
     }
 
-    /// Takes what the source declared when it was accepted last, as far as that is known here: before anybody is asked, so
-    /// that what is there is kept as it should be however long the source is away.
-    func takeKept() async {
-        await restore()
+    /// Takes what the source declared when it was accepted last, as far as that is known here, so that what is there is kept as
+    /// it should be however long the source is away.
+    ///
+    /// Only when the source does not answer: another controller may have taken newer commits meanwhile, and an older one must
+    /// not come before them.
+    private func takeKept() async {
         guard accepted == nil, !record.commit.isEmpty else { return }
         let fleet = try? await withDeadline(source.patience, late: late) { [source, head = record.commit] in
             await source.kept(head)
@@ -109,6 +110,9 @@ actor SourceFollower {
     }
 
     // MARK: Looking
+
+    /// How long the first answer of a source is waited for while what it declared last is known.
+    private let firstPatience = Duration.seconds(5)
 
     /// Looks at the source: begins now, or shares the look that begins when the present one is over.
     /// - Returns: Why the source is not well; nil when it is.
@@ -135,7 +139,10 @@ actor SourceFollower {
         do {
             let (source, known) = (source, accepted)
             let skipped = rejected?.head
-            let head = try await withDeadline(source.patience, late: late) { try await source.head() }
+            // After a start, what is known already is not kept waiting for long.
+            let isKnown = accepted == nil && !record.commit.isEmpty
+            let patience = isKnown ? min(source.patience, firstPatience) : source.patience
+            let head = try await withDeadline(patience, late: late) { try await source.head() }
             count("success")
             if head.isEmpty || head != known && head != skipped {
                 try await take(head)
@@ -143,6 +150,7 @@ actor SourceFollower {
                 rejected = nil
             }
             failures = 0
+            if rejected != nil { await takeKept() }
             await succeeded(at: head)
             return rejected?.failure
         } catch is CancellationError {
@@ -151,6 +159,7 @@ actor SourceFollower {
             let failure = Self.failure(error)
             failures += 1
             count("failure")
+            await takeKept()
             await failed(failure)
             return failure
         }

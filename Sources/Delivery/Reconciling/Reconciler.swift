@@ -332,8 +332,10 @@ package actor Reconciler {
             let failures = (states[id]?.failures ?? 0) + 1
             states[id]?.failures = failures
             var delay = backoff.delay(afterFailures: failures, jitter: environment.chance())
-            // A target that was away is back sooner than a mistake is mended.
-            if states[id]?.record.problem?.reason == .unavailable { delay = min(delay, .seconds(30)) }
+            // A target or a disk that was away is back sooner than a mistake is mended.
+            if let reason = states[id]?.record.problem?.reason, [.unavailable, .journalFailed].contains(reason) {
+                delay = min(delay, .seconds(30))
+            }
             enqueue(id, at: now + delay, priority: .periodic)
             settle(id, asked: asked)
         case .gone: forget(id)
