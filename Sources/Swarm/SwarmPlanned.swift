@@ -109,7 +109,7 @@ struct SwarmPlanned: Planned {
         for service in observed.services {
             images[service.name] = service.spec["TaskTemplate"]?["ContainerSpec"]?["Image"]?.string
         }
-        return deployment.desired.payload(fileNames: stackPlan.fileNames, images: images)
+        return deployment.desired.payload(fileNames: stackPlan.fileNames, images: images, options: deployment.options)
     }
 
     // MARK: Steps

@@ -112,7 +112,13 @@ package actor SwarmPlatform: Platform {
         } catch let error as EngineError {
             throw Failure(.unavailable, "\(name): \(error)")
         }
-        let prefix = claim.map(\.namePrefix) ?? (hiveMindStacks.contains(stack) ? project : nil)
+        var prefix = claim.map(\.namePrefix) ?? (hiveMindStacks.contains(stack) ? project : nil)
+        // Unused configs are removed by people too, the claim among them; what was deployed remembers it as well.
+        if claim == nil, prefix == nil {
+            prefix = await settings.kept(AppID(target: name, name: stack)).first.flatMap {
+                StackOptions(payload: $0).namePrefix
+            }
+        }
         namePrefixes[stack] = prefix == stack ? nil : prefix
         return namePrefixes[stack]
     }

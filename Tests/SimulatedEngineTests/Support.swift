@@ -84,7 +84,11 @@ struct Files: Snapshot {
 }
 
 /// A stack's desired state, read as the controller reads it.
-func deployment(_ files: [String: String], on platform: SwarmPlatform) async throws -> any Deployment {
+func deployment(
+    _ files: [String: String],
+    on platform: SwarmPlatform,
+    options: String = ""
+) async throws -> any Deployment {
     let reader = FleetReader(
         stacksFile: "stacks.yml",
         platforms: [platform],
@@ -97,7 +101,7 @@ func deployment(_ files: [String: String], on platform: SwarmPlatform) async thr
         )
     )
     var files = files
-    files["stacks.yml"] = "stacks:\n  - {name: shop, compose_file: shop.yml}\n"
+    files["stacks.yml"] = "stacks:\n  - {name: shop, compose_file: shop.yml\(options)}\n"
     let snapshot = Files(files: files)
     let fleet = try await reader.fleet(at: snapshot).fleet
     guard let app = fleet.apps.first else { throw Invalid(at: nil, "the stacks file gave no app") }

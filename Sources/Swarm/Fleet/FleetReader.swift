@@ -154,7 +154,8 @@ package struct FleetReader: Sendable {
             prunes: stack.prunes,
             ignored: stack.ignored,
             resolvesImages: stack.resolvesImages,
-            sendsRegistryAuth: stack.sendsRegistryAuth
+            sendsRegistryAuth: stack.sendsRegistryAuth,
+            namePrefix: prefix
         )
         return await platform.deployment(
             AppID(target: stack.target, name: stack.name),

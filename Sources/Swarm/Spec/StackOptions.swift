@@ -8,23 +8,28 @@ struct StackOptions: Sendable {
     var ignored: [(service: String, field: String)] = []
     var resolvesImages = true
     var sendsRegistryAuth = true
+    /// What the names of the stack's objects begin with, where that is not the stack's name.
+    var namePrefix: String?
 
     init(
         prunes: Bool = true,
         ignored: [(service: String, field: String)] = [],
         resolvesImages: Bool = true,
-        sendsRegistryAuth: Bool = true
+        sendsRegistryAuth: Bool = true,
+        namePrefix: String? = nil
     ) {
         self.prunes = prunes
         self.ignored = ignored
         self.resolvesImages = resolvesImages
         self.sendsRegistryAuth = sendsRegistryAuth
+        self.namePrefix = namePrefix
     }
 
     /// The options as they stand in a kept revision.
     var json: JSON {
         [
             "prune": .bool(prunes), "resolveImages": .bool(resolvesImages), "registryAuth": .bool(sendsRegistryAuth),
+            "namePrefix": namePrefix.map { .string($0) } ?? .null,
             "ignored": .array(ignored.map { ["service": .string($0.service), "field": .string($0.field)] }),
         ]
     }
@@ -33,6 +38,7 @@ struct StackOptions: Sendable {
         prunes = json["prune"]?.bool ?? true
         resolvesImages = json["resolveImages"]?.bool ?? true
         sendsRegistryAuth = json["registryAuth"]?.bool ?? true
+        namePrefix = json["namePrefix"]?.string
         ignored =
             json["ignored"]?.array?.compactMap { item in
                 guard let service = item["service"]?.string, let field = item["field"]?.string else { return nil }
