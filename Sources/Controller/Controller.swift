@@ -11,18 +11,18 @@ package struct Controller: Sendable {
     package let targets: [Target]
     let followers: [SourceFollower]
     /// What runs beside it, such as a repository that is brought into a folder.
-    let companions: [any Companion]
+    let background: [any BackgroundService]
 
-    /// `companions`: What runs as long as the controller does and is asked before the sources are read once.
+    /// `background`: What runs as long as the controller does and is asked before the sources are read once.
     package init(
         _ context: ControllerContext,
         sources: [any FleetSource],
         targets: [Target],
-        companions: [any Companion] = []
+        background: [any BackgroundService] = []
     ) {
         self.context = context
         self.targets = targets
-        self.companions = companions
+        self.background = background
         followers = sources.map { SourceFollower($0, context: context) }
     }
 
@@ -49,7 +49,7 @@ package struct Controller: Sendable {
             group.addTask { await reconciler.run() }
             for follower in followers { group.addTask { await follower.run() } }
             for watcher in watchers { group.addTask { await watcher.run() } }
-            for companion in companions { group.addTask { await companion.run(context) } }
+            for service in background { group.addTask { await service.run(context) } }
             group.addTask { await RequestHandler(self).run(wakeups: wakeups) }
             if let server { group.addTask { await server.serve() } }
             group.addTask { await notifications.run() }
@@ -98,7 +98,7 @@ package struct Controller: Sendable {
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await reconciler.run() }
             async let silent = silentTargets()
-            var failures = await bringCompanions()
+            var failures = await prepareBackground()
             failures += await lookAtAll()
             failures += await silent
             await reconciler.surveyed()
@@ -117,10 +117,10 @@ package struct Controller: Sendable {
         }
     }
 
-    private func bringCompanions() async -> [Failure] {
+    private func prepareBackground() async -> [Failure] {
         var failures: [Failure] = []
-        for companion in companions {
-            do { try await companion.prepare(context) } catch { failures.append(SourceFollower.failure(error)) }
+        for service in background {
+            do { try await service.prepare(context) } catch { failures.append(SourceFollower.failure(error)) }
         }
         return failures
     }
@@ -158,7 +158,7 @@ package struct Controller: Sendable {
 }
 
 /// Something that runs beside a controller and belongs to one of its sources.
-package protocol Companion: Sendable {
+package protocol BackgroundService: Sendable {
     /// Works until the task is cancelled.
     func run(_ context: ControllerContext) async
     /// Does once what has to be done before the sources are read.

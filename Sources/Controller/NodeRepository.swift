@@ -3,7 +3,7 @@ package import Quadlet
 package import Repository
 
 /// Polls the repository behind a gitops folder and brings what it says into it.
-package actor NodeRepository: Companion {
+package actor NodeRepository: BackgroundService {
     private let repository: GitSource
     private let address: String
     private let layout: NodeLayout

@@ -1,12 +1,12 @@
 internal import Glibc
 internal import SQLite
 
-/// The store's file with its companions (`-wal`, `-shm`): made, set aside, written anew.
+/// The store's file with the files beside it (`-wal`, `-shm`): made, set aside, written anew.
 struct StoreFile: Sendable {
     /// An absolute path.
     let path: String
 
-    private static let companions = ["", "-wal", "-shm"]
+    private static let suffixes = ["", "-wal", "-shm"]
     /// How many damaged stores are kept beside the present one.
     private static let keptAside = 3
 
@@ -72,7 +72,7 @@ struct StoreFile: Sendable {
         syncFolder()
     }
 
-    /// Gives the file and its companions another name.
+    /// Gives the file and those beside it another name.
     /// - Returns: The file's new path.
     func setAside(_ why: String, at time: Double) throws -> String {
         let stem = "\(path).\(why)-\(utcText(time))"
@@ -82,7 +82,7 @@ struct StoreFile: Sendable {
             aside = "\(stem)-\(number)"
             number += 1
         }
-        for companion in Self.companions where rename(path + companion, aside + companion) != 0 && errno != ENOENT {
+        for suffix in Self.suffixes where rename(path + suffix, aside + suffix) != 0 && errno != ENOENT {
             throw StoreError(system: errno, path: path, "the store '\(path)' cannot be set aside as '\(aside)'")
         }
         removeOldest(why)
@@ -112,7 +112,7 @@ struct StoreFile: Sendable {
         let prefix = "\(name).\(why)-"
         let all = names(in: folder).filter { $0.hasPrefix(prefix) && !$0.hasSuffix("-wal") && !$0.hasSuffix("-shm") }
         for old in all.sorted().dropLast(Self.keptAside) {
-            for companion in Self.companions { unlink("\(folder)/\(old)\(companion)") }
+            for suffix in Self.suffixes { unlink("\(folder)/\(old)\(suffix)") }
         }
     }
 
@@ -131,7 +131,7 @@ struct StoreFile: Sendable {
     /// An empty file beside the store, which only its owner may read; what SQLite makes beside it takes its permissions.
     private func emptyFile() throws -> String {
         let fresh = "\(path).new-\(getpid())"
-        for companion in Self.companions { unlink(fresh + companion) }
+        for suffix in Self.suffixes { unlink(fresh + suffix) }
         let descriptor = Glibc.open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else {
             throw StoreError(system: errno, path: path, "the store '\(path)' cannot be made")

@@ -147,7 +147,7 @@ import Testing
         let store = try store()
         try await store.record(testEvent("one"))
         #expect(fileMode("\(scratch.path)/store") == 0o700)
-        for companion in ["", "-wal", "-shm"] { #expect(fileMode(path + companion) == 0o600) }
+        for suffix in ["", "-wal", "-shm"] { #expect(fileMode(path + suffix) == 0o600) }
         var open = 0
         for name in try await fileNames("/proc/\(getpid())/fd") {
             guard let number = Int32(name), let target = linkTarget("/proc/self/fd/\(number)") else { continue }

@@ -38,14 +38,14 @@ struct Wiring: Sendable {
         var targets = swarms.map(Target.swarm)
         let names = targets.map(\.name).joined(separator: ", ")
         var greetings = configuration.sources.map { ($0.name, "following \($0.name) on \(names)") }
-        var companions: [any Companion] = []
+        var background: [any BackgroundService] = []
         if let node = configuration.node {
             var settings = try AgentSettings.found(gitops: node.gitops)
             settings.store = configuration.store
             let parts = try await NodeParts(settings, store: store)
             sources.append(parts.source)
             targets.append(parts.target)
-            companions += parts.companions
+            background += parts.background
             greetings.append((NodePlatform.owner, parts.greeting))
         }
         var limits = Limits()
@@ -59,7 +59,7 @@ struct Wiring: Sendable {
             limits: limits,
             log: { log.write($0) }
         )
-        controller = Controller(context, sources: sources, targets: targets, companions: companions)
+        controller = Controller(context, sources: sources, targets: targets, background: background)
         let webhooks = configuration.sources.compactMap(Parts.webhook)
         services = Self.services(
             configuration.server,
@@ -87,7 +87,7 @@ struct Wiring: Sendable {
             context,
             sources: [parts.source],
             targets: [parts.target],
-            companions: parts.companions
+            background: parts.background
         )
         services = Self.services(settings.server, settings.notifications, [])
         greetings = [(NodePlatform.owner, parts.greeting)]
@@ -139,7 +139,7 @@ struct Wiring: Sendable {
 struct NodeParts {
     let source: NodeFleetSource
     let target: Target
-    var companions: [any Companion] = []
+    var background: [any BackgroundService] = []
     let greeting: String
 
     init(_ settings: AgentSettings, store: Store) async throws {
@@ -159,6 +159,6 @@ struct NodeParts {
             interval: settings.pollInterval,
             registry: { await installation.knownRegistry($0) }
         )
-        companions = [repository]
+        background = [repository]
     }
 }
