@@ -6,12 +6,20 @@ extension Reconciler {
     package func accept(_ fleet: Fleet) async {
         let source = fleet.revision.source
         var ids = register.mentioned(by: source)
+        let wasComplete = register.isComplete
         register.accept(fleet)
         ids.formUnion(register.mentioned(by: source))
         for (id, state) in states where state.record.source == source { ids.insert(id) }
         await assign(ids, commit: fleet.revision.commit)
         mapDependants()
         await decideRemovals(of: fleet)
+        if !wasComplete, register.isComplete {
+            // What nobody declares is known only now.
+            for other in register.fleets.values.sorted(by: { $0.revision.source < $1.revision.source })
+            where other.revision.source != source {
+                await decideRemovals(of: other)
+            }
+        }
         for (id, state) in states where state.record.source == source { enqueue(id) }
         for target in platforms.keys {
             leasePings[target]?.yield()
