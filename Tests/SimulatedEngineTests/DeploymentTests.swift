@@ -56,7 +56,8 @@ import Testing
         world.with { engine in
             #expect(engine.serviceRecords.map(\.name).sorted() == ["shop_db", "shop_web"])
             #expect(engine.networkRecords.map(\.name) == ["shop_default"])
-            #expect(engine.secretRecords.count == 1 && engine.configRecords.count == 1)
+            #expect(engine.secretRecords.count == 1)
+            #expect(engine.configRecords.map(\.name).sorted() == ["hecate.shop", "shop_rules"])
             #expect(engine.volumes == ["shop_data"])
             #expect(engine.changes.count { $0.kind == "service" && $0.action == .create } == 2)
         }
