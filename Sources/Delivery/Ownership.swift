@@ -30,10 +30,10 @@ package struct Claimant: Sendable, Hashable {
     package var owner: String
     /// Marks of sources that let the app go: this controller read them in full and they do not declare it.
     package var formerOwners: Set<String>
-    /// The marks of all sources this controller has.
+    /// The marks of all sources this controller has; nil while it has not read them all.
     ///
     /// A claim of this very controller for any other is an older one of a source that moved.
-    package var owners: Set<String>
+    package var owners: Set<String>?
     /// This controller, as `ControllerIdentity.id`.
     package var controller: String
     /// Whether what nobody owns may be claimed; not when the app is to be removed.
@@ -44,7 +44,7 @@ package struct Claimant: Sendable, Hashable {
     package init(
         owner: String,
         formerOwners: Set<String> = [],
-        owners: Set<String> = [],
+        owners: Set<String>? = nil,
         controller: String,
         takesUnclaimed: Bool = true,
         until: ContinuousClock.Instant
@@ -59,8 +59,9 @@ package struct Claimant: Sendable, Hashable {
 
     /// Whether an app with this claim is the claimant's to act on.
     package func mayTake(_ claim: Claim) -> Bool {
-        claim.owner == owner || formerOwners.contains(claim.owner)
-            || !claim.controller.isEmpty && claim.controller == controller && !owners.contains(claim.owner)
+        if claim.owner == owner || formerOwners.contains(claim.owner) { return true }
+        guard let owners, !claim.controller.isEmpty else { return false }
+        return claim.controller == controller && !owners.contains(claim.owner)
     }
 }
 

@@ -9,28 +9,37 @@ struct ClaimConfig: Sendable {
     static let app = "io.hecate.app"
     private static let owner = "io.hecate.owner"
     private static let controller = "io.hecate.controller"
+    private static let target = "io.hecate.target"
     private static let prefix = "io.hecate.name-prefix"
 
     /// Whose the app is.
     var claim: Claim
+    /// The target's name in the controller's configuration; nil where an older version claimed it.
+    ///
+    /// One Swarm may be configured under two names, by two of its managers, and what is claimed under one of them is not
+    /// undeclared under the other.
+    var target: String?
     /// What the names of the stack's objects begin with, where that is not the stack's name.
     var namePrefix: String?
 
     /// The name of the config that claims a stack.
     static func name(_ stack: String) -> String { ObjectName.shortened("hecate.\(stack)", to: 64) }
 
-    init(claim: Claim, namePrefix: String?) {
+    init(claim: Claim, target: String, namePrefix: String?) {
         self.claim = claim
+        self.target = target
         self.namePrefix = namePrefix
     }
 
     init(labels: [String: String]) {
         claim = Claim(owner: labels[Self.owner] ?? "", controller: labels[Self.controller] ?? "")
+        target = labels[Self.target]
         namePrefix = labels[Self.prefix]
     }
 
     func labels(for stack: String) -> [String: String] {
         var labels = [Self.app: stack, Self.owner: claim.owner, Self.controller: claim.controller]
+        labels[Self.target] = target
         labels[Self.prefix] = namePrefix
         return labels
     }

@@ -7,7 +7,7 @@ extension SwarmPlatform {
     package func claims() async throws -> [AppID: Claim] {
         forgetClaims()
         do {
-            let found = try await knownClaims()
+            let found = try await knownClaims().filter { $0.value.target ?? name == name }
             return Dictionary(
                 found.map { (AppID(target: name, name: $0.key), $0.value.claim) }.filter { $0.0.isValid }
             ) { first, _ in first }
@@ -40,7 +40,7 @@ extension SwarmPlatform {
                         + "with: docker stack rm \(id.name)"
                 )
             }
-            let config = ClaimConfig(claim: wanted, namePrefix: namePrefix(of: id.name))
+            let config = ClaimConfig(claim: wanted, target: name, namePrefix: namePrefix(of: id.name))
             let body: JSON = [
                 "Name": .string(configName), "Labels": JSON(config.labels(for: id.name)), "Data": emptyData,
             ]
@@ -59,8 +59,9 @@ extension SwarmPlatform {
             remember(config, of: id.name)
             throw taken(id, by: config.claim.owner)
         }
-        if config.claim != wanted {
+        if config.claim != wanted || config.target != name {
             config.claim = wanted
+            config.target = name
             let spec = object.relabelled(config.labels(for: id.name))
             do {
                 try await engine.call(

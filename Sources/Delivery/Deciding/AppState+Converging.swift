@@ -24,6 +24,7 @@ extension AppState {
 
     mutating func convergeUndisturbed(_ situation: Situation, at now: Moment) -> Action {
         guard let pass else { return .finish(.rest) }
+        if pass.role == .declared, pass.plan.removals.isEmpty { forgetRemovals() }
         if record.attempt != nil {
             if needsMark, !pass.mark.isEmpty { record.attempt?.mark = pass.mark }
             needsMark = false

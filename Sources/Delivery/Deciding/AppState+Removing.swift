@@ -26,7 +26,9 @@ extension AppState {
             let told = event(.warning, .awaitingApproval, message, details: described(removals), at: now)
             return save(told, then: .savingThenWatching)
         }
-        guard !subjects.isSubset(of: announcedRemovals) else { return claim(for: .removals, situation) }
+        guard !subjects.isSubset(of: announcedRemovals.union(toldBlocked)) else {
+            return claim(for: .removals, situation)
+        }
         announcedRemovals = subjects
         let message = "removing what is not declared: \(summary(of: removals))"
         return ask(
@@ -51,10 +53,22 @@ extension AppState {
             blocked.merge(why) { _, new in new }
             blockedSince = now.instant
             endRemovals()
+            // Who uses it may change; that it cannot go is the same fact.
+            let isNews = !Set(why.keys).isSubset(of: toldBlocked)
+            toldBlocked.formUnion(why.keys)
+            guard isNews else { return save(nil, then: .savingThenWatching) }
             let list = why.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
             let message = "cannot be removed now: \(list.joined(separator: "; "))"
             return save(event(.warning, .conflict, message, at: now), then: .savingThenWatching)
         }
+    }
+
+    /// Nothing is there to be removed: nothing waits for anybody, and what a person approved was for what was there then.
+    mutating func forgetRemovals() {
+        let conflicts = conflicts
+        endRemovals()
+        self.conflicts = conflicts
+        toldBlocked = []
     }
 
     /// What was announced or approved is done; an approval is spent.

@@ -64,6 +64,10 @@ extension AppState {
         case .announcingRemovals: announcedRemovals = []
         case .committing: return fail(failure, at: now)
         case .superseding, .warning, .noticingDrift: return next(.announced, situation, at: now)
+        case .claiming(.forgetting) where failure.reason == .notFound:
+            // Nothing runs and nothing is claimed: it was never deployed, or all of it was done before.
+            let gone = event(.info, .removed, "removed: \(record.removal?.why ?? "")", at: now)
+            return ask(.forget(gone, releases: false), .forgetting)
         case .claiming(.removal), .claiming(.forgetting):
             if [.refused, .notFound].contains(failure.reason) { return leaveToOthers(failure, at: now) }
         case .claiming(.tidying(let outcome)): return finish(outcome)

@@ -153,23 +153,24 @@ extension AppState {
 
     mutating func watched(_ health: Health, _ situation: Situation, at now: Moment) -> Action {
         isInterrupted = false
-        if let quarantine = record.quarantine, !quarantine.isRolledBack {
-            // Nothing had to be changed to be back, or an earlier pass did it all.
+        let isOnItsWayBack = record.quarantine?.isRolledBack == false
+        if case .progressing = health {} else { progressingSince = nil }
+        switch health {
+        case .healthy, .settling:
+            guard let quarantine = record.quarantine, isOnItsWayBack else { return well(situation, at: now) }
+            // Nothing had to be changed to be back, the target did it by itself, or an earlier pass did it all.
             record.quarantine?.isRolledBack = true
             let message = "rolled back, \(record.running) again: \(quarantine.failure)"
             let told = event(.warning, .rolledBack, message, details: quarantine.details, at: now)
             return save(told, then: .savingThenWatching)
-        }
-        if case .progressing = health {} else { progressingSince = nil }
-        switch health {
-        case .healthy, .settling: return well(situation, at: now)
         case .progressing(let what):
             let since = progressingSince ?? now.instant
             progressingSince = since
             let elapsed = now.instant - since
             // What somebody just restarted is no news yet, and whoever waits for the app waits for it, for a while.
-            if elapsed < .seconds(3) { return finish(.again(.milliseconds(500))) }
-            let isPatient = elapsed < declaration?.app.timeout ?? .zero
+            let timeout = declaration?.app.timeout ?? .zero
+            if elapsed < (isOnItsWayBack ? timeout : .seconds(3)) { return finish(.again(.milliseconds(500))) }
+            let isPatient = elapsed < timeout
             let outcome: Outcome = isPatient ? .again(.seconds(2)) : .check(after: .seconds(30))
             return tell(Failure(.healthCheckFailed, what), .warning, then: outcome, at: now)
         case .failed(let failure):

@@ -48,6 +48,8 @@ struct AppState: Sendable {
     var warnings: [String] = []
     /// Objects that cannot be removed now, by subject, with why.
     var blocked: [String: String] = [:]
+    /// The subjects of objects that were told of as impossible to remove; they are tried again in silence.
+    var toldBlocked: Set<String> = []
     /// Removals inside the app that wait for a person, and those a person approved, by subject.
     var awaitedRemovals: Set<String> = []
     var approvedRemovals: Set<String> = []

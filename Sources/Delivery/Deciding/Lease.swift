@@ -73,7 +73,7 @@ struct Lease: Sendable {
         }
         let isStale = seen.map { $0.version == last.version && now - $0.since >= term } ?? false
         if last.isReleased || isOwnFromBefore(last) || isStale {
-            return .write(LeaseRecord(holder: identity, number: last.number + 1), replacing: last.version)
+            return .write(LeaseRecord(holder: identity, number: last.number &+ 1), replacing: last.version)
         }
         return .read
     }

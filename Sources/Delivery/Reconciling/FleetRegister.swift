@@ -63,6 +63,9 @@ struct FleetRegister: Sendable {
 
     func isDeclared(_ id: AppID) -> Bool { fleets.keys.contains { declares($0, id) } }
 
+    /// Whether every configured source has been read since the start.
+    var isComplete: Bool { sources?.allSatisfy { fleets[$0] != nil } ?? true }
+
     private func isConfigured(_ source: String) -> Bool { sources?.contains(source) ?? (fleets[source] != nil) }
 
     /// What becomes of an app, with the declarations that do not count.
@@ -82,7 +85,8 @@ struct FleetRegister: Sendable {
             } else if fleet.retired.contains(id) {
                 return (.retired(source: holder), [])
             } else {
-                return (.undeclared(source: holder), [])
+                // A source that has not been read yet may declare it: then it moved there.
+                return (isComplete ? .undeclared(source: holder) : .unknown, [])
             }
         } else if let first = claimants.first {
             winner = first
@@ -114,8 +118,9 @@ struct FleetRegister: Sendable {
 
     // MARK: Owners
 
-    /// The marks of all sources.
-    var owners: Set<String> { Set(fleets.values.map(\.owner)) }
+    /// The marks of all sources; nil while one has not been read since the start: its mark is not known, and what has it
+    /// would look like nobody's.
+    var owners: Set<String>? { isComplete ? Set(fleets.values.map(\.owner)) : nil }
 
     /// The marks of the sources that were read in full and do not declare the app.
     func formerOwners(of id: AppID) -> Set<String> {

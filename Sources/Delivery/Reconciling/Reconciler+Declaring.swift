@@ -6,12 +6,20 @@ extension Reconciler {
     package func accept(_ fleet: Fleet) async {
         let source = fleet.revision.source
         var ids = register.mentioned(by: source)
+        let wasComplete = register.isComplete
         register.accept(fleet)
         ids.formUnion(register.mentioned(by: source))
         for (id, state) in states where state.record.source == source { ids.insert(id) }
         await assign(ids, commit: fleet.revision.commit)
         mapDependants()
         await decideRemovals(of: fleet)
+        if !wasComplete, register.isComplete {
+            // What nobody declares is known only now.
+            for other in register.fleets.values.sorted(by: { $0.revision.source < $1.revision.source })
+            where other.revision.source != source {
+                await decideRemovals(of: other)
+            }
+        }
         for (id, state) in states where state.record.source == source { enqueue(id) }
         for target in platforms.keys {
             leasePings[target]?.yield()
@@ -109,6 +117,8 @@ extension Reconciler {
             ensure(id, source: source)
             markForRemoval(id, because: why)
         }
+        // What only the target knew may be the first there that a lease is needed for.
+        for target in Set(going.keys.map(\.target)) { leasePings[target]?.yield() }
     }
 
     /// The apps a source lets go, with why.
@@ -184,8 +194,39 @@ extension Reconciler {
         for fleet in register.fleets.values.sorted(by: { $0.revision.source < $1.revision.source }) {
             let isConcerned = found.contains { $0.value.owner == fleet.owner && states[$0.key] == nil }
             if isConcerned { await decideRemovals(of: fleet) }
+            await tellWhatStays(of: fleet, on: platform)
         }
         wake()
+    }
+
+    /// Says, once, what a source asks to remove and has no say about.
+    private func tellWhatStays(of fleet: Fleet, on platform: any Platform) async {
+        let source = fleet.revision.source
+        let named = fleet.retired + fleet.apps.flatMap(\.replaces)
+        for id in Set(named).sorted() where id.target == platform.name && id.isValid {
+            guard !register.declares(source, id), !staysTold.contains("\(source) \(id)"),
+                let why = await reasonToStay(id, fleet, platform)
+            else { continue }
+            staysTold.insert("\(source) \(id)")
+            guard !why.isEmpty else { continue }
+            let message = "'\(id.name)' is not removed, though '\(source)' asks for it: \(why)"
+            await announce(.warning, .refused, about: id.description, commit: fleet.revision.commit, message)
+        }
+    }
+
+    /// Why an app is not a source's to remove; empty when there is nothing to remove, nil when it is the source's or nobody
+    /// can say now.
+    private func reasonToStay(_ id: AppID, _ fleet: Fleet, _ platform: any Platform) async -> String? {
+        if let holder = states[id]?.record.source {
+            return holder == fleet.revision.source
+                ? nil : "the source '\(holder)' has it; take it out there, or take the name out here"
+        }
+        if let claim = claims[id.target]?[id] {
+            return claim.owner == fleet.owner
+                ? nil : "it belongs to another source, '\(claim.owner)'; take the name out here"
+        }
+        guard let plan = try? await platform.removal(of: id).plan(observedSince: .now).plan else { return nil }
+        return plan.isEmpty ? "" : "nothing on '\(id.target)' says that it is this controller's; remove it by hand"
     }
 
     private func surveyEnded(_ target: String) {

@@ -1,0 +1,161 @@
+import JSON
+import Subprocess
+import TestSupport
+import Testing
+
+/// Several controllers of one repository on one Swarm: one acts, and another takes over.
+@Suite struct LeaseTests {
+    @Test(.timeLimit(.minutes(2))) func aSecondControllerWaitsAndTakesOverFromADeadOne() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+            ["a.yml": sleeper(services: ["one", "two"])]
+        )
+        let second = try fleet.sibling("second")
+        let first = try await fleet.start()
+        let other: Fleet.Controller
+        do {
+            try await fleet.settled("a")
+            other = try await fleet.start(second, log: "second.log")
+        } catch {
+            await first.end("KILL")
+            throw error
+        }
+        do {
+            try await fleet.eventually("the second says that it waits", within: .seconds(20)) {
+                try await fleet.hecate(at: second, "status").outputText.contains("waits; ")
+            }
+            // What is new only one of them brings about: each service is written once.
+            try await fleet.commit(["a.yml": sleeper("A: 2", services: ["one", "two"])])
+            try await fleet.settled("a")
+            let tasks = try await fleet.tasks("a")
+            let versions = try await fleet.services("a").mapValues { $0["Version"] }
+            let specs = try await fleet.services("a").mapValues { $0["PreviousSpec"]?["TaskTemplate"] }
+            await first.end("KILL")
+            let killed = ContinuousClock.now
+            try await fleet.eventually("the second acts", within: .seconds(25)) {
+                fleet.text("second.log").contains("acts for this source on 'default' now")
+            }
+            #expect(ContinuousClock.now - killed < .seconds(16))
+            try await fleet.eventually("it has taken the app over", within: .seconds(20)) {
+                try await fleet.isSettled("a", at: second)
+            }
+            try await Task.sleep(for: .seconds(4))
+            #expect(try await fleet.tasks("a") == tasks)
+            #expect(try await fleet.services("a").mapValues { $0["Version"] } == versions, "nothing is applied twice")
+            #expect(try await fleet.services("a").mapValues { $0["PreviousSpec"]?["TaskTemplate"] } == specs)
+            #expect(!fleet.text("second.log").contains(" Applying"))
+            // And it really acts.
+            try await fleet.commit(["a.yml": sleeper("A: 3", services: ["one", "two"])])
+            try await fleet.eventually("the second deploys", within: .seconds(30)) {
+                try await fleet.environment("a") == ["one": "A=3", "two": "A=3"]
+            }
+        } catch {
+            await first.end("KILL")
+            await other.end("KILL")
+            throw error
+        }
+        await other.end("KILL")
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(2))) func aControllerThatIsAskedToEndHandsOverAtOnce() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+        let second = try fleet.sibling("second")
+        let first = try await fleet.start()
+        let other: Fleet.Controller
+        do {
+            try await fleet.settled("a")
+            other = try await fleet.start(second, log: "second.log")
+        } catch {
+            await first.end("KILL")
+            throw error
+        }
+        do {
+            try await fleet.eventually("the second waits", within: .seconds(20)) {
+                fleet.text("second.log").contains("this one waits and takes over")
+            }
+            let tasks = try await fleet.tasks("a")
+            await first.end("TERM")
+            try await fleet.eventually("the second acts at once", within: .seconds(5)) {
+                fleet.text("second.log").contains("acts for this source on 'default' now")
+            }
+            try await fleet.eventually("it has taken the app over", within: .seconds(20)) {
+                try await fleet.isSettled("a", at: second)
+            }
+            #expect(try await fleet.tasks("a") == tasks)
+        } catch {
+            await first.end("KILL")
+            await other.end("KILL")
+            throw error
+        }
+        await other.end("KILL")
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(2))) func aStoreDeletedUnderADeadControllerCostsNoRestart() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+        let first = try await fleet.start()
+        do { try await fleet.settled("a") } catch {
+            await first.end("KILL")
+            throw error
+        }
+        let tasks = try await fleet.tasks("a")
+        let versions = try await fleet.services("a").mapValues { $0["Version"] }
+        await first.end("KILL")
+        try await shell(["rm", "-rf", fleet.store])
+        let start = ContinuousClock.now
+        try await fleet.running {
+            try await fleet.settled("a", within: .seconds(20))
+            #expect(ContinuousClock.now - start < .seconds(12), "an earlier self's lease is not waited for")
+            #expect(try await fleet.tasks("a") == tasks)
+            #expect(try await fleet.services("a").mapValues { $0["Version"] } == versions)
+            #expect(fleet.log.contains("Adopted"))
+        }
+        try await fleet.clean("a")
+    }
+}
+
+extension Fleet {
+    /// A controller that runs beside the test and can be ended by any signal.
+    struct Controller: Sendable {
+        var pid: String
+
+        func end(_ signal: String) async {
+            _ = try? await execute(["sh", "-c", "kill -\(signal) \(pid)"])
+        }
+    }
+
+    /// Starts a controller; the test has to end it.
+    func start(_ config: String? = nil, log: String = "log") async throws -> Controller {
+        let words = "\(binary) run \(config ?? self.config) --log text"
+        let line = "\(words) >>\(scratch.path)/\(log) 2>&1 </dev/null & echo $!"
+        return Controller(pid: trimmedLine(try await shell(["sh", "-c", line])))
+    }
+
+    /// The configuration of another controller of the same repository, with a store of its own.
+    func sibling(_ name: String) throws -> String {
+        let text = (fileText(config) ?? "").replacing("store: \(store)", with: "store: \(scratch.path)/\(name)")
+        try scratch.write(text, to: "\(name).yml")
+        return "\(scratch.path)/\(name).yml"
+    }
+
+    func hecate(at config: String, _ words: String...) async throws -> Completion {
+        try await execute([binary] + words + ["--config", config])
+    }
+
+    /// What stands in a file of the test's folder.
+    func text(_ file: String) -> String { fileText("\(scratch.path)/\(file)") ?? "" }
+
+    /// The same as `isSettled`, by another controller's store.
+    func isSettled(_ stack: String, at config: String) async throws -> Bool {
+        let result = try await hecate(at: config, "list", "apps", "--format", "json")
+        guard result.code == 0 else { return false }
+        let app = try JSON(parsing: result.output).array?.first { $0["name"]?.string == name(stack) } ?? .null
+        let isReconciling = app["conditions"]?.array?.contains { $0["type"]?.string == "Reconciling" } ?? true
+        let head = try await repository.head()
+        return app["ready"]?.bool == true && !isReconciling && app["commit"]?.string == head
+    }
+}

@@ -1,0 +1,485 @@
+import JSON
+import Subprocess
+import TestSupport
+import Testing
+
+/// What belongs to others stays, and what is ours goes only when it is told and wanted.
+@Suite struct OwnershipTests {
+    // MARK: Names of nothing
+
+    @Test(.timeLimit(.minutes(2))) func anEntryThatNamesNothingTouchesNoForeignStack() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+        try await fleet.deployByHand("foreign")
+        try await fleet.running { try await fleet.settled("a") }
+        // As an older version left it.
+        try await shell([
+            "sh", "-c",
+            """
+            for file in \(fleet.store)/*.db \(fleet.store)/*.sqlite \(fleet.store)/store; do
+                [ -f "$file" ] && sqlite3 "$file" "CREATE TEMP TABLE t AS SELECT * FROM apps LIMIT 1;
+                    UPDATE t SET name = ''; INSERT INTO apps SELECT * FROM t; SELECT count(*) FROM apps;" && exit 0
+            done
+            ls \(fleet.store) >&2
+            exit 1
+            """,
+        ])
+        let tasks = try await fleet.tasks("foreign")
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}", "{compose_file: b.yml}"],
+            ["a.yml": sleeper("A: 2")],
+            tail: "retired_stacks:\n  -\n"
+        )
+        try await fleet.running {
+            try await fleet.settled("a")
+            try await fleet.eventually("the cures are told") {
+                fleet.log.contains("stacks.yml:3:5: a stack needs 'name'")
+                    && fleet.log.contains("stacks.yml:5:") && fleet.log.contains("retired_stacks")
+            }
+            try await Task.sleep(for: .seconds(4))
+            #expect(try await fleet.tasks("foreign") == tasks)
+            #expect(try await fleet.environment("a") == ["one": "A=2"])
+        }
+        try await fleet.clean("a", "foreign")
+    }
+
+    // MARK: Other sources
+
+    @Test(.timeLimit(.minutes(2))) func aNameThatAnotherSourceHasIsRefusedUntilItIsRenamed() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let second = try await fleet.secondSource()
+        let web = "stacks: [{name: \(fleet.name("web")), compose_file: a.yml}]\n"
+        try await fleet.commit(stacks: ["{name: PREFIXweb, compose_file: a.yml}"], ["a.yml": sleeper()])
+        try await second.commit(["stacks.yml": "stacks: []\n"])
+        try await fleet.running {
+            try await fleet.settled("web")
+            let tasks = try await fleet.tasks("web")
+            try await second.commit(["stacks.yml": web, "a.yml": sleeper("B: 1")])
+            try await fleet.eventually("it is refused") {
+                fleet.log.contains("'\(fleet.name("web"))' is also declared by the source 'fleet', which had it first")
+            }
+            try await second.commit(["stacks.yml": web.replacing("web,", with: "web2,")])
+            try await fleet.eventually("the renamed one runs") { try await fleet.services("web2").count == 1 }
+            // Letting it go by name, or by its absence, is no word about what another source has.
+            try await second.commit(["stacks.yml": "stacks: []\nretired_stacks: [\(fleet.name("web"))]\n"])
+            try await fleet.eventually("the renamed one goes") { try await fleet.services("web2").isEmpty }
+            try await fleet.eventually("it says so") {
+                fleet.log.contains("\(fleet.name("web"))") && fleet.log.contains("is not removed")
+            }
+            #expect(try await fleet.tasks("web") == tasks)
+        }
+        try await fleet.clean("web", "web2")
+    }
+
+    @Test(.timeLimit(.minutes(2)), arguments: ["enabled", "retired", "replaces"])
+    func nothingOfOthersIsRemovedByName(_ way: String) async throws {
+        let fleet = try await Fleet(verify: "1s")
+        // One nobody claims, and one that another controller has.
+        try await fleet.deployByHand("hand")
+        try await fleet.deployByHand("other")
+        try await fleet.claimFor("other", owner: "elsewhere 0123456789ab", controller: "vm9-1")
+        let before = try await fleet.tasks("hand").union(try await fleet.tasks("other"))
+        #expect(before.count == 2)
+        var entries = ["{name: PREFIXa, compose_file: a.yml}"]
+        var tail = ""
+        switch way {
+        case "enabled":
+            entries += ["hand", "other"].map { "{name: PREFIX\($0), compose_file: a.yml, enabled: false}" }
+        case "retired": tail = "retired_stacks: [\(fleet.name("hand")), \(fleet.name("other"))]\n"
+        default: entries = ["{name: PREFIXa, compose_file: a.yml, replaces: [PREFIXhand, PREFIXother]}"]
+        }
+        let declared = entries.map { $0.replacing("PREFIX", with: fleet.prefix) }
+        let after = tail
+        try await fleet.commit(stacks: declared, ["a.yml": sleeper()], tail: after)
+        try await fleet.running {
+            try await fleet.settled("a")
+            try await fleet.eventually("it says so", within: .seconds(15)) {
+                let told = fleet.log.split(separator: "\n").filter {
+                    $0.contains(" Refused") || $0.contains("Refused ")
+                }
+                return ["hand", "other"].allSatisfy { stack in told.contains { $0.contains(fleet.name(stack)) } }
+            }
+            let now = try await fleet.tasks("hand").union(try await fleet.tasks("other"))
+            #expect(now == before)
+            // Said once, not at every look.
+            let count = fleet.log.ranges(of: " Refused").count
+            try await fleet.commit(["a.yml": sleeper("A: 2")])
+            try await fleet.settled("a")
+            #expect(fleet.log.ranges(of: " Refused").count == count)
+            #expect(try await fleet.tasks("hand").union(try await fleet.tasks("other")) == before)
+        }
+        try await fleet.clean("a", "hand", "other")
+    }
+
+    @Test(.timeLimit(.minutes(2)), arguments: [false, true])
+    func anAbsentSourceKeepsItsApp(_ isStoreLost: Bool) async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let second = try await fleet.secondSource()
+        try await fleet.commit(stacks: ["{name: PREFIXweb, compose_file: a.yml}"], ["a.yml": sleeper()])
+        try await second.commit([
+            "stacks.yml": "stacks: [{name: \(fleet.name("b")), compose_file: a.yml}]\n", "a.yml": sleeper("B: 1"),
+        ])
+        try await fleet.running {
+            try await fleet.settled("web")
+            try await fleet.eventually("b runs") { try await fleet.services("b").count == 1 }
+        }
+        let tasks = try await fleet.tasks("web")
+        // The first source's forge is away, and all that is known of it with it.
+        try await shell(["mv", fleet.repository.path, "\(fleet.repository.path).away"])
+        if isStoreLost {
+            try await shell(["rm", "-rf", fleet.store])
+        } else {
+            try await shell(["sh", "-c", "rm -rf \(fleet.store)/mirrors \(fleet.store)/*/*.git"])
+        }
+        let b = "{name: \(fleet.name("b")), compose_file: a.yml}"
+        try await second.commit([
+            "stacks.yml": isStoreLost
+                ? "stacks: [\(b), {name: \(fleet.name("web")), compose_file: a.yml}]\n"
+                : "stacks: [\(b)]\nretired_stacks: [\(fleet.name("web"))]\n",
+            "a.yml": sleeper("B: 2"),
+        ])
+        try await fleet.running {
+            try await fleet.eventually("b is deployed") { try await fleet.environment("b") == ["one": "B=2"] }
+            try await Task.sleep(for: .seconds(5))
+            #expect(try await fleet.tasks("web") == tasks, "\(fleet.log)")
+            #expect(try await fleet.environment("web") == ["one": "A=1"])
+        }
+        try await fleet.clean("web", "b")
+    }
+
+    @Test(.timeLimit(.minutes(2))) func aStackDeployedByHandUnderARejectedNameStays() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        try await fleet.commit(
+            stacks: ["a", "bad", "never"].map { "{name: PREFIX\($0), compose_file: \($0.prefix(3)).yml}" },
+            [
+                "a.yml": sleeper(), "bad.yml": "services: {a: {image: x, prots: [80]}}", "nev.yml": "services: {a: {}}",
+            ]
+        )
+        try await fleet.running {
+            try await fleet.settled("a")
+            try await fleet.eventually("it is rejected") { fleet.log.contains("did you mean 'ports'?") }
+            try await fleet.deployByHand("bad")
+            let tasks = try await fleet.tasks("bad")
+            try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper("A: 2")])
+            try await fleet.settled("a")
+            try await fleet.eventually("it is left") { fleet.log.contains("not this source's to remove") }
+            #expect(try await fleet.tasks("bad") == tasks)
+            try await fleet.eventually("what never ran is forgotten") {
+                fleet.log.contains("default/\(fleet.name("never")) Removed")
+            }
+        }
+        try await fleet.clean("a", "bad")
+    }
+
+    @Test(.timeLimit(.minutes(2))) func anAppThatMovesFromSourceToSourceGoesOn() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let second = try await fleet.secondSource()
+        let web = "stacks: [{name: \(fleet.name("web")), compose_file: a.yml}]\n"
+        try await fleet.commit(["stacks.yml": web, "a.yml": sleeper()])
+        try await second.commit(["stacks.yml": "stacks: []\n"])
+        try await fleet.running {
+            try await fleet.settled("web")
+            let tasks = try await fleet.tasks("web")
+            try await second.commit(["stacks.yml": web, "a.yml": sleeper()])
+            try await fleet.eventually("the second is refused") { fleet.log.contains("is also declared by") }
+            try await fleet.commit(["stacks.yml": "stacks: []\n"])
+            try await fleet.eventually("it moves") {
+                fleet.log.contains("moved from the source 'fleet' to 'second'")
+            }
+            try await Task.sleep(for: .seconds(4))
+            #expect(try await fleet.tasks("web") == tasks)
+            try await second.commit(["a.yml": sleeper("A: 2")])
+            try await fleet.eventually("the new source acts") { try await fleet.environment("web") == ["one": "A=2"] }
+        }
+        try await fleet.clean("web")
+    }
+
+    @Test(.timeLimit(.minutes(2))) func anAppMovesToASourceThatIsReadLater() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let web = "stacks: [{name: \(fleet.name("web")), compose_file: a.yml}]\n"
+        try await fleet.commit(["stacks.yml": web, "a.yml": sleeper()])
+        try await fleet.running { try await fleet.settled("web") }
+        let tasks = try await fleet.tasks("web")
+        // The new source comes with the restart, and its forge answers late.
+        let second = try await fleet.secondSource()
+        try await second.commit(["stacks.yml": web, "a.yml": sleeper()])
+        try await shell(["mv", second.path, "\(second.path).away"])
+        try await fleet.commit(["stacks.yml": "stacks: []\n"])
+        try await fleet.running {
+            try await fleet.eventually("the first is read") { fleet.log.contains(": 0 apps") }
+            try await Task.sleep(for: .seconds(4))
+            #expect(try await fleet.tasks("web") == tasks)
+            try await shell(["mv", "\(second.path).away", second.path])
+            try await fleet.eventually("it moves") { fleet.log.contains("moved from the source 'fleet' to 'second'") }
+            try await Task.sleep(for: .seconds(2))
+            #expect(try await fleet.tasks("web") == tasks)
+        }
+        try await fleet.clean("web")
+    }
+
+    @Test(.timeLimit(.minutes(2))) func theLastAppGoesThoughOnlyTheClusterKnowsIt() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+        try await fleet.running { try await fleet.settled("a") }
+        try await shell(["rm", "-rf", fleet.store])
+        try await fleet.commit(["stacks.yml": "stacks: []\n"])
+        try await fleet.running {
+            try await fleet.eventually("it goes", within: .seconds(30)) { try await fleet.services("a").isEmpty }
+        }
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(2))) func oneSwarmUnderTwoNamesLosesNothing() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let text = fileText(fleet.config) ?? ""
+        let target = "{name: default, endpoint: '\(fleet.engine)'}"
+        let twice = text.replacing(target, with: "\(target), {name: again, endpoint: '\(fleet.engine)'}")
+        #expect(twice != text)
+        try fleet.scratch.write(twice, to: "config.yml")
+        let entries = ["a", "b", "c"].map { "{name: PREFIX\($0), compose_file: a.yml}" }
+        try await fleet.commit(stacks: entries, ["a.yml": sleeper()])
+        try await fleet.running { try await fleet.settled("a", "b", "c") }
+        let tasks = try await fleet.tasks("a")
+        // The claims are read again under both names.
+        try await fleet.running {
+            try await fleet.settled("a", "b", "c")
+            try await fleet.commit(["other": "1"])
+            try await fleet.settled("a", "b", "c")
+            try await Task.sleep(for: .seconds(3))
+            #expect(!fleet.log.contains("Removed") && !fleet.log.contains("Pruned"), "\(fleet.log)")
+            #expect(try await fleet.tasks("a") == tasks)
+        }
+        try await fleet.clean("a", "b", "c")
+    }
+
+    // MARK: Removals inside an app
+
+    @Test(.timeLimit(.minutes(2))) func aDroppedServiceGoesAfterHealthAndAnEmptyFileIsRefused() async throws {
+        let fleet = try await Fleet(verify: "2s")
+        let stacks = ["{name: PREFIXa, compose_file: a.yml}"]
+        try await fleet.commit(stacks: stacks, ["a.yml": sleeper(services: ["one", "two", "three"])])
+        try await fleet.running {
+            try await fleet.settled("a")
+            try await fleet.commit(["a.yml": sleeper("A: 2", services: ["one", "two"])])
+            try await fleet.eventually("the new one is there") { try await fleet.environment("a")["two"] == "A=2" }
+            #expect(try await fleet.services("a")["three"] != nil, "it goes last")
+            try await fleet.eventually("it goes") { try await fleet.services("a")["three"] == nil }
+            try await fleet.eventually("it is told") {
+                fleet.log.contains("removed service \(fleet.name("a"))_three")
+            }
+            try await fleet.settled("a")
+            let tasks = try await fleet.tasks("a")
+            try await fleet.commit(["a.yml": "services: {}\n"], "Empty it")
+            try await fleet.eventually("it is refused") { fleet.log.contains("the project has no services; add one") }
+            try await Task.sleep(for: .seconds(2))
+            #expect(try await fleet.tasks("a") == tasks)
+        }
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(2))) func whatAnAdoptedStackHasTooManyIsToldFirst() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        try await fleet.deployByHand("a", sleeper(services: ["one", "two", "more"]))
+        let kept = try await fleet.tasks("a")
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+            ["a.yml": sleeper(services: ["one", "two"])]
+        )
+        try await fleet.running {
+            try await fleet.eventually("it is taken over") { fleet.log.contains("Adopted") }
+            #expect(try await fleet.services("a")["more"] != nil)
+            let told = fleet.log
+            #expect(told.contains("not declared, and removed next"), "\(told)")
+            try await fleet.eventually("it goes") { try await fleet.services("a")["more"] == nil }
+            #expect(try await fleet.tasks("a").isSubset(of: kept))
+            #expect(try await fleet.services("a").count == 2)
+        }
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(2))) func droppingMostServicesWaitsForAnApprovalThatIsSpent() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let all = ["one", "two", "three", "four"]
+        let stacks = ["{name: PREFIXa, compose_file: a.yml}"]
+        try await fleet.commit(stacks: stacks, ["a.yml": sleeper(services: all)])
+        try await fleet.running {
+            try await fleet.settled("a")
+            @Sendable func waiting() async throws -> Bool {
+                let conditions = try await fleet.app("a")["conditions"]?.array ?? []
+                return conditions.contains {
+                    $0["message"]?.string?.contains("nothing is removed until it is approved") == true
+                }
+            }
+            try await fleet.commit(["a.yml": sleeper(services: ["one"])], "Drop most")
+            try await fleet.eventually("it waits") { try await waiting() }
+            #expect(try await fleet.services("a").count == 4)
+            // Taken back: nothing waits any more, and nothing is there to be approved.
+            try await fleet.commit(["a.yml": sleeper(services: all)], "Take it back")
+            try await fleet.settled("a")
+            try await fleet.eventually("nothing waits", within: .seconds(10)) { try await !waiting() }
+            _ = try await fleet.hecate("approve", fleet.name("a"))
+            try await Task.sleep(for: .seconds(2))
+            try await fleet.commit(["a.yml": sleeper(services: ["one"])], "Drop most again")
+            try await fleet.eventually("it waits again") { try await waiting() }
+            #expect(try await fleet.services("a").count == 4)
+            #expect(try await fleet.hecate("approve", fleet.name("a")).code == 0)
+            try await fleet.eventually("they go") { try await fleet.services("a").count == 1 }
+            // The approval is spent.
+            try await fleet.commit(["a.yml": sleeper(services: all)], "All again")
+            try await fleet.settled("a")
+            try await fleet.commit(["a.yml": sleeper(services: ["one"])], "Drop most once more")
+            try await fleet.eventually("it waits once more") { try await waiting() }
+            #expect(try await fleet.services("a").count == 4)
+        }
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(2))) func aNetworkThatAnotherStackUsesIsToldOnce() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let networked = sleeper(
+            more: "    networks: [back]",
+            tail: "networks: {back: {attachable: true}, front: {}}\n"
+        )
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": networked])
+        try await fleet.running {
+            try await fleet.settled("a")
+            let user = sleeper(
+                more: "    networks: [back]",
+                tail: "networks: {back: {external: true, name: \(fleet.name("a"))_back}}\n"
+            )
+            try await fleet.deployByHand("user", user)
+            try await fleet.commit(["a.yml": sleeper("A: 2")])
+            try await fleet.eventually("it is told") { fleet.log.contains("cannot be removed now") }
+            try await fleet.settled("a")
+            let lines = fleet.log.ranges(of: "\n").count
+            try await Task.sleep(for: .seconds(15))
+            #expect(fleet.log.ranges(of: "\n").count == lines, "\(fleet.log)")
+            #expect(fleet.log.ranges(of: "cannot be removed now").count == 1)
+            // Drift is seen all the same.
+            try await fleet.docker("service", "update", "-q", "--detach", "--env-add", "A=9", "\(fleet.name("a"))_one")
+            try await fleet.eventually("drift is repaired", within: .seconds(25)) {
+                fleet.log.contains("DriftRepaired")
+            }
+            #expect(try await fleet.environment("a") == ["one": "A=2"])
+        }
+        try await fleet.clean("user")
+        try await fleet.clean("a")
+    }
+
+    // MARK: Judging
+
+    @Test(.timeLimit(.minutes(2))) func swarmsOwnRollbackIsOneFailure() async throws {
+        let fleet = try await Fleet(verify: "2s")
+        let policy = "    deploy: {update_config: {failure_action: rollback, monitor: 2s}}"
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper(more: policy)])
+        try await fleet.running {
+            try await fleet.settled("a")
+            let broken = sleeper("A: 2", more: policy).replacing("sh -c 'trap", with: "sh -c 'exit 3; trap")
+            try await fleet.commit(["a.yml": broken], "Break it")
+            try await fleet.eventually("it is rejected") { try await fleet.app("a")["rejected"] != nil }
+            try await fleet.eventually("it is back") {
+                let isRunning = try await fleet.docker(
+                    "stack",
+                    "services",
+                    fleet.name("a"),
+                    "--format",
+                    "{{.Replicas}}"
+                )
+                return try await fleet.environment("a") == ["one": "A=1"] && isRunning == "1/1\n"
+            }
+            try await Task.sleep(for: .seconds(5))
+            let log = fleet.log
+            let told = log.split(separator: "\n").filter { $0.contains(fleet.name("a")) }
+            #expect(told.count { $0.contains("HealthCheckFailed") } == 1, "\(log)")
+            #expect(told.count { $0.contains(" Applying") } == 2, "\(log)")
+            #expect(try await fleet.environment("a") == ["one": "A=1"])
+        }
+        try await fleet.clean("a")
+    }
+
+    @Test(.timeLimit(.minutes(2))) func aSlowFirstDeploymentIsNeverTornDown() async throws {
+        let fleet = try await Fleet(verify: "1s", timeout: "20s")
+        let compose = """
+            services:
+              app:
+                image: web:1.0.0
+                command: sh -c 'wget -q -O- http://db:8080/ || exit 1; trap exit TERM; while true; do sleep 0.2; done'
+                stop_grace_period: 1s
+                depends_on: [db]
+              db:
+                image: web:1.0.0
+                command: sh -c 'sleep 25; exec httpd -f -p 8080 -h /www'
+                healthcheck: {test: wget -q -O- http://127.0.0.1:8080/, interval: 1s, retries: 60, start_period: 30s}
+                stop_grace_period: 1s
+            """
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": compose])
+        try await fleet.running {
+            try await fleet.eventually("it is deployed") { try await fleet.services("a").count == 2 }
+            let first = try await fleet.services("a").mapValues { $0["ID"]?.string }
+            let specs = try await fleet.services("a").mapValues { $0["Spec"] }
+            try await fleet.settled("a", within: .seconds(75))
+            #expect(try await fleet.services("a").mapValues { $0["ID"]?.string } == first)
+            #expect(try await fleet.services("a").mapValues { $0["Spec"] } == specs)
+        }
+        try await fleet.clean("a")
+    }
+
+    /// Docker itself takes service names of 63 characters, so that 61 are the most a stack's name can have.
+    @Test(.timeLimit(.minutes(2))) func namesMayBeAsLongAsDockerTakesThem() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let long = String(repeating: "n", count: 60 - fleet.prefix.utf8.count)
+        let stacks = ["a", "b", "xyz"].map { "{name: PREFIX\(long)\($0), compose_file: \($0).yml}" }
+        func compose(_ network: String) -> String {
+            sleeper(services: ["s"], tail: "networks: {default: {name: PREFIX\(network)}}\n")
+        }
+        try await fleet.commit(
+            stacks: stacks,
+            ["a.yml": compose("net-a"), "b.yml": compose("net-b"), "xyz.yml": compose("net-c")]
+        )
+        try await fleet.running {
+            try await fleet.settled("\(long)a", "\(long)b")
+            #expect(
+                fleet.log.contains("xyz.yml:2:3: the name of the service '\(fleet.name(long))xyz_s' has 65 characters")
+            )
+            let kept = try await fleet.tasks("\(long)b")
+            try await fleet.commit(stacks: [stacks[1]])
+            try await fleet.eventually("it goes") { try await fleet.services("\(long)a").isEmpty }
+            try await fleet.settled("\(long)b")
+            #expect(try await fleet.tasks("\(long)b") == kept)
+        }
+        try await fleet.clean("\(long)b")
+        let configs = try await fleet.docker("config", "ls", "--format", "{{.Name}}")
+        for name in configs.split(separator: "\n") where name.contains(fleet.prefix) {
+            _ = try? await fleet.docker("config", "rm", String(name))
+        }
+    }
+}
+
+extension Fleet {
+    /// Deploys a stack as a person would, and waits until it runs.
+    fileprivate func deployByHand(_ stack: String, _ compose: String = sleeper()) async throws {
+        try scratch.write("version: \"3.9\"\n" + compose, to: "\(stack).yml")
+        try await docker("stack", "deploy", "-c", "\(scratch.path)/\(stack).yml", name(stack))
+        try await eventually("the stack \(stack) runs") {
+            let replicas = try await docker("stack", "services", name(stack), "--format", "{{.Replicas}}")
+            return !replicas.isEmpty && replicas.split(separator: "\n").allSatisfy { $0 == "1/1" }
+        }
+    }
+
+    /// Claims a stack on the cluster, as another controller would have done.
+    fileprivate func claimFor(_ stack: String, owner: String, controller: String) async throws {
+        let labels = ["app=\(name(stack))", "owner=\(owner)", "controller=\(controller)"]
+        let options = labels.map { "--label 'io.hecate.\($0)'" }.joined(separator: " ")
+        let line = "echo '{}' | /usr/bin/docker -H \(engine) config create \(options) hecate.\(name(stack)) -"
+        try await shell(["sh", "-c", line])
+    }
+
+    /// Gives the controller a second source, `second`, beside `fleet`.
+    fileprivate func secondSource() async throws -> TestRepository {
+        let second = try await TestRepository(at: "\(scratch.path)/second")
+        let text = fileText(config) ?? ""
+        let added = "sources: [{name: second, url: '\(second.path)', poll_interval: 0.3}]\n"
+        try scratch.write(text + added, to: "config.yml")
+        return second
+    }
+}
