@@ -71,6 +71,9 @@ extension AppState {
             loseContact()
             wait(.leaseHeld, "another controller acts for this source: \(holder)", at: now)
             return settle(.rest)
+        case .nobody:
+            loseContact()
+            return settle(.rest)
         case .unknown:
             // It is being asked for; whoever waits for the app waits for that too, for a while.
             loseContact()

@@ -14,7 +14,8 @@ extension AppState {
         let removals = openRemovals(at: now)
         let subjects = Set(removals.map(\.subject))
         let isMany = Plan(removals).removesMany(ofDeclared: pass.declaredServices, share: situation.pruneShare)
-        if isMany, !subjects.isSubset(of: approvedRemovals) {
+        // What a failed commit added goes with it; nobody has to approve that.
+        if isMany, record.quarantine == nil, !subjects.isSubset(of: approvedRemovals) {
             awaitedRemovals = subjects
             let count = removals.count { $0.kind == "service" }
             let message =

@@ -22,7 +22,10 @@ struct Situation: Sendable {
     enum Leave: Sendable {
         case held(Claimant)
         case waiting(holder: String)
+        /// It is being asked for.
         case unknown
+        /// No source that was read has the app.
+        case nobody
     }
 
     var leave: Leave

@@ -81,8 +81,13 @@ struct Lease: Sendable {
     /// What stands on the target.
     mutating func found(_ record: LeaseRecord?, at now: ContinuousClock.Instant) {
         hasRead = true
+        guard let record else {
+            // Somebody deleted it. Whoever held it acts on until he notices: his term is waited for.
+            if let seen, now - seen.since < term { return }
+            last = nil
+            return lose()
+        }
         last = record
-        guard let record else { return lose() }
         if record.holder == identity {
             // Ours after all: the answer to an earlier write was lost. It counts once it is renewed.
             isOurs = true

@@ -18,7 +18,7 @@ extension Reconciler {
     }
 
     private func leave(for id: AppID) -> Situation.Leave {
-        guard let owner = owner(of: id) else { return .unknown }
+        guard let owner = owner(of: id) else { return .nobody }
         switch leases[LeaseKey(owner: owner, target: id.target)]?.lease.standing(at: .now) ?? .unknown {
         case .unknown: return .unknown
         case .waiting(let holder): return .waiting(holder: holder)
