@@ -60,7 +60,6 @@ import Testing
             #expect(try await fleet.environment("a") == ["one": "A=2"])
             #expect(try await fleet.tasks("b") == neighbour)
             try await fleet.eventually("it is told") { fleet.log.contains(fault.told) }
-            try await fleet.eventually("it is ready") { try await fleet.readiness().code == 200 }
             let events = try await fleet.hecate("list", "events").outputText
             #expect(events.contains(fault.told), "\(events)")
         }
