@@ -5,6 +5,7 @@
 #   Rigs/swarm.sh restart FOLDER starts a stopped Engine again on the same data
 #   Rigs/swarm.sh halt FOLDER    stops the Engine and keeps its data; kill FOLDER does it with SIGKILL
 #   Rigs/swarm.sh engine FOLDER  starts an Engine that is in no Swarm
+#   Rigs/swarm.sh images FOLDER  imports the test images there
 #   Rigs/swarm.sh worker FOLDER MANAGER  starts a second Engine that joins the first as a worker, drained unless
 #                                RIG_AVAILABILITY says 'active'
 #   Rigs/swarm.sh registry FOLDER  starts a registry on localhost:5000 of the namespace and pushes the images there; the
@@ -96,6 +97,7 @@ engine)
     launch
     echo "unix://$folder/docker.sock"
     ;;
+images) images ;;
 restart)
     rm -rf "$folder/engine.pid" "$folder/exec" "$folder/run"
     launch

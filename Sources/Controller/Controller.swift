@@ -53,7 +53,12 @@ package struct Controller: Sendable {
             group.addTask { await RequestHandler(self).run(wakeups: wakeups) }
             if let server { group.addTask { await server.serve() } }
             group.addTask { await notifications.run() }
-            group.addTask { await StoreWatcher(context: context).run { try? await expect() } }
+            group.addTask {
+                await StoreWatcher(context: context).run {
+                    try? await expect()
+                    await reconciler.saveAgain()
+                }
+            }
             group.addTask { await LeaseReport(context: context).run() }
             group.addTask { await keepAlive(status) }
             group.addTask {

@@ -15,7 +15,7 @@ import Testing
 
     init() async throws {
         scratch = try Scratch()
-        disk = try await SmallDisk(below: scratch.path, size: "1m")
+        disk = try await SmallDisk(at: "\(scratch.path)/disk", size: "1m")
         store = try Store(path: "\(disk.path)/hecate.db", now: clock.now)
     }
 

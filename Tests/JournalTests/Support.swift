@@ -12,26 +12,6 @@ final class TestClock: Sendable {
     func advance(_ amount: Double) { seconds.withLock { $0 += amount } }
 }
 
-/// A small file system of its own, mounted in memory until the value is gone.
-final class SmallDisk: Sendable {
-    let path: String
-
-    init(below folder: String, size: String) async throws {
-        path = "\(folder)/disk"
-        try await shell(["mkdir", "-p", path])
-        try await shell(["mount", "-t", "tmpfs", "-o", "size=\(size)", "tmpfs", path])
-    }
-
-    /// Leaves no room.
-    func fill() async throws {
-        _ = try await execute(["dd", "if=/dev/zero", "of=\(path)/filler", "bs=1k"])
-    }
-
-    func makeRoom() async throws { try await shell(["rm", "-f", "\(path)/filler"]) }
-
-    deinit { umount2(path, Int32(MNT_DETACH)) }
-}
-
 func testEvent(_ message: String, subject: String = "t/web") -> Event {
     Event(time: Timestamp(1), severity: .info, reason: .deployed, subject: subject, commit: "c", message: message)
 }

@@ -100,38 +100,6 @@ import Testing
         try await fleet.clean("good", "sick", "missing", "broken", "lost")
     }
 
-    @Test(.timeLimit(.minutes(5))) func theControllerDiesAtTwentyRandomMoments() async throws {
-        let fleet = try await Fleet(verify: "1s")
-        let names = ["one", "two", "three"]
-        func files(_ number: Int) -> [String: String] {
-            [
-                "a.yml": sleeper(
-                    "A: \(number)",
-                    services: names,
-                    more: "    configs: [page]",
-                    tail: "configs: {page: {file: page.txt}}\n"
-                ), "page.txt": "page \(number)",
-            ]
-        }
-        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], files(0))
-        for number in 1...20 {
-            try await fleet.commit(files(number), "Change \(number)")
-            let life = Double.random(in: 0.02...2.5)
-            let script =
-                "\(fleet.binary) run \(fleet.config) --log text 2>>\(fleet.scratch.path)/log & sleep \(life); kill -9 $!"
-            _ = try await execute(["sh", "-c", script])
-        }
-        try await fleet.running { try await fleet.settled("a", within: .seconds(90)) }
-        #expect(try await fleet.environment("a") == ["one": "A=20", "two": "A=20", "three": "A=20"])
-        // Starting once more restarts nothing.
-        let before = try await fleet.tasks("a")
-        let plan = try await fleet.hecate("plan")
-        #expect(plan.code == 0, "\(plan.outputText)\(plan.errorText)")
-        try await fleet.running { try await fleet.settled("a") }
-        #expect(try await fleet.tasks("a") == before)
-        try await fleet.clean("a")
-    }
-
     @Test(.timeLimit(.minutes(3))) func theLostStoreIsNoLoss() async throws {
         let fleet = try await Fleet()
         try await fleet.commit(

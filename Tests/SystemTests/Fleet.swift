@@ -70,10 +70,16 @@ final class Fleet: Sendable {
     }
 
     /// Runs the controller for as long as the body takes.
-    func running<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+    ///
+    /// `restarted`: Whether it is started again a second after it ended, as systemd does.
+    func running<Value: Sendable>(
+        restarted: Bool = false,
+        _ body: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
         try await withThrowingTaskGroup(of: Value?.self) { group in
             group.addTask { [self] in
-                let command = "exec \(binary) run \(config) --log text 2>>\(scratch.path)/log"
+                let run = "\(binary) run \(config) --log text 2>>\(scratch.path)/log"
+                let command = restarted ? "while :; do \(run); sleep 1; done" : "exec \(run)"
                 let result = try? await execute(["sh", "-c", command], timeout: .seconds(300))
                 if let result, !Task.isCancelled { throw Unmet("the controller ended with \(result.code): \(log)") }
                 return nil

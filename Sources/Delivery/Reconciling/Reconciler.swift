@@ -83,6 +83,15 @@ package actor Reconciler {
         try await refreshHolds()
     }
 
+    /// Has every record saved again, because an empty journal took the place of a damaged one.
+    package func saveAgain() {
+        for id in states.keys {
+            states[id]?.saved = nil
+            enqueue(id, priority: .periodic)
+        }
+        wake()
+    }
+
     /// Works until the task is cancelled.
     ///
     /// Passes under way end at their next step; the journal says where they were.

@@ -1,0 +1,186 @@
+import JSON
+import Subprocess
+import TestSupport
+import Testing
+
+/// A store that is deleted, damaged, full or read-only: nothing is restarted, it is told, and it heals with its cause.
+@Suite struct StoreFaultTests {
+    /// What befalls the store, as a command in its folder, and what is said about it.
+    struct Fault: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let command: String
+        let told: String
+        init(_ name: String, _ command: String, told: String) {
+            (testDescription, self.command, self.told) = (name, command, told)
+        }
+    }
+
+    private static let rubbish =
+        "for f in hecate.db hecate.db-wal; do [ ! -s $f ] || dd if=/dev/urandom of=$f conv=notrunc bs=$(stat -c %s $f) count=1; done"
+
+    static let whileRunning = [
+        Fault("deleted", "rm -f hecate.db*", told: "was deleted, moved or replaced while it was open"),
+        Fault(
+            "deleted with its folder",
+            "until rm -rf \"$PWD\"; do :; done",
+            told: "was deleted, moved or replaced while it was open"
+        ),
+        Fault("cut short", "truncate -s 5000 hecate.db", told: "was damaged"),
+        Fault("emptied", "truncate -s 0 hecate.db", told: "was damaged"),
+        Fault("filled with rubbish", rubbish, told: "was damaged"),
+    ]
+
+    static let beforeTheStart = [
+        Fault("deleted", "rm -f hecate.db*", told: "Adopted"),
+        Fault("cut short", "truncate -s 5000 hecate.db", told: "the store was damaged; it was set aside"),
+        Fault("emptied", "truncate -s 0 hecate.db", told: "Adopted"),
+        Fault("filled with rubbish", rubbish, told: "the store was damaged; it was set aside"),
+    ]
+
+    private static let server = "server: {listen: '127.0.0.1:0', anonymous: viewer, rate: 1000}"
+    private static let stacks = ["{name: PREFIXa, compose_file: a.yml}", "{name: PREFIXb, compose_file: b.yml}"]
+
+    private func deployed() async throws -> Fleet {
+        let fleet = try await Fleet(extra: Self.server)
+        try await fleet.commit(stacks: Self.stacks, ["a.yml": sleeper(), "b.yml": sleeper()])
+        return fleet
+    }
+
+    @Test(.timeLimit(.minutes(3)), arguments: whileRunning) func underTheController(_ fault: Fault) async throws {
+        let fleet = try await deployed()
+        try await fleet.running {
+            try await fleet.settled("a", "b")
+            let neighbour = try await fleet.tasks("b")
+            // The place of the file is looked at once a second.
+            try await Task.sleep(for: .seconds(1))
+            try await shell(["sh", "-c", fault.command], directory: fleet.store)
+            try await fleet.commit(["a.yml": sleeper("A: 2")])
+            // What is damaged is noticed when it is read, which housekeeping does a minute after the start.
+            try await fleet.settled("a", "b", within: .seconds(100))
+            #expect(try await fleet.environment("a") == ["one": "A=2"])
+            #expect(try await fleet.tasks("b") == neighbour)
+            try await fleet.eventually("it is told") { fleet.log.contains(fault.told) }
+            let events = try await fleet.hecate("list", "events").outputText
+            #expect(events.contains(fault.told), "\(events)")
+        }
+        try await fleet.clean("a", "b")
+    }
+
+    @Test(.timeLimit(.minutes(3)), arguments: beforeTheStart) func beforeAStart(_ fault: Fault) async throws {
+        let fleet = try await deployed()
+        try await fleet.running { try await fleet.settled("a", "b") }
+        let neighbour = try await fleet.tasks("b")
+        try await shell(["sh", "-c", fault.command], directory: fleet.store)
+        try await fleet.commit(["a.yml": sleeper("A: 2")])
+        let before = fleet.log.utf8.count
+        try await fleet.running {
+            try await fleet.settled("a", "b")
+            #expect(try await fleet.environment("a") == ["one": "A=2"])
+            #expect(try await fleet.tasks("b") == neighbour)
+            let log = String(decoding: fleet.log.utf8.dropFirst(before), as: UTF8.self)
+            #expect(log.contains(fault.told), "\(log)")
+            #expect(try await fleet.readiness().code == 200)
+        }
+        try await fleet.clean("a", "b")
+    }
+
+    @Test(.timeLimit(.minutes(4))) func theDiskFillsUpUnderTheController() async throws {
+        let fleet = try await deployed()
+        let disk = try await SmallDisk(at: fleet.store, size: "4m")
+        try await fleet.running {
+            try await fleet.settled("a", "b")
+            let neighbour = try await fleet.tasks("b")
+            try await disk.fill()
+            try await fleet.commit(["a.yml": sleeper("A: 2")])
+            try await fleet.eventually("it says so") {
+                let (code, text) = try await fleet.readiness()
+                return code == 503 && (text.contains("No space left") || text.contains("disk is full"))
+            }
+            #expect(try await fleet.tasks("b") == neighbour)
+            try await disk.makeRoom()
+            try await fleet.settled("a", "b")
+            #expect(try await fleet.environment("a") == ["one": "A=2"])
+            try await fleet.eventually("it is ready again") { try await fleet.readiness().code == 200 }
+            #expect(try await fleet.tasks("b") == neighbour)
+        }
+        withExtendedLifetime(disk) {}
+        try await fleet.clean("a", "b")
+    }
+
+    @Test(.timeLimit(.minutes(4))) func theDiskBecomesReadOnlyUnderTheController() async throws {
+        let fleet = try await deployed()
+        let disk = try await SmallDisk(at: fleet.store, size: "4m")
+        try await fleet.running {
+            try await fleet.settled("a", "b")
+            let neighbour = try await fleet.tasks("b")
+            // A file system that is written to cannot be made read-only; one that is bound over it can.
+            let protect =
+                "rm -f \(disk.path)/hecate.db*; mount --bind \(disk.path) \(disk.path); mount -o remount,bind,ro"
+            try await shell(["sh", "-c", "\(protect) \(disk.path)"])
+            do {
+                try await fleet.commit(["a.yml": sleeper("A: 2")])
+                try await fleet.eventually("it says so") {
+                    let (code, text) = try await fleet.readiness()
+                    return code == 503 && (text.contains("ead-only"))
+                }
+                #expect(try await fleet.tasks("b") == neighbour)
+            } catch {
+                _ = try? await shell(["umount", "-l", disk.path])
+                throw error
+            }
+            try await shell(["umount", "-l", disk.path])
+            try await fleet.settled("a", "b")
+            #expect(try await fleet.environment("a") == ["one": "A=2"])
+            try await fleet.eventually("it is ready again") { try await fleet.readiness().code == 200 }
+            #expect(try await fleet.tasks("b") == neighbour)
+        }
+        withExtendedLifetime(disk) {}
+        try await fleet.clean("a", "b")
+    }
+
+    /// The controller cannot begin; once it can, its service manager's next start goes on.
+    @Test(.timeLimit(.minutes(4)), arguments: ["full", "read-only"])
+    func theDiskTakesNothingBeforeAStart(_ how: String) async throws {
+        let fleet = try await deployed()
+        let disk = try await SmallDisk(at: fleet.store, size: "4m")
+        try await fleet.running { try await fleet.settled("a", "b") }
+        let neighbour = try await fleet.tasks("b")
+        if how == "full" {
+            try await disk.fill()
+        } else {
+            try await shell(["mount", "-o", "remount,ro", disk.path])
+        }
+        try await fleet.commit(["a.yml": sleeper("A: 2")])
+        let before = fleet.log.utf8.count
+        try await fleet.running(restarted: true) {
+            try await fleet.eventually("it says so") {
+                let log = String(decoding: fleet.log.utf8.dropFirst(before), as: UTF8.self).lowercased()
+                return how == "full"
+                    ? log.contains("no space left") || log.contains("disk is full") : log.contains("read-only")
+            }
+            #expect(try await fleet.tasks("b") == neighbour)
+            if how == "full" {
+                try await disk.makeRoom()
+            } else {
+                try await shell(["mount", "-o", "remount,rw", disk.path])
+            }
+            try await fleet.settled("a", "b")
+            #expect(try await fleet.environment("a") == ["one": "A=2"])
+            try await fleet.eventually("it is ready again") { try await fleet.readiness().code == 200 }
+            #expect(try await fleet.tasks("b") == neighbour)
+        }
+        withExtendedLifetime(disk) {}
+        try await fleet.clean("a", "b")
+    }
+}
+
+extension Fleet {
+    /// What `/readyz` answers; the status is 0 when nothing does.
+    fileprivate func readiness() async throws -> (code: Int, text: String) {
+        guard let place = log.ranges(of: "listening on ").last else { return (0, "") }
+        let address = log[place.upperBound...].prefix { !$0.isWhitespace && $0 != "," }
+        let words = ["curl", "-s", "--max-time", "20", "-w", "\n%{http_code}", "http://\(address)/readyz"]
+        let lines = try await execute(words).outputText.split(separator: "\n")
+        return (lines.last.flatMap { Int($0) } ?? 0, lines.first.map(String.init) ?? "")
+    }
+}
