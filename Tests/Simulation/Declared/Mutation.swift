@@ -170,7 +170,8 @@ struct FleetGenerator {
         return DeclaredApp(
             name: newName(),
             target: random.pick(targets) ?? "",
-            services: names.map { newService($0) }
+            services: names.map { newService($0) },
+            ignoresReplicas: random.happens(0.15)
         )
     }
 

@@ -11,6 +11,7 @@ struct FaultyTransport: Transport {
         let deadline = world.now + (request.timeout?.nanosecondsRoundedUp ?? seconds(3600))
         Statistics.count("calls")
         simulation.laws.calls(life)
+        if request.method != "GET" { simulation.laws.sends(request, to: target, life) }
         if world.now < target.silentUntil { return try await expire(deadline) }
         await wait()
         if world.now < target.downUntil { throw TransportError(description: "couldn't connect to server") }

@@ -42,7 +42,10 @@ extension Laws {
         if mutating.isLease { return mutating }
         if mutating.kind == "volumes" { fail(.volumesKept, "\(request.method) \(request.path)") }
         checkForeign(mutating, on: target)
-        if mutating.method == "DELETE", mutating.kind == "services" { checkRemoval(mutating, on: target) }
+        if mutating.method == "DELETE", mutating.kind == "services" {
+            checkRemoval(mutating, on: target)
+            if case .controller(let life) = caller { checkAgainstReading(mutating, on: target, life) }
+        }
         return mutating
     }
 
@@ -115,6 +118,7 @@ extension Laws {
 
     private func checkUpdate(_ mutating: Mutating) {
         guard let before = mutating.object?["Spec"], let after = mutating.body else { return }
+        checkIgnored(mutating, before, after)
         if before == after {
             fail(.noPointlessUpdate, "\(mutating.name) was updated to what it is already")
         } else if mutating.object?["UpdateStatus"]?["State"]?.string != "paused",

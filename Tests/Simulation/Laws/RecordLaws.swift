@@ -42,6 +42,7 @@ extension Laws {
 
     func keeps(_ revision: DeployedRevision) {
         Statistics.count("state kept revision")
+        checkBaseline(revision)
         checkSecrets([String(decoding: revision.payload, as: UTF8.self)], "a kept revision of \(revision.app)")
     }
 
