@@ -7,6 +7,7 @@ enum Law: String, CaseIterable {
     case removalDeclared
     case manyRemovalsApproved
     case oneActs
+    case holderKeeps
     case ignoredUntouched
     case baselineIsForeign
     case noPointlessUpdate
@@ -33,6 +34,7 @@ enum Law: String, CaseIterable {
         case .manyRemovalsApproved:
             "most services of an app, and most apps of a source, are removed only after a person approved it"
         case .oneActs: "no controller changes anything while another one holds the lease"
+        case .holderKeeps: "an app stays with the source that had it first, as long as that one declares it"
         case .ignoredUntouched: "a field that is declared to be somebody else's is never changed"
         case .baselineIsForeign: "what is kept as found before the first change was not made by an attempt of our own"
         case .noPointlessUpdate:

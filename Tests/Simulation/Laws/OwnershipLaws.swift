@@ -21,6 +21,29 @@ extension Laws {
         fail(.oneActs, "\(life) sends \(request.method) \(request.path), and the leases are held by \(holders)")
     }
 
+    /// What nobody claims and nobody declares is not claimed, not even to be removed.
+    func checkClaim(_ mutating: Mutating, _ life: Life) {
+        guard mutating.path == "/configs/create", mutating.name == "hecate.\(mutating.stack)" else { return }
+        let fleets = fleetsRead(by: life)
+        let settled = World.shared.now - seconds(30)
+        guard !fleets.isEmpty, fleets.allSatisfy({ $0.time <= settled && $0.fleet.isReadable }),
+            !fleets.contains(where: { $0.fleet[mutating.stack] != nil })
+        else { return }
+        fail(.foreignUntouched, "'\(mutating.stack)' is claimed, and no source declares it")
+    }
+
+    /// An app stays with the source that had it first, as long as that one declares it.
+    func checkSource(_ record: AppRecord, after old: AppRecord) {
+        guard record.source != old.source, simulation.controllers.count == 1,
+            let holder = simulation.repositories.first(where: { $0.name == old.source })
+        else { return }
+        let begin = World.shared.now - seconds(400)
+        guard holder.fleet[record.id.name] != nil, holder.fleet.isReadable,
+            !holder.changes(of: record.id.name).contains(where: { $0 > begin })
+        else { return }
+        fail(.holderKeeps, "\(record.id) went from \(old.source), which declares it, to \(record.source)")
+    }
+
     /// What a controller removes it has to have read that it goes, and much of it only with approval.
     func checkAgainstReading(_ mutating: Mutating, on target: Target, _ life: Life) {
         let id = AppID(target: target.name, name: mutating.stack)

@@ -79,6 +79,7 @@ extension Laws {
             for service in Person(target: target).services() {
                 let stack = service.stack
                 guard simulation.wasDeclared(stack), !simulation.foreignStacks.contains(stack),
+                    !simulation.handedOver.contains(stack),
                     !simulation.claimedByOthers.contains(stack)
                 else { continue }
                 let isWanted = fleets.contains { fleet in
