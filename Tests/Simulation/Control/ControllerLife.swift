@@ -34,19 +34,22 @@ final class ControllerLife: @unchecked Sendable {
         reconciler = Reconciler(
             platforms: platforms,
             journal: MemoryJournal(store: store, simulation: simulation, life: life),
-            limits: Self.limits,
+            limits: Self.limits(of: simulation),
             environment: Environment(
                 now: { Timestamp(Double(World.shared.wall) / 1e9) },
                 chance: { World.shared.random.fraction() },
                 announce: { simulation.laws.announces($0) },
                 identity: ControllerIdentity(id: "machine\(life.controller)", instance: "\(life.owner)")
-            )
+            ),
+            sources: Set(sources.map(\.name))
         )
     }
 
     /// Leases hold longer than usual: renewing them is most of what a world at rest does.
-    private static var limits: Limits {
+    private static func limits(of simulation: Simulation) -> Limits {
         var limits = Limits()
+        // So narrow that what waits for a silent target would hold up others if they shared anything.
+        if simulation.storm.kind == .silence { limits.parallelism = 1 }
         limits.leaseTerm = .seconds(30)
         return limits
     }
@@ -97,7 +100,7 @@ final class ControllerLife: @unchecked Sendable {
         reader.owner = Self.owner(source.name)
         do {
             let fleet = try await reader.fleet(at: snapshot).fleet
-            simulation.laws.reads(head, of: source)
+            simulation.laws.reads(head, of: source, life)
             await reconciler.accept(fleet)
         } catch let invalid as Invalid {
             simulation.trace("\(life) source \(source.name): \(invalid)")
@@ -150,6 +153,10 @@ struct RecordView: Equatable {
     var attempted: String?
     /// The desired state that was rejected.
     var rejected: String?
+    /// The commit of what is deployed.
+    var deployedCommit: String?
+    /// Whether the whole app is being removed.
+    var isLeaving: Bool
     /// Why it was rejected.
     var rejection: String?
     var isReady: Bool
@@ -162,6 +169,8 @@ struct RecordView: Equatable {
         deployed = record.deployed
         attempted = record.attempt.flatMap { $0.purpose == .deploy ? $0.fingerprint : nil }
         rejected = record.quarantine?.fingerprint
+        deployedCommit = record.deployedCommit
+        isLeaving = record.removal != nil
         rejection = record.quarantine?.failure
         isReady = record.isReady
         reason = record.ready?.reason.rawValue ?? ""

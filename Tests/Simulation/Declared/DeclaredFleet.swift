@@ -30,6 +30,8 @@ struct DeclaredApp: Equatable {
     var services: [DeclaredService]
     var isEnabled = true
     var dependsOn: [String] = []
+    /// Whether somebody else scales its services, so that their numbers are left alone.
+    var ignoresReplicas = false
     var replaces: [String] = []
     var oddity: Oddity?
     /// Another number is another network.

@@ -45,6 +45,7 @@ struct FleetFiles {
         if !app.isEnabled { text += "    enabled: false\n" }
         if !app.dependsOn.isEmpty { text += "    depends_on: [\(app.dependsOn.joined(separator: ", "))]\n" }
         if !app.replaces.isEmpty { text += "    replaces: [\(app.replaces.joined(separator: ", "))]\n" }
+        if app.ignoresReplicas { text += "    ignore_differences: [replicas]\n" }
         if app.oddity == .unknownKey { text += "    compose_fiel: \(app.name)/compose.yml\n" }
         return text
     }
@@ -82,6 +83,7 @@ struct FleetFiles {
         text += "    deploy:\n      replicas: \(service.replicas)\n"
         // Mostly Swarm watches an update for a moment only: the more commits fit into a storm.
         if service.stamp % 4 > 0 { text += "      update_config:\n        monitor: 1s\n" }
+        if service.stamp % 5 == 1, service.stamp % 4 > 0 { text += "        failure_action: rollback\n" }
         if service.nature == .job { text += "      restart_policy:\n        condition: none\n" }
         return text
     }

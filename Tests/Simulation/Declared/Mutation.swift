@@ -3,7 +3,8 @@ enum Mutation: String, CaseIterable {
     case changeService, crash, unhealthy, refused, missingImage, slow, mend, addJob, needDatabase, addService,
         dropService, changeConfig, changeSecret, changeNetwork, scale, comment, nothing, disable, enable, retire,
         rename, replace, addApp, dropApp, depend, emptyFile, brokenFile, noFile, unknownKey, nameless, emptyItem,
-        brokenStacksFile, emptyFleet, moveToOtherSource
+        brokenStacksFile, emptyFleet, moveToOtherSource,
+        copyToOtherSource
 
     private static let weights: [(weight: Int, item: Mutation)] = [
         (14, .changeService), (6, .crash), (4, .unhealthy), (3, .refused), (3, .missingImage), (3, .slow), (10, .mend),
@@ -11,7 +12,7 @@ enum Mutation: String, CaseIterable {
         (3, .changeNetwork), (4, .scale), (3, .comment), (2, .nothing), (2, .disable), (3, .enable), (1, .retire),
         (2, .rename), (1, .replace), (3, .addApp), (2, .dropApp), (2, .depend), (1, .emptyFile), (1, .brokenFile),
         (1, .noFile), (1, .unknownKey), (1, .nameless), (1, .emptyItem), (1, .brokenStacksFile), (1, .emptyFleet),
-        (1, .moveToOtherSource),
+        (2, .moveToOtherSource), (2, .copyToOtherSource),
     ]
 
     static func drawn(_ random: inout Random) -> Mutation { random.pick(weighted: weights) ?? .changeService }
@@ -47,7 +48,7 @@ struct FleetGenerator {
         fleet.oddity = nil
         if random.happens(0.7) { (fleet.namelessEntries, fleet.emptyItems) = (0, 0) }
         switch mutation {
-        case .nothing: break
+        case .nothing, .copyToOtherSource: break
         case .nameless: fleet.namelessEntries = 1
         case .emptyItem: fleet.emptyItems = 1
         case .brokenStacksFile: fleet.oddity = random.pick(DeclaredFleet.Oddity.allCases)
@@ -170,7 +171,8 @@ struct FleetGenerator {
         return DeclaredApp(
             name: newName(),
             target: random.pick(targets) ?? "",
-            services: names.map { newService($0) }
+            services: names.map { newService($0) },
+            ignoresReplicas: random.happens(0.15)
         )
     }
 

@@ -5,17 +5,18 @@ enum Disturbance: String, CaseIterable {
     /// The controller's process and its disk.
     case crash, storeLoss, diskFull, wallClockJump, secondController
     /// The Engine and the way to it.
-    case engineRestart, outage, silence, slowness, faultyCalls
+    case engineRestart, outage, silence, slowness, faultyCalls, cutOff
     /// People with a shell on the manager.
-    case scaleByHand, changeByHand, removeByHand, deploySameByHand, deployOtherByHand, changeForeign
+    case scaleByHand, changeByHand, removeByHand, deploySameByHand, deployOtherByHand, changeForeign, handOver
     /// People who ask the controller for something.
     case reconcile, suspend, approve
 
     private static let weights: [(weight: Int, item: Disturbance)] = [
         (36, .commit), (3, .rewrite), (2, .vanish), (3, .forgeAway), (6, .crash), (2, .storeLoss), (3, .diskFull),
-        (3, .wallClockJump), (1, .secondController), (4, .engineRestart), (5, .outage), (3, .silence), (3, .slowness),
+        (3, .wallClockJump), (2, .secondController), (4, .engineRestart), (5, .outage), (3, .silence), (3, .slowness),
         (10, .faultyCalls), (4, .scaleByHand), (4, .changeByHand), (3, .removeByHand), (3, .deploySameByHand),
-        (2, .deployOtherByHand), (2, .changeForeign), (5, .reconcile), (3, .suspend), (2, .approve),
+        (2, .deployOtherByHand), (2, .changeForeign), (5, .reconcile), (3, .suspend), (2, .approve), (4, .cutOff),
+        (1, .handOver),
     ]
 
     static func drawn(_ random: inout Random) -> Disturbance { random.pick(weighted: weights) ?? .commit }

@@ -37,6 +37,11 @@ extension Simulation {
         case .silence:
             let victim = storm.kind == .silence ? targets.last : target
             victim?.silentUntil = storm.kind == .silence ? world.now + seconds(3600) : until
+        case .cutOff:
+            // Of two controllers one loses its way to the target, and the other takes over.
+            if controllers.count == 1 { startSecondController(until: world.now + seconds(random.within(200...400))) }
+            target?.cutOff[controllers[0].number] = world.now + seconds(random.within(20...150))
+        case .handOver: return source.map { handOver($0, &random) } ?? ""
         case .slowness: target?.slowUntil = until
         case .faultyCalls:
             faultRate = random.pick([0.02, 0.08, 0.25]) ?? 0
@@ -65,7 +70,9 @@ extension Simulation {
         var fleet = source.fleet
         generator.random = Random(random.next())
         var mutation = Mutation.drawn(&random)
-        if mutation == .moveToOtherSource, repositories.count < 2 { mutation = .changeService }
+        if [.moveToOtherSource, .copyToOtherSource].contains(mutation), repositories.count < 2 {
+            mutation = .changeService
+        }
         let before = fleet.apps
         generator.change(&fleet, by: mutation)
         generators[source.name] = generator
@@ -74,6 +81,14 @@ extension Simulation {
         if mutation == .moveToOtherSource, let other = repositories.first(where: { $0 !== source }) {
             var otherFleet = other.fleet
             for app in before where fleet[app.name] == nil { otherFleet[app.name] = app }
+            other.push(otherFleet)
+        }
+        if mutation == .copyToOtherSource, let other = repositories.first(where: { $0 !== source }),
+            var app = random.pick(fleet.apps), other.fleet[app.name] == nil
+        {
+            var otherFleet = other.fleet
+            (app.dependsOn, app.replaces) = ([], [])
+            otherFleet[app.name] = app
             other.push(otherFleet)
         }
         for app in fleet.apps where !before.contains(app) {
@@ -95,6 +110,23 @@ extension Simulation {
             guard let self, source.fleet[app.name] == changed, isRunning else { return }
             laws.expectDeployed(changed, "\(app.name) was committed three minutes ago while the other Swarm is silent")
         }
+        return app.name
+    }
+
+    /// A source gives an app up, and somebody takes the controller's mark from it, so that it stays as it is.
+    private func handOver(_ source: Repository, _ random: inout Random) -> String {
+        var fleet = source.fleet
+        guard let app = random.pick(fleet.apps), fleet.apps.count > 1, let target = target(app.target),
+            !target.isUnreachable
+        else { return "nothing to hand over" }
+        fleet[app.name] = nil
+        for index in fleet.apps.indices {
+            fleet.apps[index].dependsOn.removeAll { $0 == app.name }
+            fleet.apps[index].replaces.removeAll { $0 == app.name }
+        }
+        source.push(fleet)
+        handedOver.insert(app.name)
+        Person(target: target).removeClaim(of: app.name)
         return app.name
     }
 

@@ -11,9 +11,10 @@ struct FaultyTransport: Transport {
         let deadline = world.now + (request.timeout?.nanosecondsRoundedUp ?? seconds(3600))
         Statistics.count("calls")
         simulation.laws.calls(life)
+        if request.method != "GET" { simulation.laws.sends(request, to: target, life) }
         if world.now < target.silentUntil { return try await expire(deadline) }
         await wait()
-        if world.now < target.downUntil { throw TransportError(description: "couldn't connect to server") }
+        if isCutOff { throw TransportError(description: "couldn't connect to server") }
         let fault = simulation.faultOfNextCall()
         if let fault { simulation.trace("\(life) fault \(fault.rawValue): \(request.method) \(request.path)") }
         switch fault {
@@ -26,7 +27,7 @@ struct FaultyTransport: Transport {
         case .slow: await world.pause(Int64(world.random.within(1...12)) * seconds(1))
         case .lostAnswer, .lateAnswer, .crashAfter, nil: break
         }
-        if world.now < target.downUntil { throw TransportError(description: "couldn't connect to server") }
+        if isCutOff { throw TransportError(description: "couldn't connect to server") }
         let response = target.perform(request, by: .controller(life))
         switch fault {
         case .lostAnswer: throw TransportError(description: "connection reset by peer")
@@ -40,6 +41,10 @@ struct FaultyTransport: Transport {
     }
 
     func stream(_ request: Request) -> AsyncThrowingStream<[UInt8], any Error> { target.listen(life.owner) }
+
+    private var isCutOff: Bool {
+        World.shared.now < max(target.downUntil, target.cutOff[life.controller] ?? 0)
+    }
 
     private func wait() async {
         let world = World.shared

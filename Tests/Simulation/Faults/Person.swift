@@ -32,6 +32,11 @@ struct Person {
         post("/services/\(id)/update?version=\(version)", spec)
     }
 
+    /// `docker config rm` of what says whose a stack is.
+    func removeClaim(of stack: String) {
+        target.perform(Request("DELETE", "/v1.44/configs/hecate.\(stack)"), by: .person)
+    }
+
     /// `docker service scale`.
     func scale(_ service: JSON, to replicas: Int) {
         guard service["Spec"]?["Mode"]?["Replicated"] != nil else { return }

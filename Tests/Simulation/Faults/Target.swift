@@ -15,6 +15,8 @@ final class Target: @unchecked Sendable {
     var downUntil: Int64 = 0
     var silentUntil: Int64 = 0
     var slowUntil: Int64 = 0
+    /// Until when a controller, by its number, finds no way here.
+    var cutOff: [Int: Int64] = [:]
     private var streams: [Stream] = []
     private var pumpedAt: Int64 = -1
 
@@ -36,6 +38,7 @@ final class Target: @unchecked Sendable {
     func begin() { engine.onEvent = { [unowned self] event in deliver(event) } }
 
     /// Lets the Engine do what a request asks for, at this moment.
+    @discardableResult
     func perform(_ request: Request, by caller: Caller) -> Response {
         advance()
         let world = World.shared

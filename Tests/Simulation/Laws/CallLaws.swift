@@ -42,7 +42,11 @@ extension Laws {
         if mutating.isLease { return mutating }
         if mutating.kind == "volumes" { fail(.volumesKept, "\(request.method) \(request.path)") }
         checkForeign(mutating, on: target)
-        if mutating.method == "DELETE", mutating.kind == "services" { checkRemoval(mutating, on: target) }
+        if case .controller(let life) = caller { checkClaim(mutating, life) }
+        if mutating.method == "DELETE", mutating.kind == "services" {
+            checkRemoval(mutating, on: target)
+            if case .controller(let life) = caller { checkAgainstReading(mutating, on: target, life) }
+        }
         return mutating
     }
 
@@ -53,7 +57,7 @@ extension Laws {
             Mutated(time: World.shared.now, stack: mutating.stack, target: target.name, text: text)
         )
         Statistics.count("call \(mutating.method) \(mutating.kind)")
-        if mutating.kind == "services", mutating.path.hasSuffix("/update") { checkUpdate(mutating) }
+        if mutating.kind == "services", mutating.path.hasSuffix("/update") { checkUpdate(mutating, on: target) }
     }
 
     private func identify(_ request: Request, on target: Target) -> Mutating {
@@ -113,11 +117,17 @@ extension Laws {
         if !isDeclared, !isBaseline { fail(.removalDeclared, "\(name) was removed, and every commit so far wants it") }
     }
 
-    private func checkUpdate(_ mutating: Mutating) {
+    private func checkUpdate(_ mutating: Mutating, on target: Target) {
         guard let before = mutating.object?["Spec"], let after = mutating.body else { return }
-        if before == after {
+        checkIgnored(mutating, before, after)
+        // As the Engine has it: what it fills in by itself is no difference.
+        let question = Request("GET", "/v1.44/services/\(mutating.object?["ID"]?.string ?? "")")
+        let stored = (try? JSON(parsing: target.engine.handle(question).body))?["Spec"]
+        // An update that the Engine paused is taken up again by asking for it once more.
+        let isPaused = mutating.object?["UpdateStatus"]?["State"]?.string == "paused"
+        if before == after || before == stored && !isPaused {
             fail(.noPointlessUpdate, "\(mutating.name) was updated to what it is already")
-        } else if mutating.object?["UpdateStatus"]?["State"]?.string != "paused",
+        } else if !isPaused,
             before["TaskTemplate"]?["ForceUpdate"] ?? 0 != after["TaskTemplate"]?["ForceUpdate"] ?? 0
         {
             fail(.noPointlessUpdate, "\(mutating.name) was restarted by force")

@@ -5,6 +5,11 @@ enum Law: String, CaseIterable {
     case foreignUntouched
     case volumesKept
     case removalDeclared
+    case manyRemovalsApproved
+    case oneActs
+    case holderKeeps
+    case ignoredUntouched
+    case baselineIsForeign
     case noPointlessUpdate
     case oneUpdatePerChange
     case goodNeverRejected
@@ -26,6 +31,12 @@ enum Law: String, CaseIterable {
         case .foreignUntouched: "what no source of ours declares, or another controller claims, is never changed"
         case .volumesKept: "no volume is ever removed"
         case .removalDeclared: "a service is removed only when a commit that could be read in full does without it"
+        case .manyRemovalsApproved:
+            "most services of an app, and most apps of a source, are removed only after a person approved it"
+        case .oneActs: "no controller changes anything while another one holds the lease"
+        case .holderKeeps: "an app stays with the source that had it first, as long as that one declares it"
+        case .ignoredUntouched: "a field that is declared to be somebody else's is never changed"
+        case .baselineIsForeign: "what is kept as found before the first change was not made by an attempt of our own"
         case .noPointlessUpdate:
             "no service is updated, and no task restarted, without a difference in what is declared"
         case .oneUpdatePerChange: "in a quiet world each service is updated once for each change"

@@ -27,6 +27,21 @@ final class Laws: @unchecked Sendable {
     /// Commits that a controller has read, by source.
     var read: [String: Set<String>] = [:]
 
+    /// What each life of a controller has read last, by source.
+    var lastReads: [Life: [String: Reading]] = [:]
+    /// When somebody approved removals last.
+    var approvedAt: Int64?
+
+    /// A commit that a controller took in, and when.
+    struct Reading {
+        var commit: String
+        var time: Int64
+        /// The apps that the reading before it had and this one has not.
+        var dropped: Set<String>
+        /// How many apps it has.
+        var left: Int
+    }
+
     /// A call of a controller that changed something.
     struct Mutated {
         var time: Int64
@@ -50,5 +65,17 @@ final class Laws: @unchecked Sendable {
         violations.append(Violation(law: law, message: message, time: World.shared.now))
     }
 
-    func reads(_ commit: String, of source: Repository) { read[source.name, default: []].insert(commit) }
+    func reads(_ commit: String, of source: Repository, _ life: Life) {
+        read[source.name, default: []].insert(commit)
+        let old = lastReads[life]?[source.name].flatMap { source.commit($0.commit)?.fleet }
+        let new = source.commit(commit)?.fleet
+        let left = Set(new?.apps.map(\.name) ?? [])
+        let replaced = new?.apps.flatMap(\.replaces) ?? []
+        lastReads[life, default: [:]][source.name] = Reading(
+            commit: commit,
+            time: World.shared.now,
+            dropped: Set(old?.apps.filter(\.isEnabled).map(\.name) ?? []).subtracting(left).subtracting(replaced),
+            left: left.count
+        )
+    }
 }

@@ -73,7 +73,7 @@ struct Observation {
             guard let running = found[service.name] else { return "\(app.name)_\(service.name) is missing" }
             let wanted = ObservedDeclaration(
                 stamp: "\(service.stamp)",
-                replicas: service.replicas,
+                replicas: app.ignoresReplicas ? running.replicas : service.replicas,
                 image: SimulatedImages.image(service.nature),
                 config: service.config.map { "\($0)" },
                 secret: service.secret.map { "\($0)" },

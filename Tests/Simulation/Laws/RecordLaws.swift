@@ -6,6 +6,7 @@ extension Laws {
     func saves(_ record: AppRecord, after old: AppRecord?, _ life: Life) {
         let view = RecordView(record)
         let before = old.map(RecordView.init)
+        if let old { checkSource(record, after: old) }
         checkSecrets(view.texts + [view.message, view.rejection ?? ""], "the record of \(record.id)")
         if let rejected = view.rejected, rejected != before?.rejected {
             noteRejection(record.id, view, rejected)
@@ -42,6 +43,7 @@ extension Laws {
 
     func keeps(_ revision: DeployedRevision) {
         Statistics.count("state kept revision")
+        checkBaseline(revision)
         checkSecrets([String(decoding: revision.payload, as: UTF8.self)], "a kept revision of \(revision.app)")
     }
 

@@ -40,6 +40,10 @@ extension Laws {
         _ observation: Observation,
         in fleet: DeclaredFleet
     ) -> String? {
+        // Of what somebody scaled to nothing none can fail.
+        if app.ignoresReplicas, observation.services(of: app.name).values.contains(where: { $0.replicas == 0 }) {
+            return nil
+        }
         if record.isReady, !record.message.contains("waiting for") {
             return "\(id) cannot work as declared and is said to be ready: \(record.message)"
         }
@@ -75,6 +79,7 @@ extension Laws {
             for service in Person(target: target).services() {
                 let stack = service.stack
                 guard simulation.wasDeclared(stack), !simulation.foreignStacks.contains(stack),
+                    !simulation.handedOver.contains(stack),
                     !simulation.claimedByOthers.contains(stack)
                 else { continue }
                 let isWanted = fleets.contains { fleet in

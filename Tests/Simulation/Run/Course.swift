@@ -106,7 +106,10 @@ extension Simulation {
         faultRate = 0
         faultsUntil = 0
         stopSecondController()
-        for target in targets { (target.downUntil, target.silentUntil, target.slowUntil) = (0, 0, 0) }
+        for target in targets {
+            target.cutOff = [:]
+            (target.downUntil, target.silentUntil, target.slowUntil) = (0, 0, 0)
+        }
         for repository in repositories {
             repository.awayUntil = 0
             guard !repository.fleet.isReadable else { continue }

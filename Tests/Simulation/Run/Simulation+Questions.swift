@@ -65,6 +65,7 @@ extension Simulation {
     }
 
     func approve(_ controller: Controller) {
+        laws.approvedAt = World.shared.now
         for repository in repositories { controller.running?.approve(repository.name) }
         // A commit that takes much away from one app waits for a person as well.
         for app in declaredApps { controller.running?.approve(app.description) }

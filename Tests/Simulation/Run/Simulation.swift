@@ -113,6 +113,9 @@ final class Simulation: @unchecked Sendable {
         Statistics.count("state claimed by another controller")
     }
 
+    /// Stacks that were given up and whose claims somebody removed: nobody may take them again to remove them.
+    var handedOver: Set<String> = []
+
     /// Apps that people changed by hand, so that what runs is not only the controller's doing.
     private(set) var meddled: Set<AppID> = []
 
