@@ -19,7 +19,7 @@ import Testing
         "for f in hecate.db hecate.db-wal; do [ ! -s $f ] || dd if=/dev/urandom of=$f conv=notrunc bs=$(stat -c %s $f) count=1; done"
 
     static let whileRunning = [
-        Fault("deleted", "rm -f hecate.db*", told: "was deleted, moved or replaced while it was open"),
+        Fault("deleted", "rm -f hecate.db*", told: "was deleted, moved or replaced while it was open")
     ]
 
     static let beforeTheStart = [
