@@ -122,8 +122,10 @@ extension AppState {
         begin(purpose, message: summary, at: now)
         announcedRemovals = purpose == .deploy ? Set(pass.plan.removals.map(\.subject)) : []
         let reason: Reason = purpose == .rollBack ? .rollingBack : .applying
+        // What failed before and is tried again was told of.
+        let isKnown = record.failedFingerprint == pass.fingerprint
         let event = event(.info, reason, summary, details: described(changes), at: now)
-        return ask(.save(record, event), .savingAttempt)
+        return ask(.save(record, isKnown ? nil : event), .savingAttempt)
     }
 
     mutating func begin(_ purpose: Attempt.Purpose, message: String, at now: Moment) {

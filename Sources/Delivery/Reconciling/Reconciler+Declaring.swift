@@ -99,6 +99,9 @@ extension Reconciler {
         awaiting[source] = isMany ? ids : nil
         if isMany, !ids.isSubset(of: approved[source] ?? []) {
             approved[source] = nil
+            // The same removals are the same fact, whatever made them be decided about again.
+            guard toldRemovals[source] != ids else { return }
+            toldRemovals[source] = ids
             await announce(
                 .warning,
                 .awaitingApproval,
@@ -113,6 +116,7 @@ extension Reconciler {
         // An approval is for these very removals, and is spent with them.
         awaiting[source] = nil
         approved[source] = nil
+        toldRemovals[source] = nil
         for (id, why) in going {
             ensure(id, source: source)
             markForRemoval(id, because: why)

@@ -19,6 +19,8 @@ package actor Reconciler {
     /// What each target said of who owns what, when it was asked last.
     var claims: [String: [AppID: Claim]] = [:]
     var refusals: Set<FleetRegister.Refusal> = []
+    /// The removals that were said to wait for a person, by source.
+    var toldRemovals: [String: Set<AppID>] = [:]
     /// What a source asks to remove and was found not to be its own, by source and app; told once.
     var staysTold: Set<String> = []
     /// Why a target cannot be worked with now.

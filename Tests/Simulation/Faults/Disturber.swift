@@ -116,7 +116,9 @@ extension Simulation {
     /// A source gives an app up, and somebody takes the controller's mark from it, so that it stays as it is.
     private func handOver(_ source: Repository, _ random: inout Random) -> String {
         var fleet = source.fleet
-        guard let app = random.pick(fleet.apps), fleet.apps.count > 1, let target = target(app.target),
+        // What somebody else's mark stands on is not the source's to give up.
+        let own = fleet.apps.filter { !claimedByOthers.contains($0.name) }
+        guard let app = random.pick(own), fleet.apps.count > 1, let target = target(app.target),
             !target.isUnreachable
         else { return "nothing to hand over" }
         fleet[app.name] = nil
