@@ -397,7 +397,7 @@ import Testing
         try await fleet.clean("a")
     }
 
-    @Test(.timeLimit(.minutes(2))) func aSlowFirstDeploymentIsNeverTornDown() async throws {
+    @Test(.timeLimit(.minutes(5))) func aSlowFirstDeploymentIsNeverTornDown() async throws {
         let fleet = try await Fleet(verify: "1s", timeout: "20s")
         let compose = """
             services:
@@ -417,7 +417,7 @@ import Testing
             try await fleet.eventually("it is deployed") { try await fleet.services("a").count == 2 }
             let first = try await fleet.services("a").mapValues { $0["ID"]?.string }
             let specs = try await fleet.services("a").mapValues { $0["Spec"] }
-            try await fleet.settled("a", within: .seconds(75))
+            try await fleet.settled("a", within: .seconds(180))
             #expect(try await fleet.services("a").mapValues { $0["ID"]?.string } == first)
             #expect(try await fleet.services("a").mapValues { $0["Spec"] } == specs)
         }

@@ -58,7 +58,7 @@ import Testing
             #expect(repaired.code == 0 && repaired.outputText.contains("ready"), "\(repaired)")
             #expect(try await hecate("reconcile", "--server", remote).code == 0)
             let unknown = try await hecate("approve", "flet", "--server", remote)
-            #expect(unknown.code == 1 && unknown.errorText.contains("no source 'flet'"))
+            #expect(unknown.code == 1 && unknown.errorText.contains("no source and no app 'flet'"))
 
             let audit = try await hecate("list", "audit", "--server", remote).outputText
             #expect(audit.contains("/suspend") && audit.contains("socket") && audit.contains("allowed"))

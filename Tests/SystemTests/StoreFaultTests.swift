@@ -24,9 +24,9 @@ import Testing
 
     static let beforeTheStart = [
         Fault("deleted", "rm -f hecate.db*", told: "Adopted"),
-        Fault("cut short", "truncate -s 5000 hecate.db", told: "the store was damaged; it was set aside"),
+        Fault("cut short", "truncate -s 5000 hecate.db", told: "was set aside"),
         Fault("emptied", "truncate -s 0 hecate.db", told: "Adopted"),
-        Fault("filled with rubbish", rubbish, told: "the store was damaged; it was set aside"),
+        Fault("filled with rubbish", rubbish, told: "was set aside"),
     ]
 
     private static let server = "server: {listen: '127.0.0.1:0', anonymous: viewer, rate: 1000}"
