@@ -397,6 +397,37 @@ import Testing
         try await fleet.clean("a")
     }
 
+    /// The database needs longer than the time-out, and the application ends until it is there.
+    ///
+    /// By DNS alone, since the kernels of some build machines have no virtual addresses for services.
+    @Test(.timeLimit(.minutes(5))) func aSlowFirstDeploymentIsNeverTornDown() async throws {
+        let fleet = try await Fleet(verify: "1s", timeout: "20s")
+        let compose = """
+            services:
+              app:
+                image: web:1.0.0
+                command: sh -c 'wget -q -O- http://db:8080/ || exit 1; trap exit TERM; while true; do sleep 0.2; done'
+                stop_grace_period: 1s
+                depends_on: [db]
+              db:
+                image: web:1.0.0
+                command: sh -c 'sleep 25; exec httpd -f -p 8080 -h /www'
+                healthcheck: {test: wget -q -O- http://127.0.0.1:8080/, interval: 1s, retries: 60, start_period: 30s}
+                stop_grace_period: 1s
+                deploy: {endpoint_mode: dnsrr}
+            """
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": compose])
+        try await fleet.running {
+            try await fleet.eventually("it is deployed") { try await fleet.services("a").count == 2 }
+            let first = try await fleet.services("a").mapValues { $0["ID"]?.string }
+            let specs = try await fleet.services("a").mapValues { $0["Spec"] }
+            try await fleet.settled("a", within: .seconds(180))
+            #expect(try await fleet.services("a").mapValues { $0["ID"]?.string } == first)
+            #expect(try await fleet.services("a").mapValues { $0["Spec"] } == specs)
+        }
+        try await fleet.clean("a")
+    }
+
     /// Docker itself takes service names of 63 characters, so that 61 are the most a stack's name can have.
     @Test(.timeLimit(.minutes(2))) func namesMayBeAsLongAsDockerTakesThem() async throws {
         let fleet = try await Fleet(verify: "1s")
