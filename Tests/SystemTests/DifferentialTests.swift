@@ -230,9 +230,9 @@ private let allowedDifferences: [(path: String, docker: DifferentialTests.Docker
         try await fleet.commit(["compose.yml": text, "config_data": "c", "secret_data": "s"])
         let second = try await fleet.hecate("plan")
         #expect(second.code == 1)
-        #expect(
-            try await fleet.docker("network", "ls", "-q", "--filter", "label=com.docker.stack.namespace=full").isEmpty
-        )
-        #expect(try await fleet.docker("config", "ls", "-q").isEmpty)
+        for kind in ["network", "config", "secret"] {
+            let made = try await fleet.docker(kind, "ls", "-q", "--filter", "label=com.docker.stack.namespace=full")
+            #expect(made.isEmpty, "\(kind)s \(made)")
+        }
     }
 }
