@@ -18,10 +18,18 @@ struct StoreWatcher: Sendable {
                     + "see that all holds are there, and check the disk"
             )
         }
+        async let _ = look()
         for await incident in context.store.incidents {
             if incident.kind == .damaged { await begunAnew() }
             let isGood = incident.kind == .recovered
             await context.note(isGood ? .info : .error, isGood ? .recovered : .journalFailed, "store", incident.message)
+        }
+    }
+    /// Has the file looked at while nobody reads or writes, so that damage is known before it is needed.
+    private func look() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(5))
+            await context.store.look()
         }
     }
 }

@@ -5,22 +5,29 @@ internal import SQLite
 // disk is waited for.
 extension Store {
     /// Has exactly these sources and targets on record: what is configured no more goes, what is new was not looked at yet.
+    ///
+    /// What was recorded of them while this store is open holds on, also after the file was lost.
     package func expect(_ sources: [SourceRecord], _ targets: [TargetRecord]) throws {
         try write(.exit) { database in
             let knownSources = try database.execute("SELECT name FROM sources").compactMap { $0[0].text }
             for name in knownSources where !sources.contains(where: { $0.name == name }) {
                 try database.execute("DELETE FROM sources WHERE name = ?", [.text(name)])
             }
-            for source in sources where !knownSources.contains(source.name) { try insert(source, database) }
+            for source in sources where !knownSources.contains(source.name) {
+                try insert(places.sources[source.name] ?? source, database)
+            }
             let knownTargets = try database.execute("SELECT name FROM targets").compactMap { $0[0].text }
             for name in knownTargets where !targets.contains(where: { $0.name == name }) {
                 try database.execute("DELETE FROM targets WHERE name = ?", [.text(name)])
             }
-            for target in targets where !knownTargets.contains(target.name) { try insert(target, database) }
+            for target in targets where !knownTargets.contains(target.name) {
+                try insert(places.targets[target.name] ?? target, database)
+            }
         }
     }
 
     package func save(_ source: SourceRecord) throws {
+        places.sources[source.name] = source
         try write(.exit) { try insert(source, $0) }
     }
 
@@ -48,6 +55,7 @@ extension Store {
     }
 
     package func save(_ target: TargetRecord) throws {
+        places.targets[target.name] = target
         try write(.exit) { try insert(target, $0) }
     }
 

@@ -15,8 +15,15 @@ package actor Store: Journal {
     /// The log of the present connection.
     private var walIdentity: FileIdentity?
     private var lastCheck = -Double.infinity
+    /// How the file looked after the last access of our own, whether somebody else changed it since, and when it was last
+    /// read in full for that.
+    private var trace: StoreFile.Trace?
+    private var isSuspect = false
+    private var lastReading = -Double.infinity
     /// Why a file that is gone could not be written again; nothing is acknowledged until it is.
     private var placeError: StoreError?
+    /// The sources and targets as they were recorded last: a store that begins anew knows how they are at once.
+    var places: (sources: [String: SourceRecord], targets: [String: TargetRecord]) = ([:], [:])
     private var nextClean: Double
     /// Events that could not be written yet, oldest first.
     private var queue: [Event] = []
@@ -62,6 +69,7 @@ package actor Store: Journal {
             throw Failure(.unavailable, "the store cannot be opened: \(message)", next: .needsChange)
         }
         walIdentity = FileIdentity("\(file.path)-wal")
+        trace = file.trace
     }
 
     deinit { incident.finish() }
@@ -121,6 +129,7 @@ package actor Store: Journal {
     ) throws -> Result {
         do {
             try checkPlace()
+            defer { trace = file.trace }
             let result = try withRepair { database in
                 try database.set(durability == .powerLoss || !queue.isEmpty ? .powerLoss : .exit)
                 return try database.transaction {
@@ -148,6 +157,7 @@ package actor Store: Journal {
         let fresh = try file.open(creates: repairs)
         database = fresh
         walIdentity = FileIdentity("\(file.path)-wal")
+        trace = file.trace
         epoch += 1
         hiddenChanges = 0
         return fresh
@@ -159,7 +169,7 @@ package actor Store: Journal {
             do {
                 return try body(try connection())
             } catch let error as DatabaseError where repairs && error.kind == .damaged {
-                try beginAnew(error)
+                try beginAnew(because: error.description)
                 return try body(try connection())
             }
         } catch let error as DatabaseError {
@@ -167,7 +177,7 @@ package actor Store: Journal {
         }
     }
 
-    private func beginAnew(_ error: DatabaseError) throws {
+    private func beginAnew(because what: String) throws {
         database?.close()
         database = nil
         let aside = try file.setAside("damaged", at: now().seconds)
@@ -176,16 +186,43 @@ package actor Store: Journal {
         incident.yield(
             StoreIncident(
                 kind: .damaged,
-                message: "the store '\(file.path)' was damaged (\(error.description)); it was set aside as '\(aside)' "
+                message: "the store '\(file.path)' was damaged (\(what)); it was set aside as '\(aside)' "
                     + "and an empty one begun, which adopts what runs; \(rest): see that all are there, and check the disk"
             )
         )
     }
 
+    /// Looks after the file when nobody reads or writes for a while.
+    package func look() { try? checkPlace() }
+
+    /// Reads the whole file when somebody else wrote into it: what is damaged is known before anybody relies on it.
+    private func checkForDamage(_ open: Database, at time: Double) throws {
+        if file.trace != trace { isSuspect = true }
+        guard isSuspect, abs(time - lastReading) >= 1 else { return }
+        (isSuspect, lastReading, trace) = (false, time, file.trace)
+        do {
+            // What the log still holds hides what the file has lost.
+            try open.emptyLog()
+            open.forgetPages()
+            guard let damage = try open.findDamage() else {
+                trace = file.trace
+                return
+            }
+            try beginAnew(because: damage)
+        } catch let error as DatabaseError where error.kind == .damaged {
+            try beginAnew(because: error.description)
+        } catch is DatabaseError {
+            // Who cannot be asked now is asked again.
+            isSuspect = true
+        }
+    }
+
     /// Writes the store anew when its file is no longer where it should be; looked at once a second at most.
     private func checkPlace() throws {
         let time = now().seconds
-        guard repairs, let open = database else { return }
+        guard repairs, let present = database else { return }
+        try checkForDamage(present, at: time)
+        guard let open = database else { return }
         if abs(time - lastCheck) < 1 {
             if let placeError { throw placeError }
             return
@@ -198,7 +235,7 @@ package actor Store: Journal {
             database = nil
             _ = try connection()
         } catch let error as DatabaseError where error.kind == .damaged {
-            return try beginAnew(error)
+            return try beginAnew(because: error.description)
         } catch {
             let wrapped = (error as? DatabaseError).map { StoreError($0, path: file.path) } ?? error
             placeError = wrapped as? StoreError

@@ -24,6 +24,29 @@ struct StoreFile: Sendable {
         return stat("\(path)-wal", &status) == 0 && status.st_size > 0
     }
 
+    /// How the file and its log look from outside, without opening them: to close them would end SQLite's locks.
+    var trace: Trace { Trace(main: .init(path), log: .init("\(path)-wal")) }
+
+    /// What changes whenever somebody writes into the store.
+    struct Trace: Sendable, Hashable {
+        struct Mark: Sendable, Hashable {
+            private var size: Int64
+            private var seconds: Int
+            private var nanoseconds: Int
+
+            /// Nil when nothing is there.
+            init?(_ path: String) {
+                var status = stat()
+                guard stat(path, &status) == 0 else { return nil }
+                size = Int64(status.st_size)
+                (seconds, nanoseconds) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
+            }
+        }
+
+        var main: Mark?
+        var log: Mark?
+    }
+
     /// Opens the file and brings its schema up to date; a missing one is made first, whole or not at all.
     func open(creates: Bool = true) throws -> Database {
         if creates, !exists { try make() }

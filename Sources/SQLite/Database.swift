@@ -80,6 +80,17 @@ package final class Database {
         )
     }
 
+    /// Writes what stands in the log into the file itself.
+    ///
+    /// - Throws: `DatabaseError` of kind `busy` when others read from the log for too long.
+    package func emptyLog() throws {
+        guard try execute("PRAGMA wal_checkpoint(TRUNCATE)").first?.first?.integer != 0 else { return }
+        throw DatabaseError(code: SQLITE_BUSY, system: 0, description: "the log is in use")
+    }
+
+    /// Lets go of what was read before, so that the next reading is of the file itself.
+    package func forgetPages() { sqlite3_db_release_memory(handle) }
+
     /// Reads the whole file.
     /// - Returns: The first thing that is wrong with it, or nil.
     package func findDamage() throws -> String? {

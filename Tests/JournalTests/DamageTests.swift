@@ -77,6 +77,41 @@ import Testing
         #expect(try await fileNames("\(scratch.path)/store").contains { $0.hasPrefix("hecate.db.damaged-") })
     }
 
+    /// Nobody asks the store for anything; damage is found by looking at its file.
+    @Test(
+        .timeLimit(.minutes(1)),
+        arguments: ["rubbish in the file", "rubbish in the log", "file cut short", "file emptied"]
+    )
+    func damageIsFoundBeforeAnybodyReadsIt(what: String) async throws {
+        let store = try store()
+        try await store.expect([SourceRecord(name: "fleet", url: "u")], [])
+        let source = SourceRecord(name: "fleet", url: "u", commit: "c", lastSuccess: Timestamp(7))
+        try await store.save(source)
+        for number in 0..<300 { try await store.record(testEvent("\(number) " + String(repeating: "x", count: 200))) }
+        let other = try Database(path: path)
+        try other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        other.close()
+        clock.advance(2)
+        await store.look()
+        switch what {
+        case "rubbish in the file": try garble(path, at: 0, count: 40 * 4096)
+        case "rubbish in the log":
+            for number in 0..<30 {
+                try await store.record(testEvent("\(number) " + String(repeating: "y", count: 200)))
+            }
+            try garble("\(path)-wal", at: 0, count: 100 * 4096)
+        case "file cut short": try await shell(["truncate", "-s", "5000", path])
+        default: try await shell(["truncate", "-s", "0", path])
+        }
+        clock.advance(6)
+        await store.look()
+        let incident = try #require(await nextIncident(store))
+        #expect(incident.kind == .damaged, "\(incident.message)")
+        #expect(try await store.events(after: 0, subject: nil, limit: 500).isEmpty)
+        try await store.expect([SourceRecord(name: "fleet", url: "u")], [])
+        #expect(try await store.sources() == [source])
+    }
+
     @Test(arguments: [false, true]) func holdsThatCanStillBeReadAreTakenOver(whileRunning: Bool) async throws {
         try await filled()
         let hold = Hold(app: id, author: "anna", reason: "migration", since: Timestamp(9))

@@ -19,7 +19,9 @@ import Testing
         "for f in hecate.db hecate.db-wal; do [ ! -s $f ] || dd if=/dev/urandom of=$f conv=notrunc bs=$(stat -c %s $f) count=1; done"
 
     static let whileRunning = [
-        Fault("deleted", "rm -f hecate.db*", told: "was deleted, moved or replaced while it was open")
+        Fault("deleted", "rm -f hecate.db*", told: "was deleted, moved or replaced while it was open"),
+        Fault("cut short", "truncate -s 5000 hecate.db", told: "was damaged"),
+        Fault("filled with rubbish", rubbish, told: "was damaged"),
     ]
 
     static let beforeTheStart = [
@@ -53,6 +55,7 @@ import Testing
             try await fleet.eventually("it is told") { fleet.log.contains(fault.told) }
             let events = try await fleet.hecate("list", "events").outputText
             #expect(events.contains(fault.told), "\(events)")
+            try await fleet.eventually("it is ready again") { try await fleet.readiness().code == 200 }
         }
         try await fleet.clean("a", "b")
     }
