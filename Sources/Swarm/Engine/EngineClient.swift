@@ -131,7 +131,7 @@ package actor EngineClient {
         {
             if text.contains("Worker nodes") || text.contains("worker node") {
                 let cure = "it is a worker node; name a manager's Engine in 'targets'"
-                return Failure(.refused, "the Docker Engine at \(endpoint) is not a Swarm manager: \(cure)")
+                return Failure(.unavailable, "the Docker Engine at \(endpoint) is not a Swarm manager: \(cure)")
             }
             // An Engine that is stopping says the same for a few seconds: nothing is concluded from it.
             return Failure(
