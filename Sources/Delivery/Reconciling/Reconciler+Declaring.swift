@@ -91,6 +91,7 @@ extension Reconciler {
         guard !going.isEmpty else {
             awaiting[source] = nil
             approved[source] = nil
+            toldRemovals[source] = nil
             return
         }
         let total = fleet.apps.count + fleet.unreadable.count + going.count
