@@ -110,7 +110,7 @@ let package = Package(
         ),
         .testTarget(name: "YAMLTests", dependencies: ["YAML", "Diagnostics"]),
         .testTarget(name: "ComposeTests", dependencies: ["Compose", "Diagnostics", "TestSupport", "YAML"]),
-        .testTarget(name: "DeliveryTests", dependencies: ["Delivery", "TestSupport"]),
+        .testTarget(name: "DeliveryTests", dependencies: ["Delivery", "Diagnostics", "TestSupport"]),
         .testTarget(name: "RepositoryTests", dependencies: ["Delivery", "Diagnostics", "Repository", "TestSupport"]),
         .testTarget(name: "JournalTests", dependencies: ["Delivery", "JSON", "Journal", "SQLite", "TestSupport"]),
         .testTarget(

@@ -1,0 +1,183 @@
+import Diagnostics
+
+@testable import Delivery
+
+/// One app whose deciding is carried out by hand: a target that is a few variables, a store that keeps what it is told.
+///
+/// It answers each action as a worker would and remembers what was asked of it, in order.
+struct AppScript {
+    static let id = AppID(target: "t", name: "web")
+
+    var state = AppState(AppRecord(id: AppScript.id, source: "fleet"))
+    var now = Moment(instant: .now, time: Timestamp(1_800_000_000))
+
+    // What is declared.
+    var fingerprint = "v1"
+    var commits = 0
+    var leave: Situation.Leave = .held(Claimant(owner: "fleet", controller: "c", until: .now + .seconds(3600)))
+    var unmetDependency: String?
+
+    // What the target has.
+    var running: String?
+    var undeclared: [Change] = []
+    var declaredServices = 1
+    var health: Health = .healthy(runsNothing: false)
+    var kept: [String] = []
+
+    // What goes wrong: the failure that an action of this name meets.
+    var failures: [String: Failure] = [:]
+
+    // What was done, since the last `clear`.
+    private(set) var done: [String] = []
+    private(set) var events: [Event] = []
+    private var current = ""
+
+    /// The source is at a new commit that describes this state.
+    mutating func declare(_ fingerprint: String) {
+        self.fingerprint = fingerprint
+        commits += 1
+        let revision = Revision(source: "fleet", commit: "commit\(commits)")
+        let app = App(
+            id: Self.id,
+            source: "fleet",
+            place: Place(file: "stacks.yml"),
+            timeout: .seconds(60),
+            verifyWindow: .seconds(5),
+            interval: .seconds(300),
+            settings: "",
+            prepare: { _ in throw Failure(.invalid, "is not prepared here") }
+        )
+        let snapshot = NoFiles(revision: revision)
+        state.declare(
+            Declaration(app: app, revision: revision, snapshot: snapshot, owner: "fleet", isReadInPlace: false)
+        )
+    }
+
+    mutating func advance(_ duration: Duration) {
+        now.instant += duration
+        now.time = now.time.adding(duration)
+    }
+
+    mutating func clear() { (done, events) = ([], []) }
+
+    func asked(_ name: String) -> Int { done.count { $0 == name } }
+    var reasons: [Reason] { events.map(\.reason) }
+
+    private var situation: Situation {
+        Situation(leave: leave, targetProblem: nil, unmetDependency: unmetDependency, pruneShare: 0.5, fightAfter: 3)
+    }
+
+    /// One pass, from its beginning to its end.
+    ///
+    /// `meanwhile`: Called with the name of each action before it is answered.
+    @discardableResult
+    mutating func pass(meanwhile: (String, inout AppScript) -> Void = { _, _ in }) -> Outcome {
+        var action = state.begin(asked: now.instant, correlation: "p", situation, at: now)
+        for _ in 0..<100 {
+            if case .finish(let outcome) = action { return outcome }
+            let name = Self.name(of: action)
+            done.append(name)
+            meanwhile(name, &self)
+            let answer = failures[name].map(Answer.failed) ?? answer(to: action)
+            action = state.next(answer, situation, at: now)
+        }
+        done.append("a pass without an end")
+        return .retry
+    }
+
+    /// Passes until the app rests or as much time has gone by.
+    mutating func run(for limit: Duration = .seconds(600)) {
+        let end = now.instant + limit
+        while now.instant < end {
+            switch pass() {
+            case .rest, .gone: return
+            case .again(let delay): advance(max(delay, .milliseconds(10)))
+            case .check(let delay): advance(delay)
+            case .retry: advance(.seconds(20))
+            }
+        }
+    }
+
+    private mutating func answer(to action: Action) -> Answer {
+        switch action {
+        case .compare(let reading, _): return .compared(isSame: running == fingerprint, reading)
+        case .listRevisions: return .revisions(kept)
+        case .prepare(let declaration):
+            current = fingerprint
+            let reading = Reading(
+                inputs: Inputs(settings: "", files: [:]),
+                fingerprint: fingerprint,
+                commit: declaration.revision.commit
+            )
+            return .prepared(reading, warnings: [])
+        case .restore(let refused):
+            guard let good = kept.first(where: { !refused.contains($0) }) else { return .nothingKept }
+            current = good
+            return .restored(fingerprint: good)
+        case .prepareRemoval:
+            current = ""
+            return .restored(fingerprint: "")
+        case .observe:
+            var changes = current.isEmpty || running == current ? [] : [Change(.update, "service", "web")]
+            changes += current.isEmpty && running != nil ? [Change(.remove, "service", "web")] : undeclared
+            return .observed(Plan(changes), declaredServices: declaredServices, mark: "\(done.count)")
+        case .claim: return .claimed
+        case .capture(_, let event):
+            guard let running else { return .captured(fingerprint: nil) }
+            events.append(event)
+            kept.insert(running, at: 0)
+            return .captured(fingerprint: running)
+        case .save(_, let event):
+            if let event { events.append(event) }
+            return .saved
+        case .apply:
+            running = current
+            return .applied
+        case .judge: return .judged(health)
+        case .commit(_, let event):
+            events.append(event)
+            kept = [current] + kept.filter { $0 != current }
+            return .committed
+        case .prune:
+            undeclared = []
+            if current.isEmpty { running = nil }
+            return .pruned(.done)
+        case .collect: return .collected
+        case .forget(let event, _):
+            events.append(event)
+            return .forgotten
+        case .announce(let event):
+            events.append(event)
+            return .announced
+        case .finish: return .cancelled
+        }
+    }
+
+    private static func name(of action: Action) -> String {
+        switch action {
+        case .compare: "compare"
+        case .listRevisions: "list"
+        case .prepare: "prepare"
+        case .restore: "restore"
+        case .prepareRemoval: "prepareRemoval"
+        case .observe: "observe"
+        case .claim(let claimant): claimant.takesUnclaimed ? "claim" : "claim what is ours"
+        case .capture: "capture"
+        case .save: "save"
+        case .apply: "apply"
+        case .judge: "judge"
+        case .commit: "commit"
+        case .prune: "prune"
+        case .collect: "collect"
+        case .forget(_, let releases): releases ? "forget and release" : "forget"
+        case .announce: "announce"
+        case .finish: "finish"
+        }
+    }
+
+    private struct NoFiles: Snapshot {
+        var revision: Revision
+        func read(_ path: String) async throws -> [UInt8] { throw Failure(.notFound, "no \(path)") }
+        func identifier(of path: String) async throws -> String? { nil }
+    }
+}

@@ -1,0 +1,291 @@
+import Testing
+
+@testable import Delivery
+
+/// What is done with an app, step by step, without anything around it.
+@Suite struct AppStateTests {
+    /// An app whose first state runs, is verified and kept.
+    private func deployed() -> AppScript {
+        var script = AppScript()
+        script.declare("v1")
+        script.run()
+        script.clear()
+        return script
+    }
+
+    @Test func aFirstDeploymentIsClaimedWrittenDownAppliedAndKept() {
+        var script = AppScript()
+        script.declare("v1")
+        script.run()
+        #expect(script.running == "v1" && script.kept == ["v1"])
+        #expect(script.asked("apply") == 1)
+        #expect(script.reasons == [.applying, .deployed])
+        let order = script.done.filter { ["claim", "save", "apply", "commit"].contains($0) }
+        #expect(Array(order.prefix(3)) == ["claim", "save", "apply"])
+        #expect(script.state.record.isReady)
+    }
+
+    @Test func whatBelongsToOthersIsNotTouched() {
+        var script = AppScript()
+        script.running = "theirs"
+        script.declare("v1")
+        script.failures["claim"] = Failure(.refused, "the stack belongs to another source", next: .needsChange)
+        script.run()
+        #expect(script.running == "theirs")
+        for never in ["apply", "prune", "capture", "collect", "commit"] { #expect(script.asked(never) == 0) }
+        #expect(script.reasons == [.refused])
+    }
+
+    @Test func aStateThatFailsIsRolledBackAndNotTriedAgain() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .failed(Failure(.healthCheckFailed, "service web failed 3 times", next: .needsChange))
+        script.pass()
+        script.pass()
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.running == "v1" && script.kept == ["v1"])
+        #expect(script.reasons == [.applying, .healthCheckFailed, .rollingBack, .rolledBack])
+        script.clear()
+        script.run()
+        #expect(script.asked("apply") == 0 && script.events.isEmpty)
+        // The next state is tried as any other.
+        script.declare("v3")
+        script.run()
+        #expect(script.running == "v3" && script.state.record.quarantine == nil)
+    }
+
+    @Test func aPersonMayHaveARejectedStateTriedOnceMore() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        script.pass()
+        script.pass()
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        script.state.force()
+        script.run()
+        #expect(script.running == "v2" && script.kept.first == "v2")
+    }
+
+    @Test func aFirstDeploymentThatTakesTooLongStaysAndIsReadyOnceItIsWell() {
+        var script = AppScript()
+        script.declare("v1")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.run(for: .seconds(90))
+        #expect(script.running == "v1")
+        #expect(script.reasons == [.applying, .timedOut])
+        #expect(script.asked("apply") == 1)
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.state.record.isReady)
+        #expect(script.asked("apply") == 1)
+        #expect(script.kept == ["v1"])
+    }
+
+    @Test func timeInWhichTheTargetIsAwayDoesNotCount() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        for _ in 0..<30 {
+            script.failures["observe"] = Failure(.unavailable, "the Engine is away")
+            script.pass()
+            script.advance(.seconds(20))
+        }
+        script.failures = [:]
+        script.pass()
+        script.advance(.seconds(20))
+        script.pass()
+        #expect(script.state.record.quarantine == nil)
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.running == "v2" && script.kept.first == "v2")
+    }
+
+    /// The target may have put the old state back by itself, as `failure_action: rollback` does.
+    @Test func whatWasBegunIsJudgedBeforeItIsAppliedAgain() {
+        var script = deployed()
+        script.declare("v2")
+        script.pass()
+        #expect(script.asked("apply") == 1)
+        script.running = "v1"
+        script.health = .failed(Failure(.healthCheckFailed, "Swarm rolled the update back", next: .needsChange))
+        script.pass()
+        #expect(script.asked("apply") == 1)
+        #expect(script.state.record.quarantine?.fingerprint == "v2")
+    }
+
+    @Test func mostServicesOfAnAppGoOnlyWhenAPersonLetsThem() {
+        var script = deployed()
+        script.undeclared = [Change(.remove, "service", "a"), Change(.remove, "service", "b")]
+        script.declare("v2")
+        script.run(for: .seconds(60))
+        #expect(script.asked("prune") == 0)
+        #expect(script.reasons.contains(.awaitingApproval))
+        let isApproved = script.state.approve()
+        #expect(isApproved)
+        script.run()
+        #expect(script.asked("prune") == 1)
+        // The approval is spent.
+        script.clear()
+        script.undeclared = [Change(.remove, "service", "a"), Change(.remove, "service", "b")]
+        script.declare("v3")
+        script.run(for: .seconds(60))
+        #expect(script.asked("prune") == 0)
+    }
+
+    @Test func oneServiceOfManyGoesAfterItWasTold() {
+        var script = deployed()
+        script.declaredServices = 3
+        script.undeclared = [Change(.remove, "service", "a")]
+        script.declare("v2")
+        script.run()
+        #expect(script.asked("prune") == 1)
+        let told = script.events.firstIndex { $0.details.contains { $0.contains("remove service a") } }
+        #expect(told != nil)
+    }
+
+    @Test func adoptionRemovesNothingBeforeItWasTold() {
+        var script = AppScript()
+        script.running = "v1"
+        script.declaredServices = 3
+        script.undeclared = [Change(.remove, "service", "a")]
+        script.declare("v1")
+        script.pass()
+        #expect(script.asked("prune") == 0 && script.asked("apply") == 0)
+        #expect(script.reasons == [.adopted])
+        #expect(script.events[0].details.contains { $0.contains("remove service a") })
+        script.run()
+        #expect(script.asked("prune") == 1)
+    }
+
+    @Test func whatIsNotOursToRemoveIsForgottenAndStays() {
+        var script = deployed()
+        script.state.remove(because: "it is no longer declared", at: script.now.time)
+        script.failures["claim what is ours"] = Failure(.refused, "it belongs to another source")
+        script.run()
+        #expect(script.running == "v1")
+        #expect(script.asked("prune") == 0 && script.asked("forget") == 1 && script.asked("forget and release") == 0)
+    }
+
+    @Test func anAppThatIsToGoIsRemovedAndItsClaimGivenUp() {
+        var script = deployed()
+        script.state.remove(because: "it is no longer declared", at: script.now.time)
+        script.run()
+        #expect(script.running == nil)
+        #expect(script.asked("claim") == 0, "nothing is claimed in order to be removed")
+        #expect(script.asked("forget and release") == 1)
+        #expect(script.reasons == [.pruned, .removed])
+    }
+
+    /// An Engine that became a worker, or went away, says nothing of whose the app is.
+    @Test func aTargetThatIsAwayDuringARemovalLetsNothingBeForgotten() {
+        var script = deployed()
+        script.state.remove(because: "it is no longer declared", at: script.now.time)
+        script.failures["claim what is ours"] = Failure(.unavailable, "it is a worker node")
+        script.run(for: .seconds(120))
+        #expect(script.asked("forget") == 0 && script.running == "v1")
+        script.failures = [:]
+        script.run()
+        #expect(script.running == nil && script.asked("forget and release") == 1)
+    }
+
+    @Test func whoHasNoLeaseAsksNothing() {
+        for leave in [Situation.Leave.waiting(holder: "other"), .nobody] {
+            var script = deployed()
+            script.leave = leave
+            script.declare("v2")
+            script.pass()
+            #expect(Set(script.done).isSubset(of: ["save"]), "\(script.done)")
+            #expect(script.running == "v1")
+        }
+    }
+
+    @Test func whatCannotBeReadIsLeftAsItIs() {
+        var script = deployed()
+        let failure = Failure(.invalid, "stacks.yml:3: no compose_file", next: .needsChange)
+        script.state.leaveAlone(because: failure, source: "fleet", commit: "c")
+        script.run()
+        #expect(Set(script.done).isSubset(of: ["save"]) && script.running == "v1")
+        #expect(script.reasons == [.invalid])
+    }
+
+    @Test(arguments: ["prepare", "observe", "claim", "save", "list"])
+    func anAnswerToWhatIsNoLongerWantedChangesNothing(during action: String) {
+        var script = AppScript()
+        script.declare("v1")
+        var isTurned = false
+        script.pass { name, script in
+            guard name == action, !isTurned else { return }
+            isTurned = true
+            script.state.remove(because: "it is no longer declared", at: script.now.time)
+        }
+        #expect(isTurned)
+        #expect(script.asked("apply") == 0 && script.running == nil)
+    }
+
+    @Test func theSameFailureIsToldOnce() {
+        var script = deployed()
+        script.declare("v2")
+        script.failures["prepare"] = Failure(.imageNotResolved, "no such image", next: .retry)
+        for _ in 0..<20 {
+            script.pass()
+            script.advance(.seconds(30))
+        }
+        #expect(script.reasons == [.imageNotResolved])
+    }
+
+    @Test func driftIsRepairedAndAFightIsLetRest() {
+        var script = deployed()
+        for _ in 0..<20 {
+            script.running = "by hand"
+            for _ in 0..<20 {
+                if case .again(let delay) = script.pass() { script.advance(delay) }
+            }
+            script.advance(.seconds(1))
+        }
+        #expect(script.asked("apply") < 6, "\(script.asked("apply"))")
+        #expect(script.reasons.contains(.driftRepaired) && script.reasons.count { $0 == .driftFight } == 1)
+    }
+
+    @Test func aKeptStateThatIsRefusedGivesWayToAnOlderOne() {
+        var script = deployed()
+        script.declare("v2")
+        script.run()
+        script.declare("v3")
+        script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        script.pass()
+        script.pass()
+        #expect(script.state.record.quarantine?.fingerprint == "v3")
+        script.health = .healthy(runsNothing: false)
+        script.failures["apply"] = Failure(.refused, "the secret is gone", next: .needsChange)
+        script.pass()
+        script.failures = [:]
+        script.run()
+        #expect(script.running == "v1")
+    }
+
+    @Test func aNewStateWaitsForWhatItNeedsWhileTheOldOneIsKept() {
+        var script = deployed()
+        script.unmetDependency = "waits for t/db"
+        script.declare("v2")
+        script.running = "by hand"
+        script.run(for: .seconds(30))
+        #expect(script.running == "v1")
+        script.unmetDependency = nil
+        script.run()
+        #expect(script.running == "v2")
+    }
+
+    @Test func aJournalThatCannotBeWrittenBeginsNothingNew() {
+        var script = deployed()
+        script.declare("v2")
+        script.failures["save"] = Failure(.journalFailed, "the disk is full")
+        script.run(for: .seconds(60))
+        #expect(script.asked("apply") == 0 && script.running == "v1")
+        script.failures = [:]
+        script.run()
+        #expect(script.running == "v2")
+    }
+}
