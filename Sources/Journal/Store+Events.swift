@@ -7,7 +7,9 @@ extension Store {
     private static let keptEvents = 20_000
 
     package func record(_ event: Event) throws {
-        try write(about: event) { try insertUnlessKnown(event, $0) }
+        // What is found out again after a power cut need not be waited for.
+        let isFoundAgain = [.started, .newRevision, .sourceReady].contains(event.reason)
+        try write(isFoundAgain ? .exit : .powerLoss, about: event) { try insertUnlessKnown(event, $0) }
     }
 
     /// Events after a number, oldest first; the newest `limit` of them.

@@ -13,6 +13,8 @@ package actor GitSource: Source {
     private let mirror: Mirror
     /// The last commit a new mirror was made for, and when.
     private var rebuilt: (commit: String, at: ContinuousClock.Instant)?
+    /// The question that was asked before anybody waited for its answer.
+    private var early: Task<String, any Error>?
     /// Fetches so far; now and then the mirror is packed again.
     private var fetches = 0
 
@@ -33,7 +35,20 @@ package actor GitSource: Source {
         objects = ObjectReader(git: git)
     }
 
+    /// Begins to ask for the head, so that the first `head()` has its answer sooner.
+    package func begin() { early = early ?? Task { try await askForHead() } }
+
     package func head() async throws -> String {
+        guard let begun = early else { return try await askForHead() }
+        early = nil
+        return try await withTaskCancellationHandler {
+            try await begun.value
+        } onCancel: {
+            begun.cancel()
+        }
+    }
+
+    private func askForHead() async throws -> String {
         // A mirror that is still empty is filled at once, which says as well where the head is.
         if !mirror.isUsed, let name = settings.reference.fullName, let commit = try await firstHead(name) {
             return commit

@@ -19,6 +19,12 @@ extension SwarmPlatform {
     package func claim(_ id: AppID, as claimant: Claimant) async throws -> Ownership {
         guard id.isValid, id.target == name else { throw Failure(.refused, "'\(id)' names no stack of '\(name)'") }
         do {
+            // What nobody is known to have is claimed at once; the name lets only one succeed.
+            if claimant.takesUnclaimed, let known = claimConfigs, known[id.name] == nil,
+                let ownership = try await createClaim(id, claimant)
+            {
+                return ownership
+            }
             for _ in 0..<3 {
                 if let ownership = try await attemptClaim(id, claimant) { return ownership }
             }
@@ -26,6 +32,22 @@ extension SwarmPlatform {
             throw Failure(.unavailable, "\(id): \(error)")
         }
         throw Failure(.conflict, "the claim of '\(id)' keeps changing")
+    }
+
+    /// - Returns: Nil when somebody was faster and it has to be looked at again.
+    private func createClaim(_ id: AppID, _ claimant: Claimant) async throws -> Ownership? {
+        let claim = Claim(owner: claimant.owner, controller: claimant.controller)
+        let config = ClaimConfig(claim: claim, target: name, namePrefix: namePrefix(of: id.name))
+        let body: JSON = [
+            "Name": .string(ClaimConfig.name(id.name)), "Labels": JSON(config.labels(for: id.name)), "Data": emptyData,
+        ]
+        do {
+            try await engine.call("POST", "/configs/create", body: body)
+        } catch let error as EngineError where error.isNameTaken {
+            return nil
+        }
+        remember(config, of: id.name)
+        return Ownership(confirmedByTarget: id, for: claimant)
     }
 
     /// - Returns: Nil when somebody was faster and it has to be looked at again.
@@ -40,17 +62,7 @@ extension SwarmPlatform {
                         + "with: docker stack rm \(id.name)"
                 )
             }
-            let config = ClaimConfig(claim: wanted, target: name, namePrefix: namePrefix(of: id.name))
-            let body: JSON = [
-                "Name": .string(configName), "Labels": JSON(config.labels(for: id.name)), "Data": emptyData,
-            ]
-            do {
-                try await engine.call("POST", "/configs/create", body: body)
-            } catch let error as EngineError where error.isNameTaken {
-                return nil
-            }
-            remember(config, of: id.name)
-            return Ownership(confirmedByTarget: id, for: claimant)
+            return try await createClaim(id, claimant)
         }
         var config = ClaimConfig(labels: object.labels)
         guard object.name == configName, object.labels[ClaimConfig.app] == id.name,
@@ -116,15 +128,17 @@ extension SwarmPlatform {
         -> LeaseRecord
     {
         do {
-            if let version {
-                try await renew(lease, owner, version)
-            } else {
+            guard let version else {
                 let body: JSON = [
                     "Name": .string(LeaseConfig.name(owner)), "Data": emptyData,
                     "Labels": JSON(LeaseConfig.labels(lease, of: owner, renewals: 1)),
                 ]
                 try await engine.call("POST", "/configs/create", body: body, timeout: leaseTimeout)
+                // The name lets only one succeed. Which version it got is asked for when it is renewed.
+                madeLeases[owner] = lease.holder
+                return lease
             }
+            try await renew(lease, owner, version)
         } catch let error as EngineError where error.isOutOfSequence || error.isNotFound || error.isNameTaken {
             throw Failure(.conflict, "the lease was written by somebody else")
         } catch let error as EngineError {
@@ -137,6 +151,12 @@ extension SwarmPlatform {
     }
 
     private func renew(_ lease: LeaseRecord, _ owner: String, _ version: String) async throws {
+        var version = version
+        if version.isEmpty {
+            guard let maker = madeLeases[owner], let current = try await self.lease(of: owner), current.holder == maker
+            else { throw Failure(.conflict, "the lease was written by somebody else") }
+            version = current.version
+        }
         let parts = version.split(separator: " ")
         guard parts.count == 2, let count = Int64(parts[1]) else { throw Failure(.conflict, "no such lease") }
         // The version itself grows with each renewal, and so makes each a change.

@@ -28,7 +28,9 @@ package actor SwarmPlatform: Platform {
 
     /// For each app found right: its fingerprint then, and the versions of its services.
     private var settled: [AppID: (fingerprint: String, versions: [String: Int64])] = [:]
-    private var claimConfigs: [String: ClaimConfig]?
+    private(set) var claimConfigs: [String: ClaimConfig]?
+    /// Who the leases were made for whose version is not known yet, by their owner.
+    var madeLeases: [String: ControllerIdentity] = [:]
     /// Stacks that HiveMind left its mark for.
     private var hiveMindStacks: Set<String> = []
     /// What the names of a stack's objects begin with, where that is not the stack's name.

@@ -171,7 +171,7 @@ extension AppState {
             for change in pass.plan.forward { repairs[change.repairKey, default: 0] += 1 }
             lastRepair = now.instant
         }
-        return finish(.again(.milliseconds(20)))
+        return finish(.again(.zero))
     }
 
     /// An apply that did not go through.

@@ -4,6 +4,7 @@ internal import Configuration
 internal import Controller
 internal import Delivery
 internal import Journal
+internal import Repository
 
 /// `hecate run`: the controller.
 enum RunCommand {
@@ -31,9 +32,14 @@ enum RunCommand {
         hecate_limit_arenas(2)
         let signals = terminations()
         let configuration = try Settings.configuration(invocation)
-        let store = try Settings.ownStore(configuration.store)
+        try Settings.makeFolder(configuration.store)
         let lock = try ControllerLock(folder: configuration.store)
-        let wiring = try await Wiring(configuration, store: store, log: Log(invocation["log"]))
+        // The forge takes longer to answer than the store takes to open.
+        let repositories = try Parts.sources(configuration)
+        for repository in repositories { await repository.begin() }
+        let store = try Settings.ownStore(configuration.store)
+        let log = Log(invocation["log"])
+        let wiring = try await Wiring(configuration, repositories: repositories, store: store, log: log)
         guard invocation.has("once") else {
             try await wiring.run(lock, until: signals)
             return .success

@@ -18,10 +18,12 @@ struct Wiring: Sendable {
     let status: String
 
     /// `hecate run`: the configuration's sources and Swarms, and this node's folder and units when it has `node`.
+    ///
+    /// `repositories`: Those of the configuration's sources, when they are open already.
     /// - Throws: `Invalid` or `Failure` when the configuration cannot be used.
-    init(_ configuration: Configuration, store: Store, log: Log) async throws {
+    init(_ configuration: Configuration, repositories: [GitSource]? = nil, store: Store, log: Log) async throws {
         let swarms = try Parts.platforms(configuration, store: store)
-        let repositories = try Parts.sources(configuration)
+        let repositories = try repositories ?? Parts.sources(configuration)
         // The repository behind a node's folder has its mirror in the same place.
         if configuration.node == nil {
             GitSource.removeMirrors(in: "\(configuration.store)/mirrors", except: repositories)
