@@ -73,6 +73,9 @@ package protocol Planned: Sendable {
     var declaredServices: Int { get }
     /// The target's own reckoning when it was observed; health is judged by what happened after it.
     var mark: String { get }
+    /// The mark to judge by when nobody knows what happened since the target was last looked at: what becomes of what is
+    /// there now may be the outage's doing, and does not count either.
+    var lateMark: String { get }
     /// Makes the forward changes, in order.
     func apply(_ ownership: Ownership) async throws
     /// Makes the removals.
@@ -84,6 +87,10 @@ package protocol Planned: Sendable {
     func health(since mark: String?, hasEarlierRevision: Bool) async throws -> Health
     /// What the journal keeps so that the deployment can be restored later; no secret's value is in it.
     func payload() async throws -> [UInt8]
+}
+
+extension Planned {
+    package var lateMark: String { mark }
 }
 
 /// How an app is.

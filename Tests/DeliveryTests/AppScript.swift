@@ -30,6 +30,8 @@ struct AppScript {
     // What was done, since the last `clear`.
     private(set) var done: [String] = []
     private(set) var events: [Event] = []
+    /// The mark that health was judged by last.
+    private(set) var judgedBy: String?
     private var current = ""
 
     /// The source is at a new commit that describes this state.
@@ -120,7 +122,11 @@ struct AppScript {
         case .observe:
             var changes = current.isEmpty || running == current ? [] : [Change(.update, "service", "web")]
             changes += current.isEmpty && running != nil ? [Change(.remove, "service", "web")] : undeclared
-            return .observed(Plan(changes), declaredServices: declaredServices, mark: "\(done.count)")
+            return .observed(
+                Plan(changes),
+                declaredServices: declaredServices,
+                Marks(now: "\(done.count)", late: "late \(done.count)")
+            )
         case .claim: return .claimed
         case .capture(_, let event):
             guard let running else { return .captured(fingerprint: nil) }
@@ -133,7 +139,9 @@ struct AppScript {
         case .apply:
             running = current
             return .applied
-        case .judge: return .judged(health)
+        case .judge(let mark, _):
+            judgedBy = mark
+            return .judged(health)
         case .commit(_, let event):
             events.append(event)
             kept = [current] + kept.filter { $0 != current }

@@ -103,6 +103,31 @@ import Testing
         #expect(script.running == "v2" && script.kept.first == "v2")
     }
 
+    /// What becomes of what was there when the target came back may be the outage's doing.
+    @Test func afterAnOutageHealthIsJudgedByWhatHappensFromThenOn() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        script.pass()
+        #expect(script.judgedBy?.hasPrefix("late") == false)
+        script.failures["observe"] = Failure(.unavailable, "the Engine is away")
+        script.pass()
+        script.failures = [:]
+        script.pass()
+        #expect(script.judgedBy?.hasPrefix("late") == true)
+        // For a while it goes on finding out what it lost.
+        let first = script.judgedBy
+        script.advance(.seconds(9))
+        script.pass()
+        #expect(script.judgedBy != first)
+        script.advance(.seconds(9))
+        script.pass()
+        let last = script.judgedBy
+        script.pass()
+        #expect(script.judgedBy == last)
+    }
+
     /// The target may have put the old state back by itself, as `failure_action: rollback` does.
     @Test func whatWasBegunIsJudgedBeforeItIsAppliedAgain() {
         var script = deployed()

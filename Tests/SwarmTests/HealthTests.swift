@@ -42,6 +42,7 @@ import Testing
         id: String? = nil,
         image: String = "x:2",
         error: String = "",
+        exitCode: Int64 = 0,
         slot: Int64 = 1,
         check: JSON? = nil
     ) -> ObservedTask {
@@ -50,7 +51,9 @@ import Testing
         let json: JSON = [
             "ID": .string(id ?? "\(service)-\(slot)-\(version)"), "ServiceID": .string(service),
             "Version": ["Index": .int(version)], "Slot": .int(slot), "DesiredState": .string(desired),
-            "Status": ["State": .string(state), "Err": .string(error)],
+            "Status": [
+                "State": .string(state), "Err": .string(error), "ContainerStatus": ["ExitCode": .int(exitCode)],
+            ],
             "Spec": ["ContainerSpec": container],
         ]
         guard let task = ObservedTask(json) else { preconditionFailure("a task that cannot be read") }
@@ -255,6 +258,21 @@ import Testing
         let after = (0..<4).map { task("failed", "shutdown", at: 1367, id: "t\($0)") }
         #expect(message(judge([web], after, mark: began)) == nil)
         #expect(judge([web], after + [task("running", at: 1377)], mark: began) == .healthy(runsNothing: false))
+    }
+
+    /// An Engine that was killed finds its containers dead as it starts, one after the other, and Swarm pauses the update.
+    @Test func whatDiesWithTheEngineCountsAgainstNobody() {
+        let paused = service(update: ["State": "paused", "Message": "update paused due to failure"])
+        let there = [task("running", at: 120, id: "there"), task("preparing", "ready", at: 121, slot: 2)]
+        let late = StackMark(services: [paused], tasks: there, sparing: true)
+        let error = "error while removing network: unknown network s_default id r29nnzbgsznm"
+        let lost = task("failed", "shutdown", at: 130, id: "there", error: error, exitCode: 255)
+        #expect(judge([paused], [lost, task("running", at: 131)], mark: late) == .healthy(runsNothing: false))
+        #expect(message(judge([paused], [lost], mark: late)) == nil)
+        // Whoever fails by itself afterwards is still named.
+        #expect(message(judge([service()], [lost] + crashes(3, from: 140), mark: late)) != nil)
+        let bad = task("failed", "shutdown", at: 120, error: "task: non-zero exit (1)", exitCode: 1)
+        #expect(message(judge([service(version: 130, update: ["State": "paused"])], [bad], mark: late)) != nil)
     }
 
     @Test func aServiceThatIsStillToBeChangedIsWaitedFor() {

@@ -26,8 +26,9 @@ extension AppState {
         guard let pass else { return .finish(.rest) }
         if pass.role == .declared, pass.plan.removals.isEmpty { forgetRemovals() }
         if record.attempt != nil {
-            if needsMark, !pass.mark.isEmpty { record.attempt?.mark = pass.mark }
-            needsMark = false
+            if needsMark, !pass.marks.late.isEmpty { record.attempt?.mark = pass.marks.late }
+            // A target that was away goes on finding out what it lost for a while.
+            needsMark = regained.map { now.instant - $0 < .seconds(10) } ?? false
             // What was begun is judged before anything is applied again: the target may have given it up by itself.
             return judge(mark: record.attempt?.mark, .judging)
         }
@@ -136,7 +137,7 @@ extension AppState {
             commit: commit,
             purpose: purpose,
             since: now.time,
-            mark: pass.mark,
+            mark: pass.marks.now,
             phase: purpose == .rollBack ? .rollingBack : purpose == .adopt ? .verifying : .applying,
             message: message
         )
@@ -217,6 +218,7 @@ extension AppState {
             // After a time in which nobody knows what happened, what is under way gets its whole time again.
             elapsed = .zero
             needsMark = true
+            regained = now.instant
         }
         lastContact = now.instant
     }

@@ -147,9 +147,9 @@ extension AppState {
             self.pass?.fingerprint = fingerprint
             return ask(.observe(since: pass.asked), .observing)
         case (.restoring, .nothingKept): return nothingKept(at: now)
-        case (.observing, .observed(let plan, let services, let mark)):
+        case (.observing, .observed(let plan, let services, let marks)):
             contact(at: now)
-            take(plan, services, mark)
+            take(plan, services, marks)
             return converge(situation, at: now)
         case (.superseding, .announced): return convergeUndisturbed(situation, at: now)
         case (.claiming(let errand), .claimed):
@@ -180,8 +180,8 @@ extension AppState {
             return settle(outcome)
         case (.preparingRemoval, .restored):
             return ask(.observe(since: pass.asked), .observingRemoval)
-        case (.observingRemoval, .observed(let plan, let services, let mark)):
-            take(plan, services, mark)
+        case (.observingRemoval, .observed(let plan, let services, let marks)):
+            take(plan, services, marks)
             return claim(for: plan.isEmpty ? .forgetting : .removal, situation, takesUnclaimed: false)
         case (.removing, .saved): return ask(.prune(leaving: []), .removing)
         case (.removing, .pruned(let pruning)): return removed(pruning, at: now)
@@ -194,10 +194,10 @@ extension AppState {
         }
     }
 
-    private mutating func take(_ plan: Plan, _ services: Int, _ mark: String) {
+    private mutating func take(_ plan: Plan, _ services: Int, _ marks: Marks) {
         pass?.plan = plan
         pass?.declaredServices = services
-        pass?.mark = mark
+        pass?.marks = marks
     }
 
     // MARK: Which state

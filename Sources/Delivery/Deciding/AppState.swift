@@ -59,6 +59,8 @@ struct AppState: Sendable {
     var isInterrupted = false
     /// Whether the attempt's mark has to be taken anew, because nobody knows what happened since the last look.
     var needsMark = false
+    /// When the target answered again after a time in which it did not, during the attempt under way.
+    var regained: ContinuousClock.Instant?
     /// When removals were last found to be impossible.
     var blockedSince: ContinuousClock.Instant?
     /// The event of a success that the journal could not take yet.
@@ -86,7 +88,7 @@ struct AppState: Sendable {
         var fingerprint = ""
         var plan = Plan()
         var declaredServices = 0
-        var mark = ""
+        var marks = Marks()
         var isOwner = false
     }
 

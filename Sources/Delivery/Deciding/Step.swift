@@ -32,6 +32,12 @@ enum Action: Sendable {
     case finish(Outcome)
 }
 
+/// The target's own reckoning as it was observed; see `Planned.mark` and `Planned.lateMark`.
+struct Marks: Sendable, Equatable {
+    var now = ""
+    var late = ""
+}
+
 /// What came of an action.
 enum Answer: Sendable {
     case compared(isSame: Bool, Reading)
@@ -39,7 +45,7 @@ enum Answer: Sendable {
     case prepared(Reading, warnings: [String])
     case restored(fingerprint: String)
     case nothingKept
-    case observed(Plan, declaredServices: Int, mark: String)
+    case observed(Plan, declaredServices: Int, Marks)
     case claimed
     case captured(fingerprint: String?)
     case saved

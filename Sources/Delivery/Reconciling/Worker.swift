@@ -61,7 +61,8 @@ struct Worker {
             guard let deployment else { return .cancelled }
             let made = try await deployment.plan(observedSince: moment)
             planned = made
-            return .observed(made.plan, declaredServices: made.declaredServices, mark: made.mark)
+            let marks = Marks(now: made.mark, late: made.lateMark)
+            return .observed(made.plan, declaredServices: made.declaredServices, marks)
         case .claim(let claimant):
             ownership = try await platform.claim(id, as: claimant)
             return .claimed

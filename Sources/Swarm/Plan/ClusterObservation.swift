@@ -89,15 +89,16 @@ struct ObservedStack: Sendable {
         return kept
     }
 
-    /// Whether Swarm paused an update only because the Engine lost a container of it.
-    func isPausedByLoss(_ service: ObservedService) -> Bool {
-        guard service.updateStatus?["State"]?.string == "paused" else { return false }
-        let failed = tasks.filter { $0.serviceID == service.id && $0.hasFailed && $0.isCurrent(of: service) }
-        return !failed.isEmpty && failed.allSatisfy(\.wasLost)
+    /// Whether Swarm paused an update of the service and left tasks of the one before.
+    func isPausedHalfway(_ service: ObservedService) -> Bool {
+        service.updateStatus?["State"]?.string == "paused"
+            && tasks.contains { $0.serviceID == service.id && $0.isRunning && !$0.isCurrent(of: service) }
     }
 
     /// What has happened to the stack up to now; needs its tasks.
     var mark: StackMark { StackMark(services: services, tasks: tasks) }
+    /// The same after a time in which nobody looked.
+    var lateMark: StackMark { StackMark(services: services, tasks: tasks, sparing: true) }
 }
 
 /// Seconds since 1970 of a time as the Engine writes it (RFC 3339 in UTC with up to nine decimals); zero for none.

@@ -6,14 +6,16 @@
 struct StackMark: Sendable, Hashable {
     /// The largest index of any service or task of the stack then; nil when it is not known.
     var index: Int64?
-    /// The first letters of the identifiers of the tasks that had ended then.
+    /// The first letters of the identifiers of the tasks that had ended then, and of those that are spared.
     var ended: Set<String> = []
 
     private static let letters = 12
 
-    init(services: [ObservedService], tasks: [ObservedTask]) {
+    /// `sparing`: Whether nothing counts that becomes of the tasks that are there now, as when the Engine was away: it may
+    /// have ended under them and learns of it late.
+    init(services: [ObservedService], tasks: [ObservedTask], sparing: Bool = false) {
         index = (services.map(\.version) + tasks.map(\.version)).max() ?? 0
-        ended = Set(tasks.filter(\.hasEnded).map { String($0.id.prefix(Self.letters)) })
+        ended = Set(tasks.filter { sparing || $0.hasEnded }.map { String($0.id.prefix(Self.letters)) })
     }
 
     /// Reads what `text` gave: `index 4711`, and `ended` with identifiers after it.
