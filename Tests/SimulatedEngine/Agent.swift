@@ -221,21 +221,42 @@ extension SimulatedEngine {
     // MARK: Nodes
 
     /// A node's agent is back: containers that ran are gone, and what is no longer wanted ends.
+    ///
+    /// What is said of them differs from one task to the next and takes seconds, as read off an Engine that was killed.
     func resumeAgents(of node: NodeObject) {
         for task in everyTask where task.isInStore && task.node === node && !task.state.isFinal {
             task.generation += 1
             task.isMoving = false
             task.isStopping = false
+            let kind = chance.within(0...5)
             if task.state >= .starting && task.desired <= .complete {
-                after(moment(200, 900)) { engine in
+                after(moment(200, kind < 3 ? 900 : 6000)) { engine in engine.lose(task, kind) }
+            } else if kind == 5, task.state >= .assigned, task.desired <= .complete {
+                // It was handed out while the node knew nothing yet of the task's network.
+                after(moment(500, 6000)) { engine in
                     guard task.isInStore, !task.state.isFinal, task.desired <= .complete else { return }
-                    task.error = "No such container: \(task.serviceName).\(task.slot).\(task.id)"
-                    engine.set(task, .failed, task.message)
+                    task.error = "node is missing network attachments, ip addresses may be exhausted"
+                    engine.set(task, .rejected, task.message)
                     engine.ended(task)
                 }
             } else {
                 drive(task)
             }
         }
+    }
+
+    private func lose(_ task: TaskObject, _ kind: Int64) {
+        guard task.isInStore, !task.state.isFinal, task.desired <= .complete else { return }
+        switch kind {
+        case 0, 1: task.error = "No such container: \(task.serviceName).\(task.slot).\(task.id)"
+        case 2:
+            task.error = "error while removing network: unknown network \(task.serviceName) id \(task.id)"
+            task.exitCode = 255
+        default:
+            task.error = "task: non-zero exit (255)"
+            task.exitCode = 255
+        }
+        set(task, .failed, task.message)
+        ended(task)
     }
 }
