@@ -6,13 +6,53 @@ import Testing
 /// A Swarm of three managers with a controller on each of two: one of them acts, whichever manager is lost.
 @Suite struct ManagerTests {
     @Test(.enabled(if: runsLongTests, "the nightly run sets HECATE_TEST_LONG=1"), .timeLimit(.minutes(8)))
-    func managersAreLostOneAfterTheOther() async throws {
+    func managersAreLostOneAfterTheOther() async throws { try await withManagers(loseManagers) }
+
+    /// The Swarm has to find another leader while the second controller waits for the lease to end.
+    @Test(.enabled(if: runsLongTests, "the nightly run sets HECATE_TEST_LONG=1"), .timeLimit(.minutes(8)))
+    func theLeaderIsLostWithTheControllerThatActs() async throws { try await withManagers(loseTheLeader) }
+
+    private func loseTheLeader(_ folder: String) async throws {
+        let first = try await Fleet(engine: "unix://\(folder)/1/docker.sock")
+        let second = try await Fleet(engine: "unix://\(folder)/3/docker.sock")
+        try await shell(["sed", "-i", "s|\(second.repository.path)|\(first.repository.path)|", second.config])
+        try await first.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+        let service = "\(first.prefix)a_one"
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                try await first.running { try await Task.sleep(for: .seconds(290)) }
+            }
+            defer { group.cancelAll() }
+            try await first.settled("a")
+            try await second.running {
+                try await second.eventually("the second waits") { second.log.contains("this one waits") }
+                let nodes = try await second.docker("node", "ls", "--format", "{{.ID}} {{.ManagerStatus}}")
+                let id = try await first.docker("info", "-f", "{{.Swarm.NodeID}}")
+                #expect(nodes.contains("\(trimmedLine(id)) Leader"), "the first manager leads")
+                let killed = ContinuousClock.now
+                _ = try await rig("kill", "\(folder)/1")
+                try await second.eventually("the second takes over", within: .seconds(25)) {
+                    second.log.contains("acts for this source on 'default' now")
+                }
+                #expect(ContinuousClock.now - killed < .seconds(16))
+                try await first.commit(["a.yml": sleeper("A: 2")])
+                try await second.eventually("the second deploys") {
+                    try await second.docker("service", "inspect", service).contains("A=2")
+                }
+                try await Task.sleep(for: .seconds(10))
+                let tasks = try await second.docker("service", "ps", "-q", service).split(separator: "\n")
+                #expect(tasks.count == 2, "something was applied twice")
+            }
+        }
+    }
+
+    private func withManagers(_ body: (String) async throws -> Void) async throws {
         let scratch = try Scratch()
         let folder = "\(scratch.path)/managers"
         let environment = ["RIG_LIFETIME": "900"]
         try await shell(["\(checkout)/Rigs/managers.sh", "start", folder], environment: environment)
         do {
-            try await loseManagers(folder)
+            try await body(folder)
         } catch {
             _ = try? await shell(["\(checkout)/Rigs/managers.sh", "stop", folder])
             throw error
