@@ -115,7 +115,7 @@ let package = Package(
         .testTarget(name: "JournalTests", dependencies: ["Delivery", "JSON", "Journal", "SQLite", "TestSupport"]),
         .testTarget(
             name: "SwarmTests",
-            dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "JSON", "Swarm", "TestSupport"]
+            dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "Swarm", "TestSupport"]
         ),
         .testTarget(name: "QuadletTests", dependencies: ["Diagnostics", "Quadlet", "Systemd", "TestSupport"]),
         .testTarget(name: "KubernetesTests", dependencies: ["Diagnostics", "JSON", "Kubernetes", "TestSupport"]),

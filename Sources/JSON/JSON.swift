@@ -16,6 +16,8 @@ extension JSON {
         get { if case .object(let members) = self { members[key] } else { nil } }
         set {
             guard case .object(var members) = self else { return }
+            // With two owners the members would be copied.
+            self = .null
             members[key] = newValue
             self = .object(members)
         }

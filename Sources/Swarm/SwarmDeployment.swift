@@ -8,8 +8,8 @@ struct SwarmDeployment: Deployment {
     let desired: DesiredStack
     let options: StackOptions
     let warnings: [String]
+    let fingerprint: String
 
-    var fingerprint: String { desired.fingerprint }
     private var engine: EngineClient { platform.engine }
 
     func plan(observedSince moment: ContinuousClock.Instant) async throws -> any Planned {
@@ -23,7 +23,9 @@ struct SwarmDeployment: Deployment {
                 apiVersion: try await engine.version(),
                 secretHashes: await platform.hashes(for: id)
             )
-            var plan = StackPlanner(desired: desired, observed: observed, context: context).plan()
+            var planner = StackPlanner(desired: desired, observed: observed, context: context)
+            planner.comparisons = platform.comparisons
+            var plan = planner.plan()
             if let refusal = plan.refusal { throw Failure(.refused, refusal, next: .needsChange) }
             if !plan.forward.isEmpty {
                 try await checkExternals()

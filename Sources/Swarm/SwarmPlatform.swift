@@ -41,6 +41,7 @@ package actor SwarmPlatform: Platform {
     /// Images resolved a moment ago, so that one commit asks for each once, however many stacks use it.
     private var resolved: [String: (task: Task<ResolvedImage, any Error>, since: ContinuousClock.Instant)] = [:]
     private let observer: ServiceObserver
+    nonisolated let comparisons = RecentComparisons()
 
     package init(engine: EngineClient, settings: SwarmSettings) {
         name = settings.name
@@ -62,16 +63,29 @@ package actor SwarmPlatform: Platform {
 
     // MARK: Deployments
 
-    func deployment(_ id: AppID, _ desired: DesiredStack, options: StackOptions, warnings: [String]) -> SwarmDeployment
-    {
-        SwarmDeployment(platform: self, id: id, desired: desired, options: options, warnings: warnings)
+    /// `fingerprint`: That of the desired stack, where it is known already.
+    func deployment(
+        _ id: AppID,
+        _ desired: DesiredStack,
+        fingerprint: String? = nil,
+        options: StackOptions,
+        warnings: [String]
+    ) -> SwarmDeployment {
+        SwarmDeployment(
+            platform: self,
+            id: id,
+            desired: desired,
+            options: options,
+            warnings: warnings,
+            fingerprint: fingerprint ?? desired.fingerprint
+        )
     }
 
     package func restore(_ id: AppID, payload: [UInt8]) throws -> any Deployment {
-        guard let desired = DesiredStack(name: id.name, payload: payload) else {
+        guard let document = try? JSON(parsing: payload), let desired = DesiredStack(name: id.name, document) else {
             throw Failure(.unavailable, "the kept revision of \(id) cannot be read; it was written by another version")
         }
-        return deployment(id, desired, options: StackOptions(payload: payload), warnings: [])
+        return deployment(id, desired, options: StackOptions(document["options"] ?? .null), warnings: [])
     }
 
     package func removal(of id: AppID) -> any Deployment {
@@ -149,7 +163,9 @@ package actor SwarmPlatform: Platform {
         observed.secrets = try await secrets.array?.compactMap(ObservedObject.init) ?? []
         observed.tasks = try await tasks.array?.compactMap(ObservedTask.init) ?? []
         observed = observed.keeping(only: stack)
-        for network in observed.networks { networkNames[network.id] = network.name }
+        for network in observed.networks where networkNames[network.id] != network.name {
+            networkNames[network.id] = network.name
+        }
         try await nameNetworks(of: observed.services)
         observed.networkNames = networkNames
         return observed

@@ -44,7 +44,9 @@ package func percentEncoded(_ text: String) -> String {
             UInt8(ascii: "~"):
             result.append(byte)
         default:
-            result += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            result.append(UInt8(ascii: "%"))
+            result.append(digits[Int(byte >> 4)])
+            result.append(digits[Int(byte & 15)])
         }
     }
     return String(decoding: result, as: UTF8.self)

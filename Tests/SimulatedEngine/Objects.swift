@@ -188,7 +188,10 @@ final class ServiceObject {
     var restarts: [Int: RestartHistory] = [:]
     var isRemoved = false
     var updater: Updater?
-    var encoded: [UInt8]?
+    /// The document as it was last written, as long as nothing changes.
+    var encoded: [UInt8]? { didSet { parsed = nil } }
+    /// The document that was written, read back.
+    var parsed: JSON?
 
     init(id: String, spec: JSON, now: Int64) {
         self.id = id

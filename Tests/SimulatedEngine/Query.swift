@@ -13,14 +13,14 @@ struct Query {
     var labels: [LabelFilter] = []
 
     init(_ target: String) {
-        let halves = target.split(separator: "?", maxSplits: 1)
-        var parts = (halves.first ?? "").split(separator: "/").map(Self.decoded)
+        let halves = target.utf8.split(separator: UInt8(ascii: "?"), maxSplits: 1)
+        var parts = halves.first?.split(separator: UInt8(ascii: "/")).map(Self.decoded) ?? []
         if let first = parts.first, first.hasPrefix("v1.") { parts.removeFirst() }
         path = parts
         text = parts.joined(separator: "/")
         guard halves.count > 1 else { return }
-        for pair in halves[1].split(separator: "&") {
-            let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        for pair in halves[1].split(separator: UInt8(ascii: "&")) {
+            let sides = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             parameters[Self.decoded(sides[0])] = sides.count > 1 ? Self.decoded(sides[1]) : ""
         }
         guard let text = parameters["filters"], !text.isEmpty else { return }
@@ -35,12 +35,12 @@ struct Query {
         labels = (filters?["label"] ?? []).map(LabelFilter.init)
     }
 
-    private static func decoded(_ text: Substring) -> String {
-        guard text.utf8.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }) else {
-            return String(text)
+    private static func decoded(_ text: Substring.UTF8View) -> String {
+        guard text.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }) else {
+            return String(decoding: text, as: UTF8.self)
         }
         var bytes: [UInt8] = []
-        var rest = Array(text.utf8)[...]
+        var rest = Array(text)[...]
         while let byte = rest.popFirst() {
             let digits = String(decoding: rest.prefix(2), as: UTF8.self)
             if byte == UInt8(ascii: "%"), let value = UInt8(digits, radix: 16) {

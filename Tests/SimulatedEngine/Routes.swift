@@ -28,8 +28,8 @@ extension SimulatedEngine {
     func parsed(_ target: String) -> Query {
         if let known = queries[target] { return known }
         let query = Query(target)
-        // Only the paths of lists come again and again.
-        if query.path.count == 1, queries.count < 512 { queries[target] = query }
+        // Lists are asked for again and again, and so are single objects; an update comes once.
+        if query.parameters["version"] == nil, queries.count < 512 { queries[target] = query }
         return query
     }
 

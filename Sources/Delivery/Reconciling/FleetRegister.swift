@@ -31,6 +31,8 @@ struct FleetRegister: Sendable {
     var sources: Set<String>?
     private(set) var fleets: [String: Fleet] = [:]
     private var apps: [String: [AppID: App]] = [:]
+    /// What is asked of fleets all the time, by source: the mark, and whether the fleet was read only in part.
+    private var marks: [String: (owner: String, isPartial: Bool)] = [:]
 
     init(sources: Set<String>?) { self.sources = sources }
 
@@ -38,6 +40,7 @@ struct FleetRegister: Sendable {
 
     mutating func accept(_ fleet: Fleet) {
         fleets[fleet.revision.source] = fleet
+        marks[fleet.revision.source] = (fleet.owner, fleet.isPartial)
         apps[fleet.revision.source] = Dictionary(fleet.apps.map { ($0.id, $0) }) { first, _ in first }
     }
 
@@ -64,7 +67,7 @@ struct FleetRegister: Sendable {
     func isDeclared(_ id: AppID) -> Bool { fleets.keys.contains { declares($0, id) } }
 
     /// Whether every configured source has been read since the start.
-    var isComplete: Bool { sources?.allSatisfy { fleets[$0] != nil } ?? true }
+    var isComplete: Bool { sources?.allSatisfy { marks[$0] != nil } ?? true }
 
     private func isConfigured(_ source: String) -> Bool { sources?.contains(source) ?? (fleets[source] != nil) }
 
@@ -120,10 +123,10 @@ struct FleetRegister: Sendable {
 
     /// The marks of all sources; nil while one has not been read since the start: its mark is not known, and what has it
     /// would look like nobody's.
-    var owners: Set<String>? { isComplete ? Set(fleets.values.map(\.owner)) : nil }
+    var owners: Set<String>? { isComplete ? Set(marks.values.map(\.owner)) : nil }
 
     /// The marks of the sources that were read in full and do not declare the app.
     func formerOwners(of id: AppID) -> Set<String> {
-        Set(fleets.values.filter { !$0.isPartial && !declares($0.revision.source, id) }.map(\.owner))
+        Set(marks.filter { !$0.value.isPartial && !declares($0.key, id) }.map(\.value.owner))
     }
 }

@@ -93,6 +93,7 @@ extension Reconciler {
     private func tellStanding(of key: LeaseKey) async {
         guard let entry = leases[key] else { return }
         let standing = entry.lease.standing(at: .now)
+        if case .held = entry.told, case .held = standing { return }
         let sources = register.fleets.values.filter { $0.owner == key.owner }.map(\.revision.source)
         func look() {
             for (id, state) in states where id.target == key.target && sources.contains(state.record.source) {
@@ -101,7 +102,6 @@ extension Reconciler {
             wake()
         }
         switch (entry.told, standing) {
-        case (.held, .held): return
         case (.waiting(let old), .waiting(let new)) where old == new: return
         case (.unknown, .unknown): return
         case (let before, .held):

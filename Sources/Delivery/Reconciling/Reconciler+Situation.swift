@@ -1,24 +1,21 @@
 /// What a step is told of the world around its app.
 extension Reconciler {
     func situation(of id: AppID) -> Situation {
-        Situation(
-            leave: leave(for: id),
+        // Looked up once: an app's state is large, and reading it copies it.
+        let state = states[id].map { (declaration: $0.declaration, source: $0.record.source) }
+        let owner = state?.declaration?.owner ?? state.flatMap { register[$0.source]?.owner }
+        return Situation(
+            leave: leave(for: id, of: owner),
             targetProblem: platforms[id.target] == nil
                 ? "there is no target '\(id.target)' in the configuration" : targetProblems[id.target],
-            unmetDependency: unmetDependency(of: id),
+            unmetDependency: unmetDependency(of: id, state?.declaration?.app.dependsOn ?? []),
             pruneShare: limits.pruneShare,
             fightAfter: limits.fightAfter
         )
     }
 
-    /// The mark of the source that an app belongs to.
-    private func owner(of id: AppID) -> String? {
-        guard let state = states[id] else { return nil }
-        return state.declaration?.owner ?? register[state.record.source]?.owner
-    }
-
-    private func leave(for id: AppID) -> Situation.Leave {
-        guard let owner = owner(of: id) else { return .nobody }
+    private func leave(for id: AppID, of owner: String?) -> Situation.Leave {
+        guard let owner else { return .nobody }
         switch leases[LeaseKey(owner: owner, target: id.target)]?.lease.standing(at: .now) ?? .unknown {
         case .unknown: return .unknown
         case .waiting(let holder): return .waiting(holder: holder)
@@ -36,8 +33,8 @@ extension Reconciler {
     }
 
     /// What a new state of an app has to wait for before it is begun, in words; nil when nothing.
-    private func unmetDependency(of id: AppID) -> String? {
-        for dependency in states[id]?.declaration?.app.dependsOn ?? [] {
+    private func unmetDependency(of id: AppID, _ dependencies: [AppID]) -> String? {
+        for dependency in dependencies {
             let other = states[dependency]
             if other?.isCurrent == true { continue }
             let why = other?.record.ready.map { " (\($0.message))" } ?? ""
@@ -55,7 +52,7 @@ extension Reconciler {
         for replaced in app.replaces where !register.isDeclared(replaced) {
             guard let state = states[replaced] else {
                 // The journal does not know it; the target says whose it is.
-                guard claims[replaced.target]?[replaced]?.owner == owner(of: id) else { continue }
+                guard claims[replaced.target]?[replaced]?.owner == states[id]?.declaration?.owner else { continue }
                 states[replaced] = AppState(AppRecord(id: replaced, source: app.source))
                 markForRemoval(replaced, because: "replaced by \(id)")
                 continue

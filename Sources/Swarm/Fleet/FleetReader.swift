@@ -35,11 +35,12 @@ package struct FleetReader: Sendable {
     package var inline: [UInt8]?
     package var inlineName: String
     package var platforms: [SwarmPlatform]
-    package var defaults: FleetDefaults
+    package let defaults: FleetDefaults
     /// What the folder that the stacks file lies in is called where HiveMind keeps it.
     package var rootName = "repo"
     /// The names that a stack's `target` may be.
     private var targets: [String]
+    private let recent = RecentReadings()
 
     package init(
         stacksFile: String,
@@ -121,15 +122,16 @@ package struct FleetReader: Sendable {
     }
 
     private func app(_ stack: StackDeclaration, _ platform: SwarmPlatform, _ source: String) -> App {
+        let settings = stack.settings
         var app = App(
-            id: AppID(target: stack.target, name: stack.name),
+            id: stack.id,
             source: source,
             place: stack.place,
             timeout: stack.timeout ?? defaults.timeout,
             verifyWindow: stack.verifyWindow ?? defaults.verifyWindow,
             interval: stack.interval ?? defaults.interval,
-            settings: stack.settings,
-            prepare: { [self] snapshot in try await deployment(stack, platform, snapshot) }
+            settings: settings,
+            prepare: { [self] snapshot in try await deployment(stack, settings, platform, snapshot) }
         )
         app.dependsOn = stack.dependsOn
         app.replaces = stack.replaces.map { AppID(target: stack.target, name: $0) }
@@ -139,30 +141,68 @@ package struct FleetReader: Sendable {
     /// Reads a stack's files and gives the deployment they describe.
     private func deployment(
         _ stack: StackDeclaration,
+        _ settings: String,
         _ platform: SwarmPlatform,
         _ snapshot: any Snapshot
     ) async throws -> any Deployment {
-        let project = try await project(stack, snapshot)
-        let predecessor = HiveMind.project(
-            named: project.name,
-            composeFile: stack.composeFiles.first ?? "",
-            root: rootName
-        )
-        let prefix = try await platform.namePrefix(of: stack.name, orOfHiveMind: predecessor)
-        let desired = StackRenderer(stack: stack.name, project: project, namePrefix: prefix).render()
+        let reading = try await reading(stack, settings, platform, snapshot)
         let options = StackOptions(
             prunes: stack.prunes,
             ignored: stack.ignored,
             resolvesImages: stack.resolvesImages,
             sendsRegistryAuth: stack.sendsRegistryAuth,
-            namePrefix: prefix
+            namePrefix: reading.namePrefix
         )
         return await platform.deployment(
-            AppID(target: stack.target, name: stack.name),
-            desired,
+            stack.id,
+            reading.desired,
+            fingerprint: reading.fingerprint,
             options: options,
+            warnings: reading.warnings
+        )
+    }
+
+    /// What a stack's files say; they are read again only when they have changed.
+    private func reading(
+        _ stack: StackDeclaration,
+        _ settings: String,
+        _ platform: SwarmPlatform,
+        _ snapshot: any Snapshot
+    ) async throws -> StackReading {
+        if let last = recent[stack.id],
+            try await last.inputs.stillHold(in: snapshot, settings: settings),
+            try await namePrefix(of: stack, last.project, on: platform) == last.namePrefix
+        {
+            return last
+        }
+        let recording = RecordingSnapshot(snapshot, settings: settings)
+        let project = try await project(stack, recording)
+        let prefix = try await namePrefix(of: stack, project.name, on: platform)
+        let desired = StackRenderer(stack: stack.name, project: project, namePrefix: prefix).render()
+        let reading = StackReading(
+            inputs: recording.inputs,
+            project: project.name,
+            namePrefix: prefix,
+            desired: desired,
+            fingerprint: desired.fingerprint,
             warnings: project.warnings.map(\.description)
         )
+        recent.keep(reading, of: stack.id)
+        return reading
+    }
+
+    /// What the names of a stack's objects begin with, which the target knows.
+    private func namePrefix(
+        of stack: StackDeclaration,
+        _ project: String?,
+        on platform: SwarmPlatform
+    ) async throws -> String? {
+        let predecessor = HiveMind.project(
+            named: project,
+            composeFile: stack.composeFiles.first ?? "",
+            root: rootName
+        )
+        return try await platform.namePrefix(of: stack.name, orOfHiveMind: predecessor)
     }
 
     /// Reads a stack's files and gives the warnings they earn; touches no cluster.

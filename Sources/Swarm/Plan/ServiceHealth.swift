@@ -23,6 +23,25 @@ struct ServiceHealth {
     /// The index at which all that the service depends on was healthy, zero when it depends on nothing; nil while
     /// something is not.
     let dependenciesHealthySince: Int64?
+    /// The tasks made from the specification that the service has now.
+    private let own: [ObservedTask]
+
+    init(
+        service: ObservedService,
+        tasks: [ObservedTask],
+        mark: StackMark?,
+        isPending: Bool,
+        hasEarlierRevision: Bool,
+        dependenciesHealthySince: Int64?
+    ) {
+        self.service = service
+        self.tasks = tasks
+        self.mark = mark
+        self.isPending = isPending
+        self.hasEarlierRevision = hasEarlierRevision
+        self.dependenciesHealthySince = dependenciesHealthySince
+        own = tasks.filter { $0.isCurrent(of: service) }
+    }
 
     func judge() -> Judgement {
         if let failure = swarmGaveUp() { return failure }
@@ -137,9 +156,6 @@ struct ServiceHealth {
     }
 
     // MARK: What the tasks say
-
-    /// The tasks made from the specification that the service has now.
-    private var own: [ObservedTask] { tasks.filter { $0.isCurrent(of: service) } }
 
     /// Whether the service was left as it was by this deployment.
     private var isUnchanged: Bool { mark.map { !$0.precedes(service.version) } ?? true }

@@ -18,7 +18,8 @@ extension StackPlanner {
             }
             keepDigest(&spec, current, result: &result, service: service.name)
             keepIgnored(&spec, current, service.key)
-            let changes = SpecComparison.differences(
+            let changes = comparisons.differences(
+                of: service.name,
                 desired: spec,
                 observed: current.spec,
                 networkNames: observed.networkNames

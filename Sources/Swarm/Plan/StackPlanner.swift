@@ -56,6 +56,7 @@ struct StackPlanner {
     let desired: DesiredStack
     let observed: ObservedStack
     let context: PlanContext
+    var comparisons = RecentComparisons()
 
     func plan() -> StackPlan {
         var result = StackPlan()

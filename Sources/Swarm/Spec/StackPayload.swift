@@ -69,9 +69,13 @@ extension DesiredStack {
 
     /// Reads a kept revision; one that version 1 kept has neither places nor externals.
     init?(name: String, payload: [UInt8]) {
-        guard let document = try? JSON(parsing: payload), let version = document["version"]?.int,
-            (1...2).contains(version)
-        else { return nil }
+        guard let document = try? JSON(parsing: payload) else { return nil }
+        self.init(name: name, document)
+    }
+
+    /// Reads a kept revision whose payload was parsed already.
+    init?(name: String, _ document: JSON) {
+        guard let version = document["version"]?.int, (1...2).contains(version) else { return nil }
         self.init(name: name)
         restoredFingerprint = document["fingerprint"]?.string
         services =

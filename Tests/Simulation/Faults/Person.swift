@@ -1,6 +1,6 @@
 import HTTP
 import JSON
-import Text
+import SimulatedEngine
 
 /// People with a shell on a manager: what they do with `docker`.
 struct Person {
@@ -8,10 +8,8 @@ struct Person {
 
     /// The services of a stack, or all of them.
     func services(of stack: String? = nil) -> [JSON] {
-        let label = stack.map { "com.docker.stack.namespace=\($0)" } ?? "com.docker.stack.namespace"
-        let filter = JSON.object(["label": [.string(label)]]).text()
-        let request = Request("GET", "/v1.44/services?filters=\(percentEncoded(filter))&status=true")
-        return (try? JSON(parsing: target.perform(request, by: .observer).body))?.array ?? []
+        target.advance()
+        return target.engine.services(of: stack)
     }
 
     @discardableResult

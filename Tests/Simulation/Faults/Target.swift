@@ -42,7 +42,6 @@ final class Target: @unchecked Sendable {
     func perform(_ request: Request, by caller: Caller) -> Response {
         advance()
         let world = World.shared
-        if case .observer = caller { return engine.handle(request) }
         let mutation: Mutating? = request.method == "GET" ? nil : simulation.laws.asks(request, of: self, by: caller)
         let response = engine.handle(request)
         if let mutation { simulation.laws.done(mutation, response, on: self, by: caller) }
@@ -128,14 +127,11 @@ final class Target: @unchecked Sendable {
 enum Caller: CustomStringConvertible {
     case controller(Life)
     case person
-    /// The simulation itself, looking.
-    case observer
 
     var description: String {
         switch self {
         case .controller(let life): life.description
         case .person: "a person"
-        case .observer: "the observer"
         }
     }
 }

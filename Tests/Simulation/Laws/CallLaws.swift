@@ -60,10 +60,22 @@ extension Laws {
         if mutating.kind == "services", mutating.path.hasSuffix("/update") { checkUpdate(mutating, on: target) }
     }
 
+    /// The parts of a request's path, without the version of the API and without the query.
+    static func parts(of request: Request) -> [String] {
+        let whole = request.path.utf8.prefix { $0 != UInt8(ascii: "?") }
+        let parts = whole.split(separator: UInt8(ascii: "/")).compactMap { String($0) }
+        return parts.first?.hasPrefix("v") == true ? Array(parts.dropFirst()) : parts
+    }
+
     private func identify(_ request: Request, on target: Target) -> Mutating {
-        let whole = request.path.prefix { $0 != "?" }
-        let parts = whole.split(separator: "/").map(String.init)
-        let words = parts.first?.hasPrefix("v") == true ? Array(parts.dropFirst()) : parts
+        let words = Self.parts(of: request)
+        let path = "/" + words.joined(separator: "/")
+        // A lease is renewed all the time, and of its renewal nothing more is asked.
+        if words.first == "configs", words.count > 1, let name = target.engine.name(ofConfig: words[1]),
+            name.hasPrefix("hecate.lease.")
+        {
+            return Mutating(method: request.method, kind: "configs", path: path, name: name, stack: "")
+        }
         let body = request.body.flatMap { try? JSON(parsing: $0) }
         var object: JSON?
         if words.count > 1, words[1] != "create" {
@@ -76,7 +88,7 @@ extension Laws {
         return Mutating(
             method: request.method,
             kind: words.first ?? "",
-            path: "/" + words.joined(separator: "/"),
+            path: path,
             object: object,
             body: body,
             name: subject?["Name"]?.string ?? "",

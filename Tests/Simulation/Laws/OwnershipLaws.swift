@@ -7,18 +7,20 @@ import SimulatedEngine
 extension Laws {
     /// Checked when a call is sent: it may arrive late, and then nobody can help it.
     func sends(_ request: Request, to target: Target, _ life: Life) {
-        let body = request.body.flatMap { try? JSON(parsing: $0) }
-        // Leases themselves, and a secret's update, which is a question.
-        guard body?["Name"]?.string?.hasPrefix("hecate.lease.") != true, !request.path.contains("/secrets/") else {
-            return
-        }
-        let answer = target.engine.handle(Request("GET", "/v1.44/configs"))
-        let configs = (try? JSON(parsing: answer.body))?.array ?? []
-        let leases = configs.filter { $0["Spec"]?["Name"]?.string?.hasPrefix("hecate.lease.") == true }
-        let holders = leases.compactMap { $0["Spec"]?["Labels"]?["io.hecate.instance"]?.string }
+        let parts = Self.parts(of: request)
+        // A secret's update is a question; and leases themselves are not under the lease.
+        guard parts.first != "secrets", parts.first != "configs" || !isLease(request, parts, on: target) else { return }
+        let leases = target.engine.labels(ofConfigs: "hecate.lease.")
+        let holders = leases.compactMap { $0["io.hecate.instance"] }
         guard !leases.isEmpty, !holders.contains("\(life.owner)") else { return }
         // Its own earlier life's lease is taken over before anything else.
         fail(.oneActs, "\(life) sends \(request.method) \(request.path), and the leases are held by \(holders)")
+    }
+
+    private func isLease(_ request: Request, _ parts: [String], on target: Target) -> Bool {
+        if parts.count > 1, let name = target.engine.name(ofConfig: parts[1]) { return name.hasPrefix("hecate.lease.") }
+        let body = request.body.flatMap { try? JSON(parsing: $0) }
+        return body?["Name"]?.string?.hasPrefix("hecate.lease.") == true
     }
 
     /// What nobody claims and nobody declares is not claimed, not even to be removed.

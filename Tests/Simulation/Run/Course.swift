@@ -62,10 +62,11 @@ extension Simulation {
         crashAtRest()
     }
 
-    /// Nothing is done any more, and everybody has been answered.
+    /// Nothing is done any more, and everybody has been answered; each app is looked at once more in this time, because
+    /// that is due every five minutes.
     private func watchRest() {
         let began = World.shared.now
-        pass(until: began + seconds(600))
+        pass(until: began + seconds(330))
         guard isRunning else { return }
         if let late = laws.mutations.first(where: { $0.time > began }) {
             laws.fail(.staysAtRest, "\(late.text) of \(late.stack) at rest")
@@ -87,7 +88,7 @@ extension Simulation {
         )
         let began = World.shared.now
         crash(life, lostStore: losesStore, restartAfter: seconds(5))
-        pass(until: began + seconds(240))
+        pass(until: began + seconds(120))
         guard isRunning else { return }
         if let late = laws.mutations.first(where: {
             // The claim may be written anew by whoever takes over; it is no part of the app.
