@@ -73,9 +73,9 @@ package protocol Planned: Sendable {
     var declaredServices: Int { get }
     /// The target's own reckoning when it was observed; health is judged by what happened after it.
     var mark: String { get }
-    /// The mark to judge by when nobody knows what happened since the target was last looked at: what becomes of what is
-    /// there now may be the outage's doing, and does not count either.
-    var lateMark: String { get }
+    /// What is put after a mark, with a space between, when nobody knows what happened since the target was last looked at:
+    /// what becomes of what is there now may be the outage's doing.
+    var sparing: String { get }
     /// Makes the forward changes, in order.
     func apply(_ ownership: Ownership) async throws
     /// Makes the removals.
@@ -90,7 +90,7 @@ package protocol Planned: Sendable {
 }
 
 extension Planned {
-    package var lateMark: String { mark }
+    package var sparing: String { "" }
 }
 
 /// How an app is.

@@ -10,7 +10,7 @@ struct SwarmPlanned: Planned {
 
     var plan: Plan { stackPlan.plan }
     var mark: String { observed.mark.text }
-    var lateMark: String { observed.lateMark.text }
+    var sparing: String { observed.sparing }
 
     private var engine: EngineClient { deployment.platform.engine }
 

@@ -125,7 +125,7 @@ struct AppScript {
             return .observed(
                 Plan(changes),
                 declaredServices: declaredServices,
-                Marks(now: "\(done.count)", late: "late \(done.count)")
+                Marks(now: "\(done.count)", sparing: "spared \(done.count)")
             )
         case .claim: return .claimed
         case .capture(_, let event):

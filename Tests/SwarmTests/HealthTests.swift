@@ -264,15 +264,27 @@ import Testing
     @Test func whatDiesWithTheEngineCountsAgainstNobody() {
         let paused = service(update: ["State": "paused", "Message": "update paused due to failure"])
         let there = [task("running", at: 120, id: "there"), task("preparing", "ready", at: 121, slot: 2)]
-        let late = StackMark(services: [paused], tasks: there, sparing: true)
+        let late = StackMark(text: "index 100 \(StackMark.sparing(there))")
         let error = "error while removing network: unknown network s_default id r29nnzbgsznm"
         let lost = task("failed", "shutdown", at: 130, id: "there", error: error, exitCode: 255)
         #expect(judge([paused], [lost, task("running", at: 131)], mark: late) == .healthy(runsNothing: false))
         #expect(message(judge([paused], [lost], mark: late)) == nil)
-        // Whoever fails by itself afterwards is still named.
+        // Without a silence it is as any other failure, and so is one that no Engine causes.
+        #expect(message(judge([paused], [lost])) != nil)
+        let bad = task("failed", "shutdown", at: 130, id: "there", error: "task: non-zero exit (1)", exitCode: 1)
+        #expect(message(judge([paused], [bad], mark: late)) != nil)
+        // Whoever fails by itself afterwards is named all the same.
         #expect(message(judge([service()], [lost] + crashes(3, from: 140), mark: late)) != nil)
-        let bad = task("failed", "shutdown", at: 120, error: "task: non-zero exit (1)", exitCode: 1)
-        #expect(message(judge([service(version: 130, update: ["State": "paused"])], [bad], mark: late)) != nil)
+    }
+
+    /// The Engine was away while a migration was made; nothing of it is done before a task has ended.
+    @Test func aMigrationIsNotDoneBeforeItRan() {
+        let migration = service(version: 110, before: nil, restart: ["Condition": "none"])
+        let late = StackMark(text: "index 100 \(StackMark.sparing([]))")
+        #expect(judge([migration], [], mark: late) != .healthy(runsNothing: true))
+        let ran = task("complete", "shutdown", at: 130, id: "ran")
+        let spared = StackMark(text: "index 100 \(StackMark.sparing([ran]))")
+        #expect(judge([migration], [ran], mark: spared) == .healthy(runsNothing: true))
     }
 
     @Test func aServiceThatIsStillToBeChangedIsWaitedFor() {

@@ -26,11 +26,10 @@ extension AppState {
         guard let pass else { return .finish(.rest) }
         if pass.role == .declared, pass.plan.removals.isEmpty { forgetRemovals() }
         if record.attempt != nil {
-            if needsMark, !pass.marks.late.isEmpty { record.attempt?.mark = pass.marks.late }
-            // A target that was away goes on finding out what it lost for a while.
-            needsMark = regained.map { now.instant - $0 < .seconds(10) } ?? false
+            if needsSparing { sparing = pass.marks.sparing }
+            needsSparing = false
             // What was begun is judged before anything is applied again: the target may have given it up by itself.
-            return judge(mark: record.attempt?.mark, .judging)
+            return judge(mark: record.attempt.map { sparing.isEmpty ? $0.mark : "\($0.mark) \(sparing)" }, .judging)
         }
         if !pass.plan.forward.isEmpty { return change(situation, at: now) }
         guard isDeployed || record.quarantine != nil else { return claim(for: .adoption, situation) }
@@ -145,9 +144,8 @@ extension AppState {
         if record.failedFingerprint != pass.fingerprint { clearProblem() }
         elapsed = .zero
         lastContact = now.instant
-        needsMark = false
         healthySince = nil
-        conflicts = 0
+        resetCounts()
     }
 
     /// Ends an attempt that led nowhere.
@@ -161,18 +159,24 @@ extension AppState {
         healthySince = nil
         lastContact = nil
         elapsed = .zero
-        needsMark = false
-        conflicts = 0
+        resetCounts()
+    }
+
+    private mutating func resetCounts() {
+        (needsSparing, sparing) = (false, "")
+        (silences, applies, conflicts) = (0, 0, 0)
     }
 
     mutating func applied(at now: Moment) -> Action {
         contact(at: now)
         conflicts = 0
+        applies += 1
         if record.attempt?.purpose == .repair, let pass {
             for change in pass.plan.forward { repairs[change.repairKey, default: 0] += 1 }
             lastRepair = now.instant
         }
-        return finish(.again(.zero))
+        // A quick start is seen at once; what has to be applied again is in no hurry.
+        return finish(.again(applies == 1 ? .zero : .milliseconds(200)))
     }
 
     /// An apply that did not go through.
@@ -215,10 +219,11 @@ extension AppState {
             // Whatever held up the question itself is nobody's fault.
             elapsed += min(now.instant - lastContact, .seconds(10))
         } else {
-            // After a time in which nobody knows what happened, what is under way gets its whole time again.
-            elapsed = .zero
-            needsMark = true
-            regained = now.instant
+            // After a time in which nobody knows what happened, what is under way gets its whole time again; not for ever,
+            // when the target comes and goes.
+            silences += 1
+            if silences <= 3 { elapsed = .zero }
+            needsSparing = true
         }
         lastContact = now.instant
     }

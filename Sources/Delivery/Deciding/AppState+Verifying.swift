@@ -12,8 +12,12 @@ extension AppState {
         guard let pass, let declaration, let attempt = record.attempt else { return finish(.again(.zero)) }
         if case .failed(let failure) = health { return giveUp(failure, at: now) }
         if record.failedFingerprint != pass.fingerprint { clearProblem() }
-        if !pass.plan.forward.isEmpty { return claim(for: .change, situation) }
         let timeout = declaration.app.timeout
+        if !pass.plan.forward.isEmpty {
+            guard elapsed > timeout else { return claim(for: .change, situation) }
+            let message = "not as declared after \(timeout.readable): \(summary(of: pass.plan.forward))"
+            return giveUp(Failure(.timedOut, message, next: .needsChange), at: now)
+        }
         switch health {
         case .failed(let failure): return giveUp(failure, at: now)
         case .progressing(let what):

@@ -57,10 +57,13 @@ struct AppState: Sendable {
     var hasLeftovers = false
     /// Whether what is deployed was disturbed by an attempt of our own that was overtaken: putting it back repairs no drift.
     var isInterrupted = false
-    /// Whether the attempt's mark has to be taken anew, because nobody knows what happened since the last look.
-    var needsMark = false
-    /// When the target answered again after a time in which it did not, during the attempt under way.
-    var regained: ContinuousClock.Instant?
+    /// Whether what is there now is to be spared, because nobody knows what happened since the last look.
+    var needsSparing = false
+    /// What is put after the attempt's mark since the last silence.
+    var sparing = ""
+    /// How often the target came back, and how often something was applied, during the attempt under way.
+    var silences = 0
+    var applies = 0
     /// When removals were last found to be impossible.
     var blockedSince: ContinuousClock.Instant?
     /// The event of a success that the journal could not take yet.

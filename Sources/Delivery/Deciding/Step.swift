@@ -32,10 +32,10 @@ enum Action: Sendable {
     case finish(Outcome)
 }
 
-/// The target's own reckoning as it was observed; see `Planned.mark` and `Planned.lateMark`.
+/// The target's own reckoning as it was observed; see `Planned.mark` and `Planned.sparing`.
 struct Marks: Sendable, Equatable {
     var now = ""
-    var late = ""
+    var sparing = ""
 }
 
 /// What came of an action.

@@ -61,7 +61,7 @@ struct Worker {
             guard let deployment else { return .cancelled }
             let made = try await deployment.plan(observedSince: moment)
             planned = made
-            let marks = Marks(now: made.mark, late: made.lateMark)
+            let marks = Marks(now: made.mark, sparing: made.sparing)
             return .observed(made.plan, declaredServices: made.declaredServices, marks)
         case .claim(let claimant):
             ownership = try await platform.claim(id, as: claimant)

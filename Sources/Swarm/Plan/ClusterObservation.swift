@@ -89,16 +89,20 @@ struct ObservedStack: Sendable {
         return kept
     }
 
-    /// Whether Swarm paused an update of the service and left tasks of the one before.
-    func isPausedHalfway(_ service: ObservedService) -> Bool {
-        service.updateStatus?["State"]?.string == "paused"
-            && tasks.contains { $0.serviceID == service.id && $0.isRunning && !$0.isCurrent(of: service) }
+    /// Whether Swarm paused an update, with tasks of the one before left, only because containers were lost as they are
+    /// when an Engine ends.
+    func isPausedByLoss(_ service: ObservedService) -> Bool {
+        guard service.updateStatus?["State"]?.string == "paused" else { return false }
+        let own = tasks.filter { $0.serviceID == service.id }
+        let failed = own.filter { $0.hasFailed && $0.isCurrent(of: service) }
+        return own.contains { $0.isRunning && !$0.isCurrent(of: service) } && !failed.isEmpty
+            && failed.allSatisfy { $0.wasLost || $0.exitCode == 255 }
     }
 
     /// What has happened to the stack up to now; needs its tasks.
     var mark: StackMark { StackMark(services: services, tasks: tasks) }
-    /// The same after a time in which nobody looked.
-    var lateMark: StackMark { StackMark(services: services, tasks: tasks, sparing: true) }
+    /// What is put after a mark when nobody looked for a time; needs the tasks.
+    var sparing: String { StackMark.sparing(tasks) }
 }
 
 /// Seconds since 1970 of a time as the Engine writes it (RFC 3339 in UTC with up to nine decimals); zero for none.

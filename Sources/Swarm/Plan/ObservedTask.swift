@@ -37,12 +37,12 @@ struct ObservedTask: Sendable {
 
     var hasFailed: Bool { ["failed", "rejected", "orphaned"].contains(state) }
 
-    /// Whether it failed because the Engine ended under it, or no longer had its container afterwards: nobody's fault that
-    /// made it.
-    ///
-    /// 255 is what the Engine writes down for a container that it finds dead as it starts (moby, `daemon.restore`). A
-    /// program may end with it too; then its failures are counted as others are, and only Swarm's pause is not believed.
-    var wasLost: Bool { hasFailed && (exitCode == 255 || Self.losses.contains { error.contains($0) }) }
+    /// Whether it failed because the Engine no longer had its container, as after a restart: nobody's fault that made it.
+    var wasLost: Bool { hasFailed && Self.losses.contains { error.contains($0) } }
+
+    /// Whether it ended as a container does that the Engine finds dead as it starts (255), or that was killed or asked to
+    /// end when the machine or the Engine stopped. A program may end so too.
+    var mayHaveDiedWithTheEngine: Bool { hasFailed && [255, 137, 143].contains(exitCode) }
 
     /// What is said of tasks when an Engine that was started again does not know their containers, or not yet their networks.
     private static let losses = ["No such container", "node is missing network attachments"]

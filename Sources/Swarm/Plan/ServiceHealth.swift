@@ -64,7 +64,7 @@ struct ServiceHealth {
             }
             return .done(runs: wanted > completedPlaces.count && !hasOnlyCompleted)
         }
-        if let last = own.filter({ $0.hasFailed && isNews($0) }).newest {
+        if let last = own.filter({ $0.hasFailed && isBlamed($0) }).newest {
             return .waiting("\(progress); last failure: \(last.description(in: service))")
         }
         return .waiting(progress)
@@ -99,7 +99,7 @@ struct ServiceHealth {
         default: return nil
         }
         let message = service.updateStatus?["Message"]?.string ?? ""
-        var culprit = tasks.filter { $0.hasFailed && isNews($0) }.newest
+        var culprit = tasks.filter { $0.hasFailed && isBlamed($0) }.newest
         var why = culprit.map { ": " + $0.description(in: service) } ?? (message.isEmpty ? "" : ": \(message)")
         if culprit == nil, let ended = own.filter({ $0.hasCompleted && isNews($0) }).newest {
             culprit = ended
@@ -113,9 +113,9 @@ struct ServiceHealth {
     private var isPauseNoFailure: Bool {
         // The plan goes on with it.
         let failed = own.filter(\.hasFailed)
-        if !failed.isEmpty, failed.allSatisfy(\.wasLost) { return true }
+        if !failed.isEmpty, failed.allSatisfy({ mark?.excuses($0) ?? $0.wasLost }) { return true }
         if service.endsByItself, !isChecked {
-            if isPending { return !tasks.contains { $0.hasFailed && isNews($0) } }
+            if isPending { return !tasks.contains { $0.hasFailed && isBlamed($0) } }
             if isComplete { return true }
         }
         guard !isPending else { return false }
@@ -126,7 +126,7 @@ struct ServiceHealth {
 
     private func tooManyFailures() -> Judgement? {
         guard mark != nil, let dependenciesHealthySince else { return nil }
-        let failed = own.filter { $0.hasFailed && isNews($0) }
+        let failed = own.filter { $0.hasFailed && isBlamed($0) }
         if let last = exhausted(failed) {
             return .failed(failure(failed.filter { $0.place == last.place }, last), last)
         }
@@ -163,6 +163,11 @@ struct ServiceHealth {
     /// Whether what the service runs was left as it was, so that Swarm starts no task anew.
     private var isTemplateUnchanged: Bool {
         isUnchanged || service.previousSpec?["TaskTemplate"].map { $0 == service.spec["TaskTemplate"] } ?? false
+    }
+
+    /// Whether the failure of a task counts against what is declared.
+    private func isBlamed(_ task: ObservedTask) -> Bool {
+        mark.map { $0.precedes(task) && !$0.excuses(task) } ?? true
     }
 
     private func isNews(_ task: ObservedTask) -> Bool { mark?.precedes(task) ?? true }

@@ -2,23 +2,24 @@
 ///
 /// Every object carries the index of the Raft log at which it was last written, which grows over the whole cluster, so
 /// "before" and "after" need no clock. Tasks that had ended already are kept by name besides: the Engine writes them
-/// again when it is restarted, and they would look new.
+/// again when it is restarted, and they would look new. Tasks that were there after a time without answers are spared: the
+/// Engine may have ended under them, and learns of it late.
 struct StackMark: Sendable, Hashable {
     /// The largest index of any service or task of the stack then; nil when it is not known.
     var index: Int64?
-    /// The first letters of the identifiers of the tasks that had ended then, and of those that are spared.
+    /// The first letters of the identifiers of the tasks that had ended then.
     var ended: Set<String> = []
+    /// The first letters of the identifiers of the tasks that were there after the last silence.
+    var spared: Set<String> = []
 
     private static let letters = 12
 
-    /// `sparing`: Whether nothing counts that becomes of the tasks that are there now, as when the Engine was away: it may
-    /// have ended under them and learns of it late.
-    init(services: [ObservedService], tasks: [ObservedTask], sparing: Bool = false) {
+    init(services: [ObservedService], tasks: [ObservedTask]) {
         index = (services.map(\.version) + tasks.map(\.version)).max() ?? 0
-        ended = Set(tasks.filter { sparing || $0.hasEnded }.map { String($0.id.prefix(Self.letters)) })
+        ended = Set(tasks.filter(\.hasEnded).map { Self.short($0) })
     }
 
-    /// Reads what `text` gave: `index 4711`, and `ended` with identifiers after it.
+    /// Reads what `text` gave: `index 4711`, then `ended` and `spared`, each with identifiers after it.
     ///
     /// Of a mark in any other form, as earlier versions kept times, nothing is known to have happened after it: no
     /// failure counts and every completion does, and a deployment under way is decided by its time-out.
@@ -26,20 +27,41 @@ struct StackMark: Sendable, Hashable {
         let words = text.split(separator: " ")
         guard words.count >= 2, words[0] == "index", let index = Int64(words[1]), index >= 0 else { return }
         self.index = index
-        if words.count > 2, words[2] == "ended" { ended = Set(words.dropFirst(3).map(String.init)) }
+        var list: WritableKeyPath<Self, Set<String>>?
+        for word in words.dropFirst(2) {
+            switch word {
+            case "ended": list = \.ended
+            case "spared": list = \.spared
+            default: if let list { self[keyPath: list].insert(String(word)) }
+            }
+        }
     }
 
     /// The form in which the journal keeps it.
     var text: String {
         guard let index else { return "" }
-        return (["index \(index)"] + (ended.isEmpty ? [] : ["ended"]) + ended.sorted()).joined(separator: " ")
+        return "index \(index)" + Self.text("ended", ended) + Self.text("spared", spared)
     }
+
+    /// What is put after a mark's text so that these tasks are spared.
+    static func sparing(_ tasks: [ObservedTask]) -> String {
+        text("spared", Set(tasks.map(short))).trimmingPrefix(" ").description
+    }
+
+    private static func text(_ word: String, _ list: Set<String>) -> String {
+        list.isEmpty ? "" : " " + ([word] + list.sorted()).joined(separator: " ")
+    }
+
+    private static func short(_ task: ObservedTask) -> String { String(task.id.prefix(letters)) }
 
     /// Whether something that was last written at an index was written after the mark.
     func precedes(_ version: Int64) -> Bool { index.map { version > $0 } ?? false }
 
     /// Whether what became of a task became of it after the mark.
-    func precedes(_ task: ObservedTask) -> Bool {
-        precedes(task.version) && !ended.contains(String(task.id.prefix(Self.letters)))
+    func precedes(_ task: ObservedTask) -> Bool { precedes(task.version) && !ended.contains(Self.short(task)) }
+
+    /// Whether a task that failed after the mark may have died with its Engine.
+    func excuses(_ task: ObservedTask) -> Bool {
+        task.wasLost || task.mayHaveDiedWithTheEngine && spared.contains(Self.short(task))
     }
 }

@@ -26,7 +26,7 @@ extension StackPlanner {
             )
             guard !changes.isEmpty else {
                 result.unresolved[service.name] = nil
-                if observed.isPausedHalfway(current) { resume(current, service.name, &result) }
+                if observed.isPausedByLoss(current) { resume(current, service.name, &result) }
                 continue
             }
             if modeKind(spec) != modeKind(current.spec) {
@@ -49,17 +49,12 @@ extension StackPlanner {
         }
     }
 
-    /// Goes on with an update that Swarm paused; only another specification makes it.
-    ///
-    /// Whether the pause was a failure of what is declared is judged before anything is applied again.
+    /// Goes on with an update that Swarm paused though nothing was wrong with it: the same specification, sent again,
+    /// clears the pause and leaves what runs already alone.
     private func resume(_ current: ObservedService, _ name: String, _ result: inout StackPlan) {
-        var spec = current.spec
-        var task = spec["TaskTemplate"] ?? [:]
-        task["ForceUpdate"] = .int((task["ForceUpdate"]?.int ?? 0) + 1)
-        spec["TaskTemplate"] = task
-        let field = FieldChange("update", from: "paused by Swarm", to: "resumed")
+        let field = FieldChange("update", from: "paused, because the Engine lost a container", to: "resumed")
         result.plan.changes.append(Change(.update, "service", name, fields: [field]))
-        result.forward.append(.updateService(id: current.id, version: current.version, name: name, spec: spec))
+        result.forward.append(.updateService(id: current.id, version: current.version, name: name, spec: current.spec))
     }
 
     /// A specification with the names of what is deployed in place of the declared names.
