@@ -180,7 +180,16 @@ package actor Store: Journal {
     private func beginAnew(because what: String) throws {
         database?.close()
         database = nil
-        let aside = try file.setAside("damaged", at: now().seconds)
+        // Nothing is set aside before there is something to put in its place.
+        let fresh = try file.makeBeside()
+        let aside: String
+        do {
+            aside = try file.setAside("damaged", at: now().seconds)
+            try file.place(fresh)
+        } catch {
+            file.discard(fresh)
+            throw error
+        }
         let holds = file.takeOverHolds(from: aside, into: try connection())
         let rest = holds == 0 ? "no hold could be read from it" : "\(holds) of its holds were taken over"
         incident.yield(
@@ -192,37 +201,36 @@ package actor Store: Journal {
         )
     }
 
-    /// Looks after the file when nobody reads or writes for a while.
-    package func look() { try? checkPlace() }
-
-    /// Reads the whole file when somebody else wrote into it: what is damaged is known before anybody relies on it.
-    private func checkForDamage(_ open: Database, at time: Double) throws {
-        if file.trace != trace { isSuspect = true }
-        guard isSuspect, abs(time - lastReading) >= 1 else { return }
-        (isSuspect, lastReading, trace) = (false, time, file.trace)
+    /// Looks after the file while nobody reads or writes: reads the whole of it after somebody else wrote into it, so that
+    /// damage is known before anybody relies on what it says.
+    package func look() {
+        guard repairs else { return }
+        try? checkPlace()
+        let time = now().seconds
+        guard let open = database, isSuspect, abs(time - lastReading) >= 30 else { return }
+        defer { lastReading = time }
+        isSuspect = false
+        var damage: String?
         do {
-            // What the log still holds hides what the file has lost.
+            // What the log still holds hides what the file has lost; who reads from it just now is not waited for.
             try open.emptyLog()
             open.forgetPages()
-            guard let damage = try open.findDamage() else {
-                trace = file.trace
-                return
-            }
-            try beginAnew(because: damage)
+            damage = try open.findDamage()
         } catch let error as DatabaseError where error.kind == .damaged {
-            try beginAnew(because: error.description)
-        } catch is DatabaseError {
-            // Who cannot be asked now is asked again.
+            damage = error.description
+        } catch {
             isSuspect = true
         }
+        trace = file.trace
+        guard let damage else { return }
+        do { try beginAnew(because: damage) } catch { isSuspect = true }
     }
 
     /// Writes the store anew when its file is no longer where it should be; looked at once a second at most.
     private func checkPlace() throws {
         let time = now().seconds
-        guard repairs, let present = database else { return }
-        try checkForDamage(present, at: time)
-        guard let open = database else { return }
+        guard repairs, let open = database else { return }
+        if file.trace != trace { isSuspect = true }
         if abs(time - lastCheck) < 1 {
             if let placeError { throw placeError }
             return

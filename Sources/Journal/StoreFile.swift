@@ -62,18 +62,35 @@ struct StoreFile: Sendable {
 
     /// Makes an empty store: built under another name, so that one write to the disk is enough.
     private func make() throws {
-        try makeFolder()
-        let fresh = try emptyFile()
-        defer { unlink(fresh) }
-        let database = try Database(path: fresh, creates: false, durability: .none)
-        defer { database.close() }
-        try database.migrate(migrations)
-        database.close()
-        try writeThrough(fresh)
+        let fresh = try makeBeside()
+        defer { discard(fresh) }
         // Whoever was faster has made it.
         guard link(fresh, path) != 0, errno != EEXIST else { return }
         try move(fresh, to: path)
     }
+
+    /// Makes an empty store beside the present one.
+    /// - Returns: Its path.
+    func makeBeside() throws -> String {
+        try makeFolder()
+        let fresh = try emptyFile()
+        do {
+            let database = try Database(path: fresh, creates: false, durability: .none)
+            defer { database.close() }
+            try database.migrate(migrations)
+            database.close()
+            try writeThrough(fresh)
+        } catch {
+            discard(fresh)
+            throw error
+        }
+        return fresh
+    }
+
+    /// Gives a store that was made beside it this one's name.
+    func place(_ fresh: String) throws { try move(fresh, to: path) }
+
+    func discard(_ fresh: String) { for suffix in Self.suffixes { unlink(fresh + suffix) } }
 
     /// Writes everything a connection still sees into a new file at the path, and ends the connection.
     ///

@@ -14,7 +14,7 @@ package actor GitSource: Source {
     /// The last commit a new mirror was made for, and when.
     private var rebuilt: (commit: String, at: ContinuousClock.Instant)?
     /// The question that was asked before anybody waited for its answer.
-    private var early: Task<String, any Error>?
+    private var early: (head: Task<String, any Error>, since: ContinuousClock.Instant)?
     /// Fetches so far; now and then the mirror is packed again.
     private var fetches = 0
 
@@ -36,11 +36,16 @@ package actor GitSource: Source {
     }
 
     /// Begins to ask for the head, so that the first `head()` has its answer sooner.
-    package func begin() { early = early ?? Task { try await askForHead() } }
+    package func begin() { early = (Task { try await askForHead() }, .now) }
 
     package func head() async throws -> String {
-        guard let begun = early else { return try await askForHead() }
+        guard let (begun, since) = early else { return try await askForHead() }
         early = nil
+        // Whoever asks later wants to know what happened since.
+        guard ContinuousClock.now - since < .seconds(2) else {
+            begun.cancel()
+            return try await askForHead()
+        }
         return try await withTaskCancellationHandler {
             try await begun.value
         } onCancel: {

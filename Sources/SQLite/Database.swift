@@ -82,8 +82,10 @@ package final class Database {
 
     /// Writes what stands in the log into the file itself.
     ///
-    /// - Throws: `DatabaseError` of kind `busy` when others read from the log for too long.
+    /// - Throws: `DatabaseError` of kind `busy` when others read from the log or write just now; nobody is waited for.
     package func emptyLog() throws {
+        sqlite3_busy_timeout(handle, 0)
+        defer { sqlite3_busy_timeout(handle, 5000) }
         guard try execute("PRAGMA wal_checkpoint(TRUNCATE)").first?.first?.integer != 0 else { return }
         throw DatabaseError(code: SQLITE_BUSY, system: 0, description: "the log is in use")
     }

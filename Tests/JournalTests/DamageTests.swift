@@ -103,7 +103,7 @@ import Testing
         case "file cut short": try await shell(["truncate", "-s", "5000", path])
         default: try await shell(["truncate", "-s", "0", path])
         }
-        clock.advance(6)
+        clock.advance(40)
         await store.look()
         let incident = try #require(await nextIncident(store))
         #expect(incident.kind == .damaged, "\(incident.message)")
