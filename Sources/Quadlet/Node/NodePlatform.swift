@@ -1,6 +1,6 @@
 package import Delivery
 internal import Diagnostics
-internal import Files
+package import Files
 package import Subprocess
 package import Systemd
 
@@ -24,7 +24,7 @@ package actor NodePlatform: Platform {
     private var starts: [String: Progress] = [:]
     private let reloads: SharedLook<Void>
     /// Keeps a second agent away from the same folder.
-    nonisolated let lock: FileLock
+    package nonisolated let lock: FileLock
     var held: LeaseRecord?
     var looks = 0
 
@@ -255,7 +255,9 @@ package actor NodePlatform: Platform {
                     guard let again = try? await systemd.enqueue(.start, service) else { break }
                     result = await systemd.result(of: again)
                 }
-                await self.ended(service, result)
+                // The connection went, and the start goes on without being watched: it still counts as under way, and
+                // systemd is asked how it is.
+                if result != "unknown" { await self.ended(service, result) }
             }
         } catch {
             starts[service] = nil
