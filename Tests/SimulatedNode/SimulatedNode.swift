@@ -4,7 +4,7 @@ package import Systemd
 /// goes on when it is told to.
 ///
 /// Unit files are real ones, in two folders: what Podman's generator reads, and what systemd reads. What programs and
-/// calls answer is held against a real machine by `NodeTruthTests`. Not to be used by two threads at once.
+/// calls answer is held against a real machine by `NodeTests.Truth`. Not to be used by two threads at once.
 package final class SimulatedNode {
     /// Where its files lie.
     package struct Folders: Sendable {

@@ -55,6 +55,7 @@ final class Node: Sendable {
             systemctl --user stop 't-*' hecate-* 2>/dev/null
             find -L ~/.config/containers/systemd ~/.config/systemd/user -type l -delete 2>/dev/null
             find ~/.config/containers/systemd ~/.config/systemd/user -type l -delete 2>/dev/null
+            rm -f ~/.config/systemd/user/t-*
             rm -rf ~/.hecate ~/.config/containers/systemd ~/elsewhere /run/user/1000/hecate
             systemctl --user daemon-reload; systemctl --user reset-failed
             podman rm -f -a >/dev/null 2>&1
@@ -104,8 +105,11 @@ final class Node: Sendable {
     }
 
     /// Runs the agent from now on, and again after each boot.
-    func enableAgent() async throws {
-        let environment = Self.settings.map { "Environment=\($0)\n" }.joined()
+    ///
+    /// `verifyWindow`: Seconds.
+    func enableAgent(verifyWindow: Int = 1) async throws {
+        let settings = Self.settings + ["HECATE_VERIFY_WINDOW=\(verifyWindow)"]
+        let environment = settings.map { "Environment=\($0)\n" }.joined()
         let log = "append:%h/agent.log"
         let unit =
             "[Service]\n\(environment)ExecStart=/opt/hecate/bin/hecate agent --log text\n"
