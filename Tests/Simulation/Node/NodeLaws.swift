@@ -73,8 +73,10 @@ final class NodeLaws: @unchecked Sendable {
             guard service.hasSuffix("-network.service") == false else { return }
             let now = target.perform { ($0.isActive(service), $0.meaning(of: service)) }
             // What is written just while it is started may run already and not be known to.
-            // And what systemd starts anew by itself may have been started with what it is about to be restarted for.
-            let isKnown = unit.map { !wasJustWritten($0) && $0.nature != .crashLoop } ?? true
+            // And what systemd starts anew by itself, or a person, may have been started with what it is about to be
+            // restarted for.
+            let isByOthers = unit.map { $0.nature == .crashLoop || simulation.meddled[$0.stem] != nil } ?? false
+            let isKnown = !isByOthers && unit.map { !wasJustWritten($0) } ?? true
             if now.0, now.1 == target.running[service], isKnown {
                 fail(.noPointlessUpdate, "\(service) runs as its files say and is restarted")
             }
