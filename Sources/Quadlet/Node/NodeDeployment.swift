@@ -201,6 +201,10 @@ struct NodeDeployment: Deployment {
             }
             fallthrough
         default:
+            // What it requires is being restarted, and it comes after that.
+            if let now = try? await platform.systemd.units(named: [unit.service]).first, now.hasJob {
+                return .progressing("\(unit.service) waits for its turn")
+            }
             // While the machine is still starting, nobody has tried to start it yet.
             if let state = try? await platform.systemd.managerState(), ["initializing", "starting"].contains(state) {
                 return .progressing("\(unit.service) waits for the machine to finish starting")

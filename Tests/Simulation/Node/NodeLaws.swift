@@ -228,6 +228,8 @@ final class NodeLaws: @unchecked Sendable {
         }
         let found = running(unit.service)
         if declared.isGood(unit) {
+            // What a person killed while it was watched is rejected, and rightly.
+            if record.rejected != nil, simulation.meddled[unit.stem] != nil { return nil }
             guard let found else { return "\(unit.service) is not active" }
             if let mark = unit.marks.first(where: { !found.contains($0) }) {
                 return "\(unit.service) runs without \(mark)"
