@@ -97,13 +97,18 @@ let package = Package(
         .executableTarget(
             name: "simulate",
             dependencies: [
-                "CVirtualClock", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "SimulatedEngine", "Swarm",
-                "Text",
+                "CVirtualClock", "Crypto", "Delivery", "Diagnostics", "Files", "HTTP", "JSON", "Quadlet",
+                "SimulatedEngine", "SimulatedNode", "Subprocess", "Swarm", "Systemd", "Text",
             ],
             path: "Tests/Simulation"
         ),
         .target(name: "CVirtualClock", path: "Tests/VirtualClock"),
         .target(name: "SimulatedEngine", dependencies: ["HTTP", "JSON"], path: "Tests/SimulatedEngine"),
+        .target(
+            name: "SimulatedNode",
+            dependencies: ["Files", "Subprocess", "Systemd"],
+            path: "Tests/SimulatedNode"
+        ),
         .testTarget(
             name: "SimulatedEngineTests",
             dependencies: ["Delivery", "Diagnostics", "HTTP", "JSON", "SimulatedEngine", "Swarm", "Text"]
@@ -117,7 +122,10 @@ let package = Package(
             name: "SwarmTests",
             dependencies: ["Compose", "Crypto", "Delivery", "Diagnostics", "HTTP", "JSON", "Swarm", "TestSupport"]
         ),
-        .testTarget(name: "QuadletTests", dependencies: ["Diagnostics", "Quadlet", "Systemd", "TestSupport"]),
+        .testTarget(
+            name: "QuadletTests",
+            dependencies: ["Delivery", "Diagnostics", "Files", "Quadlet", "SimulatedNode", "Systemd", "TestSupport"]
+        ),
         .testTarget(name: "KubernetesTests", dependencies: ["Diagnostics", "JSON", "Kubernetes", "TestSupport"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Diagnostics"]),
         .testTarget(name: "ArgumentsTests", dependencies: ["Arguments"]),
@@ -146,8 +154,8 @@ let package = Package(
         .testTarget(
             name: "SystemTests",
             dependencies: [
-                "HTTP", "HTTPServer", "JSON", "SimulatedEngine", "Subprocess", "TestSupport", "Text",
-                .target(name: "hecate"),
+                "Files", "HTTP", "HTTPServer", "JSON", "SimulatedEngine", "SimulatedNode", "Subprocess", "Systemd",
+                "TestSupport", "Text", .target(name: "hecate"),
             ]
         ),
 

@@ -7,6 +7,7 @@
 #   Rigs/node.sh boot FOLDER           boots it again from the same disk
 #   Rigs/node.sh user FOLDER WORD...   runs a program in it as the user 'hecate', with its systemd and its bus
 #   Rigs/node.sh root FOLDER WORD...   runs a program in it as root
+#   Rigs/node.sh bus FOLDER            joins standard input and output with the user's bus
 #   Rigs/node.sh stop FOLDER           stops it and removes the folder
 #
 # RIG_BUNDLE names a folder made by script/package; it is /opt/hecate in the machine. RIG_ROOTFUL=1 gives root the images
@@ -31,6 +32,17 @@ as_user() {
     enter env -i HOME=/home/hecate USER=hecate LOGNAME=hecate PATH=/opt/hecate/bin:/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C \
         XDG_RUNTIME_DIR=/run/user/1000 DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus \
         setpriv --reuid=1000 --regid=1000 --init-groups env -C /home/hecate "$@"
+}
+
+# Byte for byte: what speaks through it counts as the user, which systemd asks for.
+as_bus() {
+    as_user perl -e 'use IO::Socket::UNIX;
+        my $bus = IO::Socket::UNIX->new(Peer => "/run/user/1000/bus") or die "no bus: $!\n";
+        STDIN->blocking(1);
+        STDOUT->blocking(1);
+        sub copy { my ($from, $to) = @_; while (sysread($from, my $bytes, 65536)) { syswrite($to, $bytes) or last } }
+        my $child = fork;
+        if ($child) { copy(\*STDIN, $bus); kill "TERM", $child } else { copy($bus, \*STDOUT) }'
 }
 
 as_root() {
@@ -130,6 +142,7 @@ start)
 boot) boot ;;
 off) off ;;
 user) as_user "$@" ;;
+bus) as_bus ;;
 root) as_root "$@" ;;
 stop)
     off

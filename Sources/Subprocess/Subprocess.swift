@@ -45,6 +45,12 @@ package struct Completion: Sendable {
     package var output: [UInt8]
     package var error: [UInt8]
 
+    package init(code: Int, output: [UInt8], error: [UInt8]) {
+        self.code = code
+        self.output = output
+        self.error = error
+    }
+
     package var outputText: String { String(decoding: output, as: UTF8.self) }
     package var errorText: String { String(decoding: error, as: UTF8.self) }
 }

@@ -6,6 +6,11 @@ package struct SystemdError: Error, Sendable, CustomStringConvertible {
     package var name: String
     package var description: String
 
+    package init(name: String, description: String) {
+        self.name = name
+        self.description = description
+    }
+
     package var isNoSuchUnit: Bool { name.hasSuffix(".NoSuchUnit") }
 }
 

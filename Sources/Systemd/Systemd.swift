@@ -5,7 +5,7 @@ internal import Threads
 /// A service manager as its clients see it: `systemd --user` or the system's own.
 ///
 /// Source: org.freedesktop.systemd1(5), the D-Bus interface of systemd 247 and newer.
-package actor Systemd {
+package actor Systemd: ServiceManager {
     /// Which manager.
     package enum Scope: String, Sendable { case user, system }
 
@@ -53,6 +53,14 @@ package actor Systemd {
         package var sub: String
         /// Whether a job for it is waiting or running.
         package var hasJob: Bool
+
+        package init(name: String, load: String, active: String, sub: String, hasJob: Bool) {
+            self.name = name
+            self.load = load
+            self.active = active
+            self.sub = sub
+            self.hasJob = hasJob
+        }
     }
 
     /// The units of these names, loaded for it where need be.
@@ -122,7 +130,11 @@ package actor Systemd {
     }
 
     /// A job that was queued; its result is told by systemd's own signal.
-    package struct JobID: Sendable, Hashable { let path: String }
+    package struct JobID: Sendable, Hashable {
+        package let path: String
+
+        package init(path: String) { self.path = path }
+    }
 
     /// Queues a job and gives it at once.
     /// - Throws: `SystemdError` when the unit does not exist or the job cannot be queued.
@@ -144,12 +156,6 @@ package actor Systemd {
     }
     /// Results of jobs that ended before anybody waited for them.
     private var finished: [String: String] = [:]
-
-    /// Queues a job and waits for its result.
-    @discardableResult
-    package func run(_ method: UnitMethod, _ unit: String) async throws -> String {
-        await result(of: try enqueue(method, unit))
-    }
 
     /// Reads every unit file again and runs the generators; returns when that is done.
     package func reload() throws(SystemdError) {

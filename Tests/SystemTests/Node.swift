@@ -9,6 +9,8 @@ final class Node: Sendable {
     /// Whether its Podman has no Quadlet.
     let isOld: Bool
     private let disk: String
+    /// The user's home as it is seen from outside.
+    var homeOnDisk: String { disk }
 
     static let home = "/home/hecate"
 
@@ -53,6 +55,7 @@ final class Node: Sendable {
             systemctl --user stop 't-*' hecate-* 2>/dev/null
             find -L ~/.config/containers/systemd ~/.config/systemd/user -type l -delete 2>/dev/null
             find ~/.config/containers/systemd ~/.config/systemd/user -type l -delete 2>/dev/null
+            rm -f ~/.config/systemd/user/t-*
             rm -rf ~/.hecate ~/.config/containers/systemd ~/elsewhere /run/user/1000/hecate
             systemctl --user daemon-reload; systemctl --user reset-failed
             podman rm -f -a >/dev/null 2>&1
@@ -99,6 +102,31 @@ final class Node: Sendable {
             _ = try? await user("systemctl", "--user", "reset-failed", "t-agent")
             throw Unmet("\(error)\n\(self.log)")
         }
+    }
+
+    /// Runs the agent from now on, and again after each boot.
+    ///
+    /// `verifyWindow`: Seconds.
+    func enableAgent(verifyWindow: Int = 1) async throws {
+        let settings = Self.settings + ["HECATE_VERIFY_WINDOW=\(verifyWindow)"]
+        let environment = settings.map { "Environment=\($0)\n" }.joined()
+        let log = "append:%h/agent.log"
+        let unit =
+            "[Service]\n\(environment)ExecStart=/opt/hecate/bin/hecate agent --log text\n"
+            + "StandardOutput=\(log)\nStandardError=\(log)\n[Install]\nWantedBy=default.target\n"
+        try writeFile(unit, to: "\(disk)/.written")
+        let folder = ".config/systemd/user"
+        _ = try await shell(
+            "rm -f agent.log; mkdir -p \(folder) && cp .written \(folder)/t-agent.service && systemctl --user daemon-reload "
+                + "&& systemctl --user enable --now t-agent"
+        )
+    }
+
+    func disableAgent() async throws {
+        _ = try await shell(
+            "systemctl --user disable --now t-agent; rm -f .config/systemd/user/t-agent.service; "
+                + "systemctl --user daemon-reload"
+        )
     }
 
     var log: String { fileText("\(disk)/agent.log") ?? "" }

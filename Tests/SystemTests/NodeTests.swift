@@ -137,6 +137,50 @@ import Testing
         #expect(again.code == 0 && again.errorText.isEmpty, "a second pass does nothing: \(again.errorText)")
     }
 
+    /// `startsAtBoot`: Else only the agent starts it.
+    @Test(.timeLimit(.minutes(3)), arguments: [true, false])
+    func aPowerCutDuringADeploymentRejectsNothing(startsAtBoot: Bool) async throws {
+        let node = try Node()
+        try await node.clean()
+        // Up only six seconds after its start, so that the machine is still starting when the agent looks.
+        func unit(_ version: Int) -> String {
+            sleeperUnit("Environment=A=\(version)", service: "Restart=on-failure\nExecStartPost=/bin/sleep 6")
+                .replacing("WantedBy=default.target", with: startsAtBoot ? "WantedBy=default.target" : "")
+        }
+        try await node.write(unit(1), to: "apps/t-web.container")
+        try await node.enableAgent()
+        try await node.eventually("it is ready") { try await node.isReady("t-web.container") }
+        try await node.write(unit(2), to: "apps/t-web.container")
+        try await node.eventually("the new version is starting") {
+            try await node.container("systemd-t-web", "{{.Config.Env}}").contains("A=2")
+        }
+        try await node.machine("off")
+        try await node.machine("boot")
+        try await node.eventually("the new version is ready") { try await node.isReady("t-web.container") }
+        #expect(try await node.container("systemd-t-web", "{{.Config.Env}}").contains("A=2"))
+        #expect(!node.log.contains("rolled back"), "\(node.log)")
+        try await node.disableAgent()
+    }
+
+    @Test(.timeLimit(.minutes(3))) func aBadVersionThatTheMachineStartedIsRolledBack() async throws {
+        let node = try Node()
+        try await node.clean()
+        let good = sleeperUnit("Environment=A=1", service: "Restart=no")
+        try await node.write(good, to: "apps/t-web.container")
+        try await node.enableAgent(verifyWindow: 8)
+        try await node.eventually("it is ready") { try await node.isReady("t-web.container") }
+        try await node.machine("off")
+        // It runs long enough for the agent to see it run, and not as long as it is watched.
+        let bad = good.replacing("A=1", with: "A=2").replacing("while true", with: "sleep 4; exit 3; while true")
+        try writeFile(bad, to: "\(node.homeOnDisk)/.hecate/gitops/apps/t-web.container")
+        try await node.machine("boot")
+        try await node.eventually("it is rolled back") {
+            node.log.contains("was rolled back") || node.log.contains("RolledBack")
+        }
+        #expect(try await node.container("systemd-t-web", "{{.Config.Env}}").contains("A=1"))
+        try await node.disableAgent()
+    }
+
     @Test(.timeLimit(.minutes(3))) func aUnitAndWhatItRequiresChangeTogether() async throws {
         let node = try Node()
         try await node.clean()

@@ -10,6 +10,8 @@ static int64_t realtime_now;
 
 void virtual_clock_start(void) { is_virtual = 1; }
 
+int virtual_clock_runs(void) { return is_virtual; }
+
 void virtual_clock_set(int64_t monotonic, int64_t realtime) {
     monotonic_now = monotonic;
     realtime_now = realtime;

@@ -202,16 +202,17 @@ extension AppState {
 
     // MARK: Adoption
 
-    /// Whether an attempt of this controller was at the app and nothing was ever verified.
-    private var isTried: Bool {
+    /// Whether running for a moment proves nothing: an attempt of this controller was at the app and nothing was ever
+    /// verified, or something else is known to be good and what is new was started by somebody else, such as a node's boot.
+    private var isUnproven: Bool {
         record.failedFingerprint == pass?.fingerprint || record.hasBaseline && record.deployed == nil
+            || record.deployed.map { $0 != pass?.fingerprint } ?? false
     }
 
     /// What the source wants already runs, and the journal does not know it: it is taken over as it is.
     mutating func adopted(_ health: Health, at now: Moment) -> Action {
         switch health {
-        case .healthy where isTried, .settling where isTried:
-            // It was begun here and never found to stay well; running for a moment proves nothing.
+        case .healthy where isUnproven, .settling where isUnproven:
             begin(.adopt, message: "running; watched", at: now)
             return save(nil, then: .saving(.again(.milliseconds(500))))
         case .healthy, .settling:

@@ -9,6 +9,7 @@ struct PodmanQuadlet: UnitGenerator {
     let layout: NodeLayout
     /// The generator's program, asked with `-dryrun`.
     let program: String
+    let run: @Sendable (Command) async throws -> Completion
 
     var description: String { "Quadlet" }
 

@@ -75,8 +75,10 @@ struct NodeDeployment: Deployment {
         let isChanged: Bool
         if let start {
             isChanged = start.fingerprint != unit.fingerprint
+        } else if isUp {
+            isChanged = try await isOlderThanItsFiles(unit) || wasMadeOfAnother(unit, planned.links)
         } else {
-            isChanged = isUp ? try await isOlderThanItsFiles(unit) : false
+            isChanged = false
         }
         planned.reloads =
             !planned.links.isEmpty || !planned.staleLinks.isEmpty || state?.load == "not-found"
@@ -110,6 +112,15 @@ struct NodeDeployment: Deployment {
         let paths = [unit.path] + unit.dropInFolders + unit.referencedFiles.map(\.path)
         let newest = paths.compactMap { fileStatus($0)?.changedMicroseconds }.max() ?? 0
         return newest > begun
+    }
+
+    /// Whether the link that made the service led to a file that says something else, such as a kept copy: a machine that
+    /// boots starts that one, whatever is declared by then.
+    private func wasMadeOfAnother(_ unit: UnitDeclaration, _ links: [NodePlanned.Link]) -> Bool {
+        links.contains { link in
+            guard link.to == unit.path, let old = link.from else { return false }
+            return (try? fileContent(old)) != (try? fileContent(link.to))
+        }
     }
 
     /// What differs from what runs, where a copy of that is kept.
@@ -183,7 +194,17 @@ struct NodeDeployment: Deployment {
         case "activating", "deactivating": return .progressing("\(unit.service) is \(active) (\(sub))")
         case "inactive" where unit.runsToItsEnd && properties["Result"] == "success":
             return .healthy(runsNothing: true)
+        case "inactive" where progress == nil:
+            // After a boot nobody may have started it yet: that is still to be done, and no failure.
+            guard await platform.start(of: unit.service) != nil else {
+                return .progressing("\(unit.service) was not started since the machine booted")
+            }
+            fallthrough
         default:
+            // What it requires is being restarted, and it comes after that.
+            if let now = try? await platform.systemd.units(named: [unit.service]).first, now.hasJob {
+                return .progressing("\(unit.service) waits for its turn")
+            }
             // While the machine is still starting, nobody has tried to start it yet.
             if let state = try? await platform.systemd.managerState(), ["initializing", "starting"].contains(state) {
                 return .progressing("\(unit.service) waits for the machine to finish starting")

@@ -1,6 +1,6 @@
 package import Delivery
 internal import Diagnostics
-internal import Files
+package import Files
 package import Subprocess
 package import Systemd
 
@@ -8,7 +8,8 @@ package import Systemd
 package actor NodePlatform: Platform {
     package nonisolated let name: String
     package nonisolated let layout: NodeLayout
-    package nonisolated let systemd: Systemd
+    package nonisolated let machine: Machine
+    package nonisolated var systemd: any ServiceManager { machine.systemd }
     nonisolated let generator: any UnitGenerator
     nonisolated let kept: KeptUnits
     /// The kept revisions of an app, newest first, as the journal has them.
@@ -23,7 +24,7 @@ package actor NodePlatform: Platform {
     private var starts: [String: Progress] = [:]
     private let reloads: SharedLook<Void>
     /// Keeps a second agent away from the same folder.
-    nonisolated let lock: FileLock
+    package nonisolated let lock: FileLock
     var held: LeaseRecord?
     var looks = 0
 
@@ -40,23 +41,31 @@ package actor NodePlatform: Platform {
         }
     }
 
-    private init(
+    /// A node whose Podman is known.
+    ///
+    /// `podman`: Its version, such as `5.4.2`. `quadlet`: Its generator's program; nil for plain services.
+    package init(
         layout: NodeLayout,
-        generator: any UnitGenerator,
+        machine: Machine,
         podman: String,
+        quadlet: String?,
         revisions: @escaping @Sendable (AppID) async -> [[UInt8]]
     ) {
         name = "node"
         self.layout = layout
-        self.generator = generator
+        self.machine = machine
+        generator =
+            if let quadlet {
+                PodmanQuadlet(layout: layout, program: quadlet, run: machine.run)
+            } else {
+                PlainServices(layout: layout, version: podman.split(separator: ".").map { Int($0) ?? 0 })
+            }
         podmanVersion = podman
         self.revisions = revisions
-        let systemd = Systemd(layout.scope)
-        self.systemd = systemd
         kept = KeptUnits(layout: layout)
         lock = FileLock("\(layout.kept)/lock")
         started = StartedUnits(runtime: layout.runtime)
-        reloads = SharedLook { try await systemd.reload() }
+        reloads = SharedLook { try await machine.systemd.reload() }
     }
 
     /// Finds out what the node has.
@@ -68,18 +77,21 @@ package actor NodePlatform: Platform {
         let version = try await podmanVersion(layout)
         let numbers = version.split(separator: ".").map { Int($0) ?? 0 }
         let hasQuadlet = numbers.count >= 2 && (numbers[0], numbers[1]) >= (4, 4)
-        var generator: any UnitGenerator = PlainServices(layout: layout, version: numbers)
-        if hasQuadlet {
-            guard let program = PodmanQuadlet.programs.first(where: { fileStatus($0) != nil }) else {
-                throw Failure(
-                    .notFound,
-                    "Podman \(version) is here and its Quadlet generator is not; looked for \(PodmanQuadlet.programs[0])",
-                    next: .needsChange
-                )
-            }
-            generator = PodmanQuadlet(layout: layout, program: program)
+        let program = hasQuadlet ? PodmanQuadlet.programs.first { fileStatus($0) != nil } : nil
+        if hasQuadlet, program == nil {
+            throw Failure(
+                .notFound,
+                "Podman \(version) is here and its Quadlet generator is not; looked for \(PodmanQuadlet.programs[0])",
+                next: .needsChange
+            )
         }
-        return NodePlatform(layout: layout, generator: generator, podman: version, revisions: revisions)
+        return NodePlatform(
+            layout: layout,
+            machine: .own(layout.scope),
+            podman: version,
+            quadlet: program,
+            revisions: revisions
+        )
     }
 
     /// Asks Podman for its version, once for each Podman: it takes longer to answer than a whole pass.
@@ -205,7 +217,7 @@ package actor NodePlatform: Platform {
         // An older Podman moves itself out of its service, and only the identifier tells whose words these are.
         let name = service.hasSuffix(".service") ? String(service.dropLast(".service".count)) : service
         let scope = ["_SYSTEMD_\(unit)=\(service)", "+", "\(unit)=\(service)", "+", "SYSLOG_IDENTIFIER=\(name)"]
-        let answer = try? await run(
+        let answer = try? await machine.run(
             Command(
                 "journalctl",
                 scope + ["--lines", "\(lines)", "--output", "cat", "--no-pager", "--quiet"],
@@ -243,7 +255,9 @@ package actor NodePlatform: Platform {
                     guard let again = try? await systemd.enqueue(.start, service) else { break }
                     result = await systemd.result(of: again)
                 }
-                await self.ended(service, result)
+                // The connection went, and the start goes on without being watched: it still counts as under way, and
+                // systemd is asked how it is.
+                if result != "unknown" { await self.ended(service, result) }
             }
         } catch {
             starts[service] = nil
@@ -281,7 +295,7 @@ package actor NodePlatform: Platform {
             "PATH": Self.searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime,
             "DBUS_SESSION_BUS_ADDRESS": "unix:path=\(layout.runtime)/bus",
         ]
-        return try await run(Command("podman", arguments, environment: environment, timeout: timeout))
+        return try await machine.run(Command("podman", arguments, environment: environment, timeout: timeout))
     }
 
     // MARK: Changes

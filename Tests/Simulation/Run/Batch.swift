@@ -20,9 +20,7 @@ struct Batch {
     private func run(_ seed: UInt64) -> Bool {
         print("seed \(seed)")
         fflush(nil)
-        let simulation = Simulation(seed: seed, only: options.only, isTracing: options.isTracing)
-        simulation.laws.exceptions = options.exceptions
-        let violations = simulation.run()
+        let (violations, fired) = NodeSimulation.takes(seed) ? runNode(seed) : runSwarms(seed)
         Statistics.count("steps", World.shared.steps)
         Statistics.highest("steps of a seed", World.shared.steps)
         Statistics.count("seeds")
@@ -30,7 +28,19 @@ struct Batch {
         if options.checksDeterminism { print("digest \(seed) \(World.shared.digest.hexadecimal)") }
         guard let first = violations.first else { return true }
         print("violation \(seed) \(first.law.rawValue) \(first.time / 1_000_000_000) \(first.message)")
-        print("fired \(simulation.fired.joined(separator: ","))")
+        print("fired \(fired.joined(separator: ","))")
         return false
+    }
+
+    private func runSwarms(_ seed: UInt64) -> (violations: [Violation], fired: [String]) {
+        let simulation = Simulation(seed: seed, only: options.only, isTracing: options.isTracing)
+        simulation.laws.exceptions = options.exceptions
+        return (simulation.run(), simulation.fired)
+    }
+
+    private func runNode(_ seed: UInt64) -> (violations: [Violation], fired: [String]) {
+        let simulation = NodeSimulation(seed: seed, only: options.only, isTracing: options.isTracing)
+        simulation.laws.exceptions = options.exceptions
+        return (simulation.run(), simulation.fired)
     }
 }

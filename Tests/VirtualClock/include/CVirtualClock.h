@@ -12,3 +12,12 @@ int64_t real_processor_time(void);
 
 /// The time that has really passed since some start, in nanoseconds.
 int64_t real_time(void);
+
+/// Whether the clock is virtual.
+int virtual_clock_runs(void);
+
+/// Forgets when files changed; to be called for each new world.
+void virtual_files_forget(void);
+
+/// Whether nothing more can be written on the file system of a folder.
+void virtual_disk_set_full(const char *folder, int full);

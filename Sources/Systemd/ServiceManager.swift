@@ -1,0 +1,38 @@
+/// A service manager as whoever works with its units sees it: `Systemd`, or a simulation of it.
+package protocol ServiceManager: Sendable {
+    /// The units of these names, loaded for it where need be.
+    func units(named names: [String]) async throws(SystemdError) -> [Systemd.Unit]
+
+    /// The simple properties of a unit and of its service part.
+    func properties(of unit: String) async throws(SystemdError) -> [String: String]
+
+    /// The version of systemd, such as `257`.
+    func managerVersion() async throws(SystemdError) -> String
+
+    /// How far the machine, or the user's session, is: `starting`, `running`, `degraded` and others.
+    func managerState() async throws(SystemdError) -> String
+
+    /// Queues a job and gives it at once.
+    /// - Throws: `SystemdError` when the unit does not exist or the job cannot be queued.
+    func enqueue(_ method: Systemd.UnitMethod, _ unit: String) async throws(SystemdError) -> Systemd.JobID
+
+    /// Waits for a job's end and gives its result.
+    func result(of job: Systemd.JobID) async -> String
+
+    /// Reads every unit file again and runs the generators; returns when that is done.
+    func reload() async throws(SystemdError)
+
+    /// Forgets that a unit failed.
+    func resetFailed(_ unit: String) async throws(SystemdError)
+
+    /// What is told from now on.
+    func signals() async throws(SystemdError) -> AsyncStream<Systemd.Signal>
+}
+
+extension ServiceManager {
+    /// Queues a job and waits for its result.
+    @discardableResult
+    package func run(_ method: Systemd.UnitMethod, _ unit: String) async throws -> String {
+        await result(of: try await enqueue(method, unit))
+    }
+}

@@ -1,0 +1,102 @@
+import Delivery
+import Files
+import SimulatedNode
+import Systemd
+import TestSupport
+import Testing
+
+@testable import Quadlet
+
+/// What is said of units after a boot, and when the bus goes: on a simulated machine.
+@Suite struct BootTests {
+    private let scratch: Scratch
+    private let layout: NodeLayout
+    private let manager: SimulatedManager
+    private let platform: NodePlatform
+    private let reader: NodeReader
+
+    init() throws {
+        scratch = try Scratch()
+        layout = NodeLayout(
+            scope: .user,
+            home: scratch.path,
+            user: "anna",
+            userID: 7,
+            host: "node",
+            gitops: nil,
+            runtime: "\(scratch.path)/run",
+            configuration: nil
+        )
+        for folder in layout.sources + [layout.quadlet, layout.units, layout.runtime] { try makeFolder(folder) }
+        let folders = SimulatedNode.Folders(quadlet: layout.quadlet, units: layout.units, home: layout.home)
+        // Ahead of the files' own time, so that whatever runs was started after they were written.
+        let manager = SimulatedManager(seed: 1, start: 4_000_000_000_000_000_000, folders: folders)
+        self.manager = manager
+        platform = NodePlatform(
+            layout: layout,
+            machine: Machine(systemd: manager) { await manager.run($0) },
+            podman: "5.4.2",
+            quadlet: "/usr/libexec/podman/quadlet",
+            revisions: { _ in [] }
+        )
+        let defaults = NodeDefaults(timeout: .seconds(60), verifyWindow: .seconds(5), interval: .seconds(300))
+        reader = NodeReader(platform: platform, defaults: defaults, isActing: true)
+    }
+
+    private func unit(_ stamp: Int) -> String {
+        "[Container]\nImage=localhost/web:1.0.0\nEnvironment=STAMP=\(stamp)\n"
+    }
+
+    private func plan() async throws -> any Planned {
+        let fleet = try await reader.fleet().fleet
+        let app = try #require(fleet.apps.first)
+        return try await app.prepare(fleet.snapshot).plan(observedSince: .now)
+    }
+
+    private func apply(_ planned: any Planned) async throws {
+        let claimant = Claimant(owner: NodePlatform.owner, controller: "test", until: .now + .seconds(60))
+        let id = AppID(target: "node", name: "web.container")
+        try await planned.apply(Ownership(confirmedByTarget: id, for: claimant))
+    }
+
+    @Test func whatNobodyStartedSinceTheBootHasNotFailed() async throws {
+        try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
+        try replaceLink("\(layout.quadlet)/web.container", to: "\(layout.gitops)/apps/web.container")
+        await manager.reload()
+        let planned = try await plan()
+        let health = try await planned.health(since: nil, hasEarlierRevision: true)
+        guard case .progressing = health else {
+            Issue.record("it is \(health)")
+            return
+        }
+        #expect(planned.plan.changes.map(\.subject) == ["service web.service"])
+    }
+
+    @Test func aKeptCopyThatTheMachineStartedGivesWayToWhatIsDeclared() async throws {
+        try writeFile(unit(2), to: "\(layout.gitops)/apps/web.container")
+        let copy = "\(layout.kept)/live/web.container/web.container"
+        try writeFile(unit(1), to: copy)
+        try replaceLink("\(layout.quadlet)/web.container", to: copy)
+        await manager.reload()
+        _ = try await manager.enqueue(.start, "web.service")
+        await manager.pass(.seconds(2))
+        try await apply(try await plan())
+        await manager.pass(.seconds(2))
+        #expect(await manager.with { $0.variable("STAMP", of: "web.service") } == "2")
+        #expect(try await plan().plan.isEmpty)
+    }
+
+    @Test func aStartWhoseEndNobodyHeardIsAskedFor() async throws {
+        try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
+        let planned = try await plan()
+        try await apply(planned)
+        while await manager.waiting == 0 { await Task.yield() }
+        await manager.breakConnections()
+        guard case .progressing = try await planned.health(since: nil, hasEarlierRevision: true) else {
+            Issue.record("a start under way is something else")
+            return
+        }
+        await manager.pass(.seconds(2))
+        #expect(try await planned.health(since: nil, hasEarlierRevision: true) == .healthy(runsNothing: false))
+    }
+}

@@ -1,0 +1,98 @@
+package import Systemd
+
+/// A machine with systemd and Podman that is a model: units with their states and jobs, containers, and a clock that
+/// goes on when it is told to.
+///
+/// Unit files are real ones, in two folders: what Podman's generator reads, and what systemd reads. What programs and
+/// calls answer is held against a real machine by `NodeTests.Truth`. Not to be used by two threads at once.
+package final class SimulatedNode {
+    /// Where its files lie.
+    package struct Folders: Sendable {
+        package var quadlet: String
+        package var units: String
+        package var home: String
+
+        package init(quadlet: String, units: String, home: String) {
+            self.quadlet = quadlet
+            self.units = units
+            self.home = home
+        }
+    }
+
+    /// How far it is.
+    package enum Phase: Sendable { case off, initializing, starting, running }
+
+    let folders: Folders
+    var chance: Chance
+    var timeline = Timeline()
+    /// Nanoseconds since 1970.
+    package private(set) var now: Int64
+    package internal(set) var phase = Phase.running
+
+    /// What Podman's generator made when it ran last.
+    var generated: [String: UnitDefinition] = [:]
+    /// Units that are not at their beginning, by name.
+    var loaded: [String: LoadedUnit] = [:]
+    /// Jobs that are not over, by their unit.
+    var jobs: [String: Job] = [:]
+    var jobCount = 0
+    /// Containers that run, by name.
+    var containers: [String: RunningContainer] = [:]
+    /// What Podman keeps, such as `volume systemd-data`.
+    package internal(set) var made: Set<String> = []
+    /// The images it has.
+    package var images: Set<String> = ["localhost/web:1.0.0", "localhost/web:1.1.0", "localhost/web:2.0.0"]
+
+    /// Told of what systemd signals, at the time it does.
+    package var onSignal: ((Systemd.Signal) -> Void)?
+    /// Told how a job ended, by its number.
+    package var onJobEnd: ((Int, String) -> Void)?
+    /// Told of every start of a service's process.
+    package var onStart: ((String) -> Void)?
+
+    package init(seed: UInt64, start: Int64, folders: Folders) {
+        chance = Chance(seed: seed)
+        now = start
+        self.folders = folders
+    }
+
+    // MARK: Time
+
+    /// When something happens by itself next; nil when nothing will.
+    package var nextEvent: Int64? { timeline.next }
+
+    /// Lets time go on.
+    package func advance(to time: Int64) {
+        while let (due, action) = timeline.take(until: time) {
+            now = max(now, due)
+            action()
+            dispatch()
+        }
+        now = max(now, time)
+    }
+
+    /// Does something after so many nanoseconds.
+    func after(_ delay: Int64, _ action: @escaping (SimulatedNode) -> Void) {
+        timeline.add(at: now + delay) { [unowned self] in action(self) }
+    }
+
+    // MARK: Power
+
+    /// Everything that is not on a disk is gone.
+    package func cutPower() {
+        timeline.removeAll()
+        (loaded, jobs, containers, generated) = ([:], [:], [:], [:])
+        phase = .off
+    }
+
+    /// Starts the machine: generators first, then what `default.target` wants.
+    package func boot() {
+        guard phase == .off else { return }
+        phase = .initializing
+        after(chance.milliseconds(200...600)) { node in
+            node.generate()
+            node.phase = .starting
+            _ = try? node.enqueue(.start, "default.target")
+        }
+    }
+}

@@ -1,0 +1,64 @@
+/// How a unit of a node behaves once it is started, as its file tells the simulated machine.
+///
+/// Left out is what the present code is known to get wrong: tasks without `RemainAfterExit`, containers that end well by
+/// themselves, conditions that are not met.
+enum NodeNature: String, CaseIterable {
+    /// Runs, and is up a moment later.
+    case good
+    /// Is up only after a while, when its health command passes (`Notify=healthy`).
+    case slow
+    /// Runs at once, and its health command passes after a while.
+    case slowCheck
+    /// A task that ends well and counts as active then.
+    case task
+    /// Ends with an error a moment after each start; systemd does not start it anew.
+    case crash
+    /// The same, and systemd starts it anew.
+    case crashLoop
+    /// Its health command never passes, and it is not up before it does.
+    case unhealthy
+    /// It runs, and its health command never passes.
+    case unhealthyCheck
+    /// Its image is not there.
+    case missing
+    /// A task that ends with an error.
+    case failingTask
+    /// Podman's generator refuses it: a key that nobody knows, no image, a volume that no unit makes.
+    case unknownKey, noImage, unknownVolume
+
+    var isGood: Bool { [.good, .slow, .slowCheck, .task].contains(self) }
+
+    /// What the image and the process are told.
+    var behaviour: String {
+        switch self {
+        case .slow, .slowCheck: "slow:4000"
+        case .task: "exit:0:2000"
+        case .crash, .crashLoop: "exit:1:2000"
+        case .failingTask: "exit:2:2000"
+        default: "good"
+        }
+    }
+
+    /// Further lines of `[Container]`.
+    var lines: String {
+        let check = "HealthInterval=1s\nHealthRetries=3\n"
+        return switch self {
+        case .slow: "Notify=healthy\nHealthCmd=test -e /ok\n\(check)"
+        case .slowCheck: "HealthCmd=test -e /ok\nHealthInterval=1s\nHealthRetries=10\n"
+        case .unhealthy: "Notify=healthy\nHealthCmd=false\n\(check)"
+        case .unhealthyCheck: "HealthCmd=false\n\(check)"
+        case .unknownKey: "Imagee=wrong\n"
+        case .unknownVolume: "Volume=nobody.volume:/data\n"
+        default: ""
+        }
+    }
+
+    var service: String {
+        switch self {
+        case .task, .failingTask: "Type=oneshot\nRemainAfterExit=yes\n"
+        case .crash: ""
+        case .crashLoop: "Restart=always\nRestartSec=3s\n"
+        default: "Restart=on-failure\n"
+        }
+    }
+}
