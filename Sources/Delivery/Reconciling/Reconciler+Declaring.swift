@@ -145,12 +145,17 @@ extension Reconciler {
         for (id, state) in states where state.record.source == source && state.record.removal == nil {
             consider(id, heldBy: source)
         }
-        // What the journal does not know, and the target says is this source's.
+        // What the journal does not know, and the target says is this source's. All targets are heard first: the guard counts
+        // what goes everywhere.
+        guard isSurveyed else { return going }
         for (id, claim) in claims.values.joined() where claim.owner == fleet.owner && states[id] == nil {
             consider(id, heldBy: source)
         }
         return going
     }
+
+    /// Whether every target has said who owns what since the start.
+    private var isSurveyed: Bool { platforms.keys.allSatisfy { claims[$0] != nil } }
 
     func markForRemoval(_ id: AppID, because why: String) {
         states[id]?.remove(because: why, at: environment.now())
@@ -197,7 +202,7 @@ extension Reconciler {
         else { return }
         claims[target] = found
         for fleet in register.fleets.values.sorted(by: { $0.revision.source < $1.revision.source }) {
-            let isConcerned = found.contains { $0.value.owner == fleet.owner && states[$0.key] == nil }
+            let isConcerned = claims.values.joined().contains { $0.value.owner == fleet.owner && states[$0.key] == nil }
             if isConcerned { await decideRemovals(of: fleet) }
             await tellWhatStays(of: fleet, on: platform)
         }

@@ -115,8 +115,11 @@ extension Laws {
         let service = String(name.dropFirst(mutating.stack.count + 1))
         let isDeclared = simulation.repositories.contains { repository in
             repository.history.contains { fleet in
-                guard fleet.isReadable else { return false }
-                guard let app = fleet[mutating.stack], app.isEnabled, app.target == target.name else { return true }
+                guard fleet.oddity == nil else { return false }
+                // An entry that can be read counts, whatever is wrong with others.
+                guard let app = fleet[mutating.stack], app.isEnabled, app.target == target.name else {
+                    return fleet.isReadable
+                }
                 return app.isReadable && !app.services.contains { $0.name == service }
             }
         }

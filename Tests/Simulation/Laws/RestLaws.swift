@@ -44,6 +44,8 @@ extension Laws {
         if app.ignoresReplicas, observation.services(of: app.name).values.contains(where: { $0.replicas == 0 }) {
             return nil
         }
+        // What needed a database as it started runs on without.
+        if app.services.allSatisfy({ $0.nature.isGood(hasDatabase: true) }), observation.runs(app) { return nil }
         if record.isReady, !record.message.contains("waiting for") {
             return "\(id) cannot work as declared and is said to be ready: \(record.message)"
         }
