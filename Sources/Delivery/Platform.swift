@@ -72,6 +72,9 @@ package protocol Planned: Sendable {
     /// How many services, or units, are declared.
     var declaredServices: Int { get }
     /// The target's own reckoning when it was observed; health is judged by what happened after it.
+    ///
+    /// Where a deployment could not be made at once, it is judged by `MARK since LATER`: what failed before the rest was
+    /// made, at the later mark, does not count.
     var mark: String { get }
     /// What is put after a mark, with a space between, when nobody knows what happened since the target was last looked at:
     /// what becomes of what is there now may be the outage's doing.

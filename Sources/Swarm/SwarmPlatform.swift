@@ -29,6 +29,7 @@ package actor SwarmPlatform: Platform {
     /// For each app found right: its fingerprint then, and the versions of its services.
     private var settled: [AppID: (fingerprint: String, versions: [String: Int64])] = [:]
     private(set) var claimConfigs: [String: ClaimConfig]?
+    private var declared: [AppID: StackOptions] = [:]
     /// Who the leases were made for whose version is not known yet, by their owner.
     var madeLeases: [String: ControllerIdentity] = [:]
     /// Stacks that HiveMind left its mark for.
@@ -81,6 +82,9 @@ package actor SwarmPlatform: Platform {
         )
     }
 
+    /// How an app that is declared wants to be treated: what is found running before its first change is treated so too.
+    func declare(_ id: AppID, _ options: StackOptions) { declared[id] = options }
+
     package func restore(_ id: AppID, payload: [UInt8]) throws -> any Deployment {
         guard let document = try? JSON(parsing: payload), let desired = DesiredStack(name: id.name, document) else {
             throw Failure(.unavailable, "the kept revision of \(id) cannot be read; it was written by another version")
@@ -95,7 +99,7 @@ package actor SwarmPlatform: Platform {
     package func capture(_ ownership: Ownership) async throws -> [UInt8]? {
         let observed = try await observe(ownership.app.name)
         guard !observed.services.isEmpty else { return nil }
-        return captured(observed, name: ownership.app.name)
+        return captured(observed, name: ownership.app.name, options: declared[ownership.app] ?? StackOptions())
     }
 
     // MARK: Claims as they were read last

@@ -143,6 +143,21 @@ import Testing
         #expect(script.state.record.quarantine?.fingerprint == "v2")
     }
 
+    @Test func whatFailsWhileAPartCouldNotBeMadeIsNotRejectedForIt() {
+        var script = deployed()
+        script.declare("v2")
+        script.failures["apply"] = Failure(.unavailable, "the Engine is away")
+        script.pass()
+        script.failures = [:]
+        script.health = .failed(Failure(.healthCheckFailed, "no database", next: .needsChange))
+        script.pass()
+        #expect(script.state.record.quarantine == nil && script.running == "v2")
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.judgedBy?.contains(" since ") == true)
+        #expect(script.kept.first == "v2")
+    }
+
     @Test func whatIsNeverAsDeclaredIsGivenUpInTime() {
         var script = deployed()
         script.declare("v2")

@@ -277,6 +277,19 @@ import Testing
         #expect(message(judge([service()], [lost] + crashes(3, from: 140), mark: late)) != nil)
     }
 
+    /// A database could not be created at first, and what needs it failed meanwhile.
+    @Test func whatFailedBeforeAllWasAppliedDoesNotCount() {
+        let paused = service(version: 130, update: ["State": "paused", "Message": "update paused due to failure"])
+        let failed = task("failed", "shutdown", at: 125, error: "task: non-zero exit (1)", exitCode: 1)
+        let mark = StackMark(text: "index 100 since index 140 ended abc spared def")
+        #expect(mark.completed == 140 && mark.ended.isEmpty && mark.spared == ["def"])
+        #expect(StackMark(text: mark.text) == mark)
+        #expect(judge([paused], [failed, task("running", at: 150)], mark: mark) == .healthy(runsNothing: false))
+        #expect(message(judge([paused], [failed], mark: mark)) == nil)
+        #expect(message(judge([paused], [failed])) != nil)
+        #expect(message(judge([service()], crashes(3, from: 150), mark: mark)) != nil)
+    }
+
     /// The Engine was away while a migration was made; nothing of it is done before a task has ended.
     @Test func aMigrationIsNotDoneBeforeItRan() {
         let migration = service(version: 110, before: nil, restart: ["Condition": "none"])

@@ -29,7 +29,7 @@ extension AppState {
             if needsSparing { sparing = pass.marks.sparing }
             needsSparing = false
             // What was begun is judged before anything is applied again: the target may have given it up by itself.
-            return judge(mark: record.attempt.map { sparing.isEmpty ? $0.mark : "\($0.mark) \(sparing)" }, .judging)
+            return judge(mark: fullMark, .judging)
         }
         if !pass.plan.forward.isEmpty { return change(situation, at: now) }
         guard isDeployed || record.quarantine != nil else { return claim(for: .adoption, situation) }
@@ -104,6 +104,13 @@ extension AppState {
         }
     }
 
+    /// The mark of the attempt under way, with what has been learnt since: each platform reads its own.
+    private var fullMark: String? {
+        guard let attempt = record.attempt else { return nil }
+        return [attempt.mark, completion.isEmpty ? "" : "since \(completion)", sparing].filter { !$0.isEmpty }
+            .joined(separator: " ")
+    }
+
     // MARK: Attempts
 
     mutating func startAttempt(at now: Moment) -> Action {
@@ -164,6 +171,7 @@ extension AppState {
 
     private mutating func resetCounts() {
         (needsSparing, sparing) = (false, "")
+        (isUnfinished, completion) = (false, "")
         (silences, applies, conflicts) = (0, 0, 0)
     }
 
@@ -171,6 +179,8 @@ extension AppState {
         contact(at: now)
         conflicts = 0
         applies += 1
+        if isUnfinished { completion = pass?.marks.now ?? "" }
+        isUnfinished = false
         if record.attempt?.purpose == .repair, let pass {
             for change in pass.plan.forward { repairs[change.repairKey, default: 0] += 1 }
             lastRepair = now.instant
@@ -182,6 +192,7 @@ extension AppState {
     /// An apply that did not go through.
     mutating func notApplied(_ failure: Failure, at now: Moment) -> Action {
         guard let attempt = record.attempt, let declaration else { return fail(failure, at: now) }
+        isUnfinished = true
         if failure.reason != .unavailable { contact(at: now) }
         if failure.reason == .conflict {
             // Something moved between looking and acting: look again, ever more slowly.

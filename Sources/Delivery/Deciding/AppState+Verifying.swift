@@ -10,7 +10,9 @@ extension AppState {
 
     mutating func verify(_ health: Health, _ situation: Situation, at now: Moment) -> Action {
         guard let pass, let declaration, let attempt = record.attempt else { return finish(.again(.zero)) }
-        if case .failed(let failure) = health { return giveUp(failure, at: now) }
+        // As long as a part of it could not be made, nobody knows whether the whole is well.
+        let isPartial = isUnfinished && !pass.plan.forward.isEmpty && elapsed <= declaration.app.timeout
+        if case .failed(let failure) = health, !isPartial { return giveUp(failure, at: now) }
         if record.failedFingerprint != pass.fingerprint { clearProblem() }
         let timeout = declaration.app.timeout
         if !pass.plan.forward.isEmpty {

@@ -61,6 +61,9 @@ struct AppState: Sendable {
     var needsSparing = false
     /// What is put after the attempt's mark since the last silence.
     var sparing = ""
+    /// Whether some of the attempt's changes could not be made yet; and, once they were, the target's mark before that.
+    var isUnfinished = false
+    var completion = ""
     /// How often the target came back, and how often something was applied, during the attempt under way.
     var silences = 0
     var applies = 0

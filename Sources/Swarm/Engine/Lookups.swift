@@ -134,7 +134,7 @@ extension SwarmPlatform {
     }
 
     /// What runs, as a revision that can be put back.
-    nonisolated func captured(_ observed: ObservedStack, name: String) -> [UInt8] {
+    nonisolated func captured(_ observed: ObservedStack, name: String, options: StackOptions) -> [UInt8] {
         var stack = DesiredStack(name: name)
         for service in observed.services {
             var spec = service.spec
@@ -150,7 +150,8 @@ extension SwarmPlatform {
                 )
                 spec["TaskTemplate"] = task
             }
-            stack.services.append(DesiredService(name: service.name, key: service.name, spec: spec))
+            let key = service.name.hasPrefix("\(name)_") ? String(service.name.dropFirst(name.count + 1)) : service.name
+            stack.services.append(DesiredService(name: service.name, key: key, spec: spec))
         }
         stack.networks = observed.networks.map { network in
             var options = network.json["Options"]?.strings ?? [:]
@@ -180,7 +181,7 @@ extension SwarmPlatform {
             )
         }
         let names = Dictionary(stack.files.map { ("\($0.kind.rawValue) \($0.name)", $0.name) }) { first, _ in first }
-        return stack.payload(fileNames: names, images: [:])
+        return stack.payload(fileNames: names, images: [:], options: options)
     }
 }
 

@@ -153,6 +153,7 @@ package struct FleetReader: Sendable {
             sendsRegistryAuth: stack.sendsRegistryAuth,
             namePrefix: reading.namePrefix
         )
+        await platform.declare(stack.id, options)
         return await platform.deployment(
             stack.id,
             reading.desired,

@@ -83,7 +83,7 @@ struct ServiceHealth {
     /// The state of Swarm's own update of the service when it belongs to this deployment; Swarm keeps the last one until
     /// the service is changed again.
     private var swarmsUpdate: String? {
-        guard let mark, mark.precedes(service.version) else { return nil }
+        guard let mark, mark.isFollowed(by: service.version) else { return nil }
         return service.updateStatus?["State"]?.string
     }
 
@@ -167,7 +167,7 @@ struct ServiceHealth {
 
     /// Whether the failure of a task counts against what is declared.
     private func isBlamed(_ task: ObservedTask) -> Bool {
-        mark.map { $0.precedes(task) && !$0.excuses(task) } ?? true
+        mark.map { $0.precedes(task) && $0.isFollowed(by: task.version) && !$0.excuses(task) } ?? true
     }
 
     private func isNews(_ task: ObservedTask) -> Bool { mark?.precedes(task) ?? true }

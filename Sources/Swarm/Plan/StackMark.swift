@@ -9,6 +9,9 @@ struct StackMark: Sendable, Hashable {
     var index: Int64?
     /// The first letters of the identifiers of the tasks that had ended then.
     var ended: Set<String> = []
+    /// The index before the last change of the deployment, when it was not made at once: what failed before all of it was
+    /// there does not count.
+    var completed: Int64 = 0
     /// The first letters of the identifiers of the tasks that were there after the last silence.
     var spared: Set<String> = []
 
@@ -19,7 +22,8 @@ struct StackMark: Sendable, Hashable {
         ended = Set(tasks.filter(\.hasEnded).map { Self.short($0) })
     }
 
-    /// Reads what `text` gave: `index 4711`, then `ended` and `spared`, each with identifiers after it.
+    /// Reads what `text` gave: `index 4711`, then `ended` and `spared`, each with identifiers after it, and `since` with a
+    /// later mark's text after it.
     ///
     /// Of a mark in any other form, as earlier versions kept times, nothing is known to have happened after it: no
     /// failure counts and every completion does, and a deployment under way is decided by its time-out.
@@ -28,10 +32,13 @@ struct StackMark: Sendable, Hashable {
         guard words.count >= 2, words[0] == "index", let index = Int64(words[1]), index >= 0 else { return }
         self.index = index
         var list: WritableKeyPath<Self, Set<String>>?
+        var isLater = false
         for word in words.dropFirst(2) {
             switch word {
-            case "ended": list = \.ended
+            case "ended": list = isLater ? nil : \.ended
             case "spared": list = \.spared
+            case "since": (isLater, list) = (true, nil)
+            case _ where isLater && list == nil: completed = max(completed, Int64(word) ?? 0)
             default: if let list { self[keyPath: list].insert(String(word)) }
             }
         }
@@ -40,7 +47,8 @@ struct StackMark: Sendable, Hashable {
     /// The form in which the journal keeps it.
     var text: String {
         guard let index else { return "" }
-        return "index \(index)" + Self.text("ended", ended) + Self.text("spared", spared)
+        return "index \(index)" + Self.text("ended", ended) + (completed > 0 ? " since index \(completed)" : "")
+            + Self.text("spared", spared)
     }
 
     /// What is put after a mark's text so that these tasks are spared.
@@ -59,6 +67,9 @@ struct StackMark: Sendable, Hashable {
 
     /// Whether what became of a task became of it after the mark.
     func precedes(_ task: ObservedTask) -> Bool { precedes(task.version) && !ended.contains(Self.short(task)) }
+
+    /// Whether something was last written after everything had been applied.
+    func isFollowed(by version: Int64) -> Bool { precedes(version) && version > completed }
 
     /// Whether a task that failed after the mark may have died with its Engine.
     func excuses(_ task: ObservedTask) -> Bool {
