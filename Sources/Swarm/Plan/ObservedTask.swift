@@ -40,8 +40,9 @@ struct ObservedTask: Sendable {
     /// Whether it failed because the Engine no longer had its container, as after a restart: nobody's fault that made it.
     var wasLost: Bool { hasFailed && Self.losses.contains { error.contains($0) } }
 
-    /// Whether it ended as a container does that the Engine finds dead as it starts (255), or that was killed or asked to
-    /// end when the machine or the Engine stopped. A program may end so too.
+    /// Whether it ended as a container does that the Engine finds dead as it starts (255), or that it killed or asked to end.
+    ///
+    /// So a container ends with its machine or its Engine, and a program may end so too.
     var mayHaveDiedWithTheEngine: Bool { hasFailed && [255, 137, 143].contains(exitCode) }
 
     /// What is said of tasks when an Engine that was started again does not know their containers, or not yet their networks.
