@@ -46,7 +46,9 @@ struct ObservedTask: Sendable {
     var mayHaveDiedWithTheEngine: Bool { hasFailed && [255, 137, 143].contains(exitCode) }
 
     /// What is said of tasks when an Engine that was started again does not know their containers, or not yet their networks.
-    private static let losses = ["No such container", "node is missing network attachments"]
+    private static let losses = [
+        "No such container", "node is missing network attachments", "when swarm is not active",
+    ]
 
     var hasCompleted: Bool { state == "complete" }
 
