@@ -25,6 +25,7 @@ struct StoreWatcher: Sendable {
             await context.note(isGood ? .info : .error, isGood ? .recovered : .journalFailed, "store", incident.message)
         }
     }
+
     /// Has the file looked at while nobody reads or writes, so that damage is known before it is needed.
     private func look() async {
         while !Task.isCancelled {

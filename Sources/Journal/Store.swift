@@ -206,14 +206,17 @@ package actor Store: Journal {
     package func look() {
         guard repairs else { return }
         try? checkPlace()
+        // Nothing is open when a new store could not be made: what is there is opened again, and looked at like any other.
+        if database == nil { _ = try? withRepair { _ in } }
         let time = now().seconds
         guard let open = database, isSuspect, abs(time - lastReading) >= 30 else { return }
         defer { lastReading = time }
         isSuspect = false
         var damage: String?
         do {
-            // What the log still holds hides what the file has lost; who reads from it just now is not waited for.
-            try open.emptyLog()
+            // What the log still holds hides what the file has lost. Who reads from the log just now is not waited for:
+            // then the two are looked at as one.
+            try? open.emptyLog()
             open.forgetPages()
             damage = try open.findDamage()
         } catch let error as DatabaseError where error.kind == .damaged {

@@ -151,8 +151,12 @@ package actor GitSource: Source {
         return snapshot
     }
 
-    /// Ends the processes that were kept for reading.
-    package func rest() async { await objects.stop() }
+    /// Ends what was begun and nobody waits for, and the processes that were kept for reading.
+    package func rest() async {
+        early?.head.cancel()
+        early = nil
+        await objects.stop()
+    }
 
     private func references() async throws -> [String: String] {
         let patterns: [String] =

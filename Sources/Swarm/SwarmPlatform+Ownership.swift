@@ -98,6 +98,7 @@ extension SwarmPlatform {
         } catch let error as EngineError {
             throw Failure(.unavailable, "\(ownership.app): \(error)")
         }
+        declared[ownership.app] = nil
         forgetClaims()
     }
 

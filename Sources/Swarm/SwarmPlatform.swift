@@ -29,7 +29,8 @@ package actor SwarmPlatform: Platform {
     /// For each app found right: its fingerprint then, and the versions of its services.
     private var settled: [AppID: (fingerprint: String, versions: [String: Int64])] = [:]
     private(set) var claimConfigs: [String: ClaimConfig]?
-    private var declared: [AppID: StackOptions] = [:]
+    /// How the apps that are declared want to be treated.
+    var declared: [AppID: StackOptions] = [:]
     /// Who the leases were made for whose version is not known yet, by their owner.
     var madeLeases: [String: ControllerIdentity] = [:]
     /// Stacks that HiveMind left its mark for.

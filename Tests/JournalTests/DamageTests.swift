@@ -112,6 +112,28 @@ import Testing
         #expect(try await store.sources() == [source])
     }
 
+    /// Such as a backup that holds its snapshot for long.
+    @Test(.timeLimit(.minutes(1))) func whoeverReadsForLongHoldsNobodyUp() async throws {
+        let store = try store()
+        try await store.record(testEvent("one"))
+        let reader = try Database(path: path)
+        try reader.execute("BEGIN")
+        _ = try reader.execute("SELECT count(*) FROM events")
+        let writer = try Database(path: path)
+        try writer.execute("DELETE FROM requests")
+        try writer.execute("INSERT OR REPLACE INTO probe (number, time) VALUES (2, 1)")
+        writer.close()
+        let start = ContinuousClock.now
+        for number in 0..<5 {
+            clock.advance(40)
+            await store.look()
+            try await store.record(testEvent("\(number)"))
+        }
+        #expect(ContinuousClock.now - start < .seconds(3))
+        #expect(try await store.events(after: 0, subject: nil, limit: 9).count == 6)
+        reader.close()
+    }
+
     @Test(arguments: [false, true]) func holdsThatCanStillBeReadAreTakenOver(whileRunning: Bool) async throws {
         try await filled()
         let hold = Hold(app: id, author: "anna", reason: "migration", since: Timestamp(9))

@@ -1,6 +1,7 @@
 import Delivery
 import Glibc
 import Journal
+import SQLite
 import TestSupport
 import Testing
 
@@ -58,6 +59,32 @@ import Testing
         let messages = try await store.events(after: 0, subject: "t/web", limit: 9).map { $0.message.prefix(2) }
         #expect(messages == ["be", "1 ", "2 ", "3 "])
         #expect(await nextIncident(store)?.kind == .recovered)
+    }
+
+    /// What a person asked for is taken over once there is room for a new store, and it is told.
+    @Test(.timeLimit(.minutes(1))) func aStoreThatIsDamagedOnAFullDiskKeepsItsHolds() async throws {
+        let hold = Hold(app: AppID(target: "t", name: "web"), author: "anna", reason: "migration", since: Timestamp(9))
+        try await store.hold(hold, event: testEvent("held"))
+        for number in 0..<40 { try await store.record(testEvent("\(number) " + String(repeating: "x", count: 2000))) }
+        let path = "\(disk.path)/hecate.db"
+        let other = try Database(path: path)
+        try other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        let root = try #require(
+            try other.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events'")[0][0].integer
+        )
+        other.close()
+        let place = "seek=\(root - 1) bs=4096 count=1 conv=notrunc"
+        try await shell(["sh", "-c", "dd if=/dev/urandom of=\(path) \(place) 2>/dev/null"])
+        try await disk.fill()
+        clock.advance(40)
+        await store.look()
+        #expect(try await fileNames(disk.path).filter { $0.contains("damaged") }.isEmpty, "nothing is set aside yet")
+        try await disk.makeRoom()
+        clock.advance(40)
+        await store.look()
+        #expect(try await store.holds() == [hold])
+        #expect(await nextIncident(store)?.kind == .damaged)
+        #expect(try await fileNames(disk.path).contains { $0.contains("damaged") })
     }
 
     @Test func aDiskThatBecomesReadOnlyIsTold() async throws {

@@ -500,10 +500,4 @@ import Testing
         #expect(message(judge([service()], crashes(5), mark: mark)) == nil)
         #expect(judge([service()], [task("running")], mark: mark) == .healthy(runsNothing: false))
     }
-
-    @Test func logFramesAreUnpacked() {
-        let frame: [UInt8] =
-            [1, 0, 0, 0, 0, 0, 0, 6] + Array("one\ntw".utf8) + [2, 0, 0, 0, 0, 0, 0, 2] + Array("o\n".utf8)
-        #expect(logLines(frame) == ["one", "two"])
-    }
 }

@@ -35,11 +35,11 @@ enum AgentCommand {
         if let store = invocation["store"] { settings.store = store }
         if invocation.has("status") { return try await NodeStatus.print(settings, format: invocation["format"]) }
         hecate_limit_arenas(2)
-        let store = try Settings.ownStore(settings.store)
         let log = Log(invocation["log"])
-        if invocation.has("once") { return try await once(settings, store, log) }
+        if invocation.has("once") { return try await once(settings, try Settings.ownStore(settings.store), log) }
         let signals = terminations()
-        let lock = try ControllerLock(folder: settings.store)
+        let lock = try Settings.lock(settings.store)
+        let store = try Settings.ownStore(settings.store)
         try await Wiring(settings, store: store, log: log).run(lock, until: signals)
         return .success
     }

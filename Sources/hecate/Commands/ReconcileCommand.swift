@@ -44,13 +44,13 @@ enum ReconcileCommand {
             return try await report(store, names, invocation)
         }
         if let node = try Settings.node(invocation) {
+            let lock = try Settings.lock(node.store)
             let own = try Settings.ownStore(node.store)
-            let lock = try ControllerLock(folder: node.store)
             return try await once(try await Wiring(node, store: own, log: Log(nil)), lock, own, invocation)
         }
         let configuration = try Settings.configuration(invocation)
+        let lock = try Settings.lock(configuration.store)
         let own = try Settings.ownStore(configuration.store)
-        let lock = try ControllerLock(folder: configuration.store)
         return try await once(try await Wiring(configuration, store: own, log: Log(nil)), lock, own, invocation)
     }
 

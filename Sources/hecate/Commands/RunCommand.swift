@@ -32,14 +32,18 @@ enum RunCommand {
         hecate_limit_arenas(2)
         let signals = terminations()
         let configuration = try Settings.configuration(invocation)
-        try Settings.makeFolder(configuration.store)
-        let lock = try ControllerLock(folder: configuration.store)
+        let lock = try Settings.lock(configuration.store)
         // The forge takes longer to answer than the store takes to open.
         let repositories = try Parts.sources(configuration)
         for repository in repositories { await repository.begin() }
-        let store = try Settings.ownStore(configuration.store)
-        let log = Log(invocation["log"])
-        let wiring = try await Wiring(configuration, repositories: repositories, store: store, log: log)
+        let wiring: Wiring
+        do {
+            let (store, log) = (try Settings.ownStore(configuration.store), Log(invocation["log"]))
+            wiring = try await Wiring(configuration, repositories: repositories, store: store, log: log)
+        } catch {
+            for repository in repositories { await repository.rest() }
+            throw error
+        }
         guard invocation.has("once") else {
             try await wiring.run(lock, until: signals)
             return .success

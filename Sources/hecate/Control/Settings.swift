@@ -1,5 +1,6 @@
 internal import Arguments
 internal import Configuration
+internal import Controller
 internal import Delivery
 internal import Diagnostics
 internal import Files
@@ -72,6 +73,13 @@ enum Settings {
             )
         }
         return try Store(path: path, repairs: false)
+    }
+
+    /// Makes sure that nobody else works on a store; to be held before the store is opened, because whoever opens it as its
+    /// owner repairs it.
+    static func lock(_ folder: String) throws -> ControllerLock {
+        try makeFolder(folder)
+        return try ControllerLock(folder: folder)
     }
 
     /// Opens the controller's own store, making its folder.

@@ -33,7 +33,7 @@ final class ControllerLife: @unchecked Sendable {
         }
         reconciler = Reconciler(
             platforms: platforms,
-            journal: MemoryJournal(store: store, simulation: simulation, life: life),
+            journal: MemoryJournal(store: store, witness: simulation, life: life),
             limits: Self.limits(of: simulation),
             environment: Environment(
                 now: { Timestamp(Double(World.shared.wall) / 1e9) },

@@ -34,7 +34,7 @@ final class NodeLife: @unchecked Sendable {
         limits.parallelismOfTarget = ["node": 1024]
         reconciler = Reconciler(
             platforms: [platform],
-            journal: NodeJournal(store: store, simulation: simulation, life: life),
+            journal: MemoryJournal(store: store, witness: simulation, life: life),
             limits: limits,
             environment: Environment(
                 now: { Timestamp(Double(World.shared.wall) / 1e9) },

@@ -3,7 +3,7 @@ import Delivery
 /// The journal of one life of a controller: its store, with the disk's troubles, watched by the laws.
 struct MemoryJournal: Journal {
     let store: MemoryStore
-    let simulation: Simulation
+    let witness: any JournalWitness
     let life: Life
 
     func records() async throws -> [AppRecord] { store.records.values.sorted { $0.id < $1.id } }
@@ -16,7 +16,7 @@ struct MemoryJournal: Journal {
 
     func commit(_ revision: DeployedRevision, record: AppRecord, event: Event) async throws {
         try await write()
-        simulation.laws.keeps(revision)
+        witness.keeps(revision)
         store.keep(revision)
         write(record)
         write(event)
@@ -52,14 +52,38 @@ struct MemoryJournal: Journal {
     }
 
     private func write(_ record: AppRecord) {
-        simulation.laws.saves(record, after: store.records[record.id], life)
+        witness.saves(record, after: store.records[record.id], life)
         store.records[record.id] = record
     }
 
     private func write(_ event: Event) {
-        simulation.laws.tells(event, life)
+        witness.tells(event, life)
         store.write(event)
-        simulation.trace("\(life) event \(event.subject) \(event.reason.rawValue): \(event.message)")
-        World.shared.note(event.reason.rawValue + event.message)
+        witness.trace("\(life) event \(event.subject) \(event.reason.rawValue): \(event.message)")
+        World.shared.note(event.reason.rawValue + witness.withoutPlaces(event.message))
     }
+}
+
+/// Who sees everything that is written into a journal.
+protocol JournalWitness: AnyObject, Sendable {
+    func keeps(_ revision: DeployedRevision)
+    func saves(_ record: AppRecord, after old: AppRecord?, _ life: Life)
+    func tells(_ event: Event, _ life: Life)
+    func trace(_ line: @autoclosure () -> String)
+    /// A text without what is another one in each process, such as where a folder lies.
+    func withoutPlaces(_ text: String) -> String
+}
+
+extension Simulation: JournalWitness {
+    func keeps(_ revision: DeployedRevision) { laws.keeps(revision) }
+    func saves(_ record: AppRecord, after old: AppRecord?, _ life: Life) { laws.saves(record, after: old, life) }
+    func tells(_ event: Event, _ life: Life) { laws.tells(event, life) }
+    func withoutPlaces(_ text: String) -> String { text }
+}
+
+extension NodeSimulation: JournalWitness {
+    func keeps(_ revision: DeployedRevision) { laws.keeps(revision) }
+    func saves(_ record: AppRecord, after old: AppRecord?, _ life: Life) { laws.saves(record, after: old) }
+    func tells(_ event: Event, _ life: Life) { laws.tells(event) }
+    func withoutPlaces(_ text: String) -> String { text.replacing(target.root, with: "") }
 }
