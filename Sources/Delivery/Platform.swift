@@ -63,7 +63,16 @@ package protocol Deployment: Sendable {
 
     /// Compares with what is there.
     /// `moment`: The observation must not be older than this.
-    func plan(observedSince moment: ContinuousClock.Instant) async throws -> any Planned
+    /// `mark`: The mark of the plan whose application is being watched; nil outside a deployment.
+    func plan(observedSince moment: ContinuousClock.Instant, mark: String?) async throws -> any Planned
+}
+
+extension Deployment {
+    /// Compares with what is there, outside a deployment.
+    /// `moment`: The observation must not be older than this.
+    package func plan(observedSince moment: ContinuousClock.Instant) async throws -> any Planned {
+        try await plan(observedSince: moment, mark: nil)
+    }
 }
 
 /// A plan bound to the observation it was made from.
@@ -77,7 +86,7 @@ package protocol Planned: Sendable {
     /// made, at the later mark, does not count.
     var mark: String { get }
     /// What is put after a mark, with a space between, when nobody knows what happened since the target was last looked at:
-    /// what becomes of what is there now may be the outage's doing.
+    /// what failed by now, and some of what becomes of the rest, may be the outage's doing.
     var sparing: String { get }
     /// Makes the forward changes, in order.
     func apply(_ ownership: Ownership) async throws

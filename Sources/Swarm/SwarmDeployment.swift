@@ -12,7 +12,7 @@ struct SwarmDeployment: Deployment {
 
     private var engine: EngineClient { platform.engine }
 
-    func plan(observedSince moment: ContinuousClock.Instant) async throws -> any Planned {
+    func plan(observedSince moment: ContinuousClock.Instant, mark: String?) async throws -> any Planned {
         do {
             let hasFiles = !desired.files.isEmpty || desired.services.isEmpty
             let observed = try await platform.observe(id.name, withFiles: hasFiles)
@@ -21,7 +21,8 @@ struct SwarmDeployment: Deployment {
                 prunes: options.prunes,
                 ignored: options.ignored,
                 apiVersion: try await engine.version(),
-                secretHashes: await platform.hashes(for: id)
+                secretHashes: await platform.hashes(for: id),
+                mark: mark.map(StackMark.init(text:))
             )
             var planner = StackPlanner(desired: desired, observed: observed, context: context)
             planner.comparisons = platform.comparisons

@@ -30,7 +30,8 @@ struct AppScript {
     // What was done, since the last `clear`.
     private(set) var done: [String] = []
     private(set) var events: [Event] = []
-    /// The mark that health was judged by last.
+    /// The mark that the last plan was made with, and that health was judged by last.
+    private(set) var plannedBy: String?
     private(set) var judgedBy: String?
     private var current = ""
 
@@ -119,7 +120,8 @@ struct AppScript {
         case .prepareRemoval:
             current = ""
             return .restored(fingerprint: "")
-        case .observe:
+        case .observe(_, let mark):
+            plannedBy = mark
             var changes = current.isEmpty || running == current ? [] : [Change(.update, "service", "web")]
             changes += current.isEmpty && running != nil ? [Change(.remove, "service", "web")] : undeclared
             return .observed(

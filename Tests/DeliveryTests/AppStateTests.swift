@@ -118,9 +118,17 @@ import Testing
         script.pass()
         let after = script.judgedBy ?? ""
         #expect(after.hasPrefix("\(before) spared "), "the mark stands, and what is there is spared")
-        script.advance(.seconds(1))
+        script.advance(.seconds(20))
         script.pass()
-        #expect(script.judgedBy == after, "once for each silence")
+        let settled = script.judgedBy ?? ""
+        #expect(
+            settled.hasPrefix("\(before) spared ") && settled != after,
+            "the Engine is given time to come to itself"
+        )
+        #expect(script.plannedBy == after, "the plan knows of it, too")
+        script.advance(.seconds(20))
+        script.pass()
+        #expect(script.judgedBy == settled, "and then no more")
         script.declare("v3")
         script.run(for: .seconds(1))
         #expect(script.judgedBy?.contains("spared") == false)

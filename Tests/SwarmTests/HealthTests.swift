@@ -273,6 +273,12 @@ import Testing
         #expect(message(judge([paused], [lost])) != nil)
         let bad = task("failed", "shutdown", at: 130, id: "there", error: "task: non-zero exit (1)", exitCode: 1)
         #expect(message(judge([paused], [bad], mark: late)) != nil)
+        // What had failed already when the Engine came to itself is excused, whatever it died of.
+        let early = StackMark(text: "index 100 \(StackMark.sparing([bad]))")
+        #expect(message(judge([paused], [bad], mark: early)) == nil)
+        let returned = service(update: ["State": "rollback_completed", "Message": "rollback completed"])
+        #expect(message(judge([returned], [bad], mark: early, pending: ["s_web"])) == nil)
+        #expect(message(judge([returned], [bad], mark: late, pending: ["s_web"])) != nil)
         // Whoever fails by itself afterwards is named all the same.
         #expect(message(judge([service()], [lost] + crashes(3, from: 140), mark: late)) != nil)
     }

@@ -26,7 +26,7 @@ extension AppState {
         guard let pass else { return .finish(.rest) }
         if pass.role == .declared, pass.plan.removals.isEmpty { forgetRemovals() }
         if record.attempt != nil {
-            if needsSparing { sparing = pass.marks.sparing }
+            if needsSparing || isSettlingIn(at: now) { sparing = pass.marks.sparing }
             needsSparing = false
             // What was begun is judged before anything is applied again: the target may have given it up by itself.
             return judge(mark: fullMark, .judging)
@@ -105,7 +105,7 @@ extension AppState {
     }
 
     /// The mark of the attempt under way, with what has been learnt since: each platform reads its own.
-    private var fullMark: String? {
+    var fullMark: String? {
         guard let attempt = record.attempt else { return nil }
         return [attempt.mark, completion.isEmpty ? "" : "since \(completion)", sparing].filter { !$0.isEmpty }
             .joined(separator: " ")
@@ -170,7 +170,7 @@ extension AppState {
     }
 
     private mutating func resetCounts() {
-        (needsSparing, sparing) = (false, "")
+        (needsSparing, sparing, regained) = (false, "", nil)
         (isUnfinished, completion) = (false, "")
         (silences, applies, conflicts) = (0, 0, 0)
     }
@@ -235,8 +235,14 @@ extension AppState {
             silences += 1
             if silences <= 3 { elapsed = .zero }
             needsSparing = true
+            regained = now.instant
         }
         lastContact = now.instant
+    }
+
+    /// Whether the target came back so lately that what fails there may be its own doing.
+    private func isSettlingIn(at now: Moment) -> Bool {
+        regained.map { now.instant - $0 < .seconds(30) } ?? false
     }
 
     /// The target did not answer, or was not asked: what happens meanwhile counts against nobody.

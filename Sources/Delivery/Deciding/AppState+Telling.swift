@@ -5,6 +5,12 @@ extension AppState {
         return action
     }
 
+    /// Compares afresh what the pass is about with what is there.
+    mutating func observe(since moment: ContinuousClock.Instant, _ stage: Stage) -> Action {
+        let isWatched = pass?.fingerprint != nil && record.attempt?.fingerprint == pass?.fingerprint
+        return ask(.observe(since: moment, mark: isWatched ? fullMark : nil), stage)
+    }
+
     mutating func finish(_ outcome: Outcome) -> Action {
         pass = nil
         return .finish(outcome)

@@ -180,7 +180,7 @@ extension AppState {
             let outcome: Outcome = isPatient ? .again(.seconds(2)) : .check(after: .seconds(30))
             return tell(Failure(.healthCheckFailed, what), .warning, then: outcome, at: now)
         case .failed(let failure):
-            return ask(.observe(since: now.instant), .confirming(failure))
+            return observe(since: now.instant, .confirming(failure))
         }
     }
 

@@ -59,6 +59,8 @@ struct AppState: Sendable {
     var isInterrupted = false
     /// Whether what is there now is to be spared, because nobody knows what happened since the last look.
     var needsSparing = false
+    /// When the target last came back during the attempt under way.
+    var regained: ContinuousClock.Instant?
     /// What is put after the attempt's mark since the last silence.
     var sparing = ""
     /// Whether some of the attempt's changes could not be made yet; and, once they were, the target's mark before that.

@@ -13,7 +13,7 @@ enum Action: Sendable {
     /// Take the deployment of nothing.
     case prepareRemoval
     /// Look at the target and plan.
-    case observe(since: ContinuousClock.Instant)
+    case observe(since: ContinuousClock.Instant, mark: String?)
     /// Ask the target for the leave to change the app.
     case claim(Claimant)
     /// Keep what runs as a revision to return to.

@@ -57,9 +57,9 @@ struct Worker {
             let removal = try await platform.removal(of: id)
             deployment = removal
             return .restored(fingerprint: removal.fingerprint)
-        case .observe(let moment):
+        case .observe(let moment, let mark):
             guard let deployment else { return .cancelled }
-            let made = try await deployment.plan(observedSince: moment)
+            let made = try await deployment.plan(observedSince: moment, mark: mark)
             planned = made
             let marks = Marks(now: made.mark, sparing: made.sparing)
             return .observed(made.plan, declaredServices: made.declaredServices, marks)

@@ -17,7 +17,7 @@ struct NodeDeployment: Deployment {
 
     // MARK: Planning
 
-    func plan(observedSince moment: ContinuousClock.Instant) async throws -> any Planned {
+    func plan(observedSince moment: ContinuousClock.Instant, mark: String?) async throws -> any Planned {
         do {
             guard let unit else { return try await planRemoval(since: moment) }
             let links = try platform.generator.links(of: unit)

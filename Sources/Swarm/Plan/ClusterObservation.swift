@@ -89,14 +89,15 @@ struct ObservedStack: Sendable {
         return kept
     }
 
-    /// Whether Swarm paused an update, with tasks of the one before left, only because containers were lost as they are
-    /// when an Engine ends.
-    func isPausedByLoss(_ service: ObservedService) -> Bool {
+    /// Whether Swarm paused an update, with tasks of the one before left, only for what an Engine did that ended.
+    ///
+    /// `mark`: The mark of the deployment under way, which knows what failed around a silence.
+    func isPausedByLoss(_ service: ObservedService, _ mark: StackMark) -> Bool {
         guard service.updateStatus?["State"]?.string == "paused" else { return false }
         let own = tasks.filter { $0.serviceID == service.id }
         let failed = own.filter { $0.hasFailed && $0.isCurrent(of: service) }
         return own.contains { $0.isRunning && !$0.isCurrent(of: service) } && !failed.isEmpty
-            && failed.allSatisfy { $0.wasLost || $0.exitCode == 255 }
+            && failed.allSatisfy { $0.exitCode == 255 || mark.excuses($0) }
     }
 
     /// What has happened to the stack up to now; needs its tasks.

@@ -95,7 +95,10 @@ struct ServiceHealth {
             what = "Swarm paused the update"
         case "rollback_paused": what = "Swarm rolled the update back"
         // What is declared was restored, when nothing is left to change.
-        case .some(let state) where state.hasPrefix("rollback") && isPending: what = "Swarm rolled the update back"
+        case .some(let state) where state.hasPrefix("rollback") && isPending:
+            let failed = tasks.filter { $0.hasFailed && isNews($0) }
+            if isExcused(failed) { return nil }
+            what = "Swarm rolled the update back"
         default: return nil
         }
         let message = service.updateStatus?["Message"]?.string ?? ""
@@ -112,8 +115,7 @@ struct ServiceHealth {
     /// Swarm pauses an update as soon as a task ends within the time it watches, and a task that is to end does.
     private var isPauseNoFailure: Bool {
         // The plan goes on with it.
-        let failed = own.filter(\.hasFailed)
-        if !failed.isEmpty, failed.allSatisfy({ mark?.excuses($0) ?? $0.wasLost }) { return true }
+        if isExcused(own.filter(\.hasFailed)) { return true }
         if service.endsByItself, !isChecked {
             if isPending { return !tasks.contains { $0.hasFailed && isBlamed($0) } }
             if isComplete { return true }
@@ -168,6 +170,11 @@ struct ServiceHealth {
     /// Whether the failure of a task counts against what is declared.
     private func isBlamed(_ task: ObservedTask) -> Bool {
         mark.map { $0.precedes(task) && $0.isFollowed(by: task.version) && !$0.excuses(task) } ?? true
+    }
+
+    /// Whether tasks failed, and all of them for what their Engine did.
+    private func isExcused(_ failed: [ObservedTask]) -> Bool {
+        !failed.isEmpty && failed.allSatisfy { mark?.excuses($0) ?? $0.wasLost }
     }
 
     private func isNews(_ task: ObservedTask) -> Bool { mark?.precedes(task) ?? true }

@@ -2,8 +2,8 @@
 ///
 /// Every object carries the index of the Raft log at which it was last written, which grows over the whole cluster, so
 /// "before" and "after" need no clock. Tasks that had ended already are kept by name besides: the Engine writes them
-/// again when it is restarted, and they would look new. Tasks that were there after a time without answers are spared: the
-/// Engine may have ended under them, and learns of it late.
+/// again when it is restarted, and they would look new. After a time without answers the Engine may have ended: what failed
+/// until it had come to itself is excused, and what ends later as containers end with their Engine is spared.
 struct StackMark: Sendable, Hashable {
     /// The largest index of any service or task of the stack then; nil when it is not known.
     var index: Int64?
@@ -12,7 +12,9 @@ struct StackMark: Sendable, Hashable {
     /// The index before the last change of the deployment, when it was not made at once: what failed before all of it was
     /// there does not count.
     var completed: Int64 = 0
-    /// The first letters of the identifiers of the tasks that were there after the last silence.
+    /// The first letters of the identifiers of the tasks that had failed soon after the last silence.
+    var excused: Set<String> = []
+    /// The first letters of the identifiers of the others that were there then.
     var spared: Set<String> = []
 
     private static let letters = 12
@@ -22,8 +24,8 @@ struct StackMark: Sendable, Hashable {
         ended = Set(tasks.filter(\.hasEnded).map { Self.short($0) })
     }
 
-    /// Reads what `text` gave: `index 4711`, then `ended` and `spared`, each with identifiers after it, and `since` with a
-    /// later mark's text after it.
+    /// Reads what `text` gave: `index 4711`, then `ended`, `excused` and `spared`, each with identifiers after it, and
+    /// `since` with a later mark's text after it.
     ///
     /// Of a mark in any other form, as earlier versions kept times, nothing is known to have happened after it: no
     /// failure counts and every completion does, and a deployment under way is decided by its time-out.
@@ -36,6 +38,7 @@ struct StackMark: Sendable, Hashable {
         for word in words.dropFirst(2) {
             switch word {
             case "ended": list = isLater ? nil : \.ended
+            case "excused": list = \.excused
             case "spared": list = \.spared
             case "since": (isLater, list) = (true, nil)
             case _ where isLater && list == nil: completed = max(completed, Int64(word) ?? 0)
@@ -48,12 +51,14 @@ struct StackMark: Sendable, Hashable {
     var text: String {
         guard let index else { return "" }
         return "index \(index)" + Self.text("ended", ended) + (completed > 0 ? " since index \(completed)" : "")
-            + Self.text("spared", spared)
+            + Self.text("excused", excused) + Self.text("spared", spared)
     }
 
-    /// What is put after a mark's text so that these tasks are spared.
+    /// What is put after a mark's text so that what these tasks suffered counts against nobody.
     static func sparing(_ tasks: [ObservedTask]) -> String {
-        text("spared", Set(tasks.map(short))).trimmingPrefix(" ").description
+        let failed = text("excused", Set(tasks.filter(\.hasFailed).map(short)))
+        let others = text("spared", Set(tasks.filter { !$0.hasFailed }.map(short)))
+        return (failed + others).trimmingPrefix(" ").description
     }
 
     private static func text(_ word: String, _ list: Set<String>) -> String {
@@ -71,8 +76,9 @@ struct StackMark: Sendable, Hashable {
     /// Whether something was last written after everything had been applied.
     func isFollowed(by version: Int64) -> Bool { precedes(version) && version > completed }
 
-    /// Whether a task that failed after the mark may have died with its Engine.
+    /// Whether a task that failed after the mark may have done so because its Engine ended or had only just begun.
     func excuses(_ task: ObservedTask) -> Bool {
-        task.wasLost || task.mayHaveDiedWithTheEngine && spared.contains(Self.short(task))
+        task.wasLost || excused.contains(Self.short(task))
+            || task.mayHaveDiedWithTheEngine && spared.contains(Self.short(task))
     }
 }

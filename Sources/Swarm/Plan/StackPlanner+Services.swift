@@ -26,7 +26,9 @@ extension StackPlanner {
             )
             guard !changes.isEmpty else {
                 result.unresolved[service.name] = nil
-                if observed.isPausedByLoss(current) { resume(current, service.name, &result) }
+                if let mark = context.mark, observed.isPausedByLoss(current, mark) {
+                    resume(current, service.name, &result)
+                }
                 continue
             }
             if modeKind(spec) != modeKind(current.spec) {
@@ -52,7 +54,7 @@ extension StackPlanner {
     /// Goes on with an update that Swarm paused though nothing was wrong with it: the same specification, sent again,
     /// clears the pause and leaves what runs already alone.
     private func resume(_ current: ObservedService, _ name: String, _ result: inout StackPlan) {
-        let field = FieldChange("update", from: "paused, because the Engine lost a container", to: "resumed")
+        let field = FieldChange("update", from: "paused, because the Engine lost containers", to: "resumed")
         result.plan.changes.append(Change(.update, "service", name, fields: [field]))
         result.forward.append(.updateService(id: current.id, version: current.version, name: name, spec: current.spec))
     }

@@ -22,6 +22,8 @@ struct PlanContext: Sendable {
     var apiVersion: APIVersion
     /// Hashes of secrets as this controller deployed them, by object name.
     var secretHashes: [String: String] = [:]
+    /// The mark of the deployment under way, if there is one.
+    var mark: StackMark?
 }
 
 /// A stack's changes and the steps that make them.
