@@ -88,6 +88,9 @@ package protocol Planned: Sendable {
     /// What is put after a mark, with a space between, when nobody knows what happened since the target was last looked at:
     /// what failed by now, and some of what becomes of the rest, may be the outage's doing.
     var sparing: String { get }
+    /// Names what has failed so far: what is healthy now was not so all the time when it says something else than at the
+    /// look before.
+    var failures: String { get }
     /// Makes the forward changes, in order.
     func apply(_ ownership: Ownership) async throws
     /// Makes the removals.
@@ -103,6 +106,7 @@ package protocol Planned: Sendable {
 
 extension Planned {
     package var sparing: String { "" }
+    package var failures: String { "" }
 }
 
 /// How an app is.

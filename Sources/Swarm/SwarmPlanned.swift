@@ -11,6 +11,7 @@ struct SwarmPlanned: Planned {
     var plan: Plan { stackPlan.plan }
     var mark: String { observed.mark.text }
     var sparing: String { observed.sparing }
+    var failures: String { observed.failures }
 
     private var engine: EngineClient { deployment.platform.engine }
 

@@ -23,6 +23,8 @@ struct AppScript {
     var declaredServices = 1
     var health: Health = .healthy(runsNothing: false)
     var kept: [String] = []
+    /// The tasks that failed.
+    var failed = ""
 
     // What goes wrong: the failure that an action of this name meets.
     var failures: [String: Failure] = [:]
@@ -127,7 +129,7 @@ struct AppScript {
             return .observed(
                 Plan(changes),
                 declaredServices: declaredServices,
-                Marks(now: "\(done.count)", sparing: "spared \(done.count)")
+                Marks(now: "\(done.count)", sparing: "spared \(done.count)", failures: failed)
             )
         case .claim: return .claimed
         case .capture(_, let event):

@@ -134,6 +134,40 @@ import Testing
         #expect(script.judgedBy?.contains("spared") == false)
     }
 
+    /// A slow look meets it while it runs, each time.
+    @Test func whatFailedBetweenTwoLooksWasNotHealthyAllTheTime() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        script.pass()
+        script.health = .healthy(runsNothing: false)
+        for number in 0..<10 {
+            script.failed += " t\(number)"
+            script.pass()
+            script.advance(.seconds(9))
+        }
+        #expect(!script.kept.contains("v2"))
+        script.run()
+        #expect(script.kept.first == "v2", "once nothing fails any more")
+    }
+
+    @Test func aTargetThatComesAndGoesIsToldOfOnceAMinute() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        for _ in 0..<10 {
+            script.failures["observe"] = Failure(.unavailable, "the Engine is away")
+            script.pass()
+            script.advance(.seconds(3))
+            script.failures = [:]
+            script.pass()
+            script.advance(.seconds(3))
+        }
+        #expect(script.events.filter { $0.reason == .unavailable }.count == 1)
+    }
+
     /// An Engine that comes and goes keeps a bad state from being rejected for a while, not for ever.
     @Test func aTargetThatFlapsPutsOffTheTimeOutAFewTimesOnly() {
         var script = deployed()

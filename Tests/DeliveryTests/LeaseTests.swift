@@ -86,6 +86,17 @@ import Testing
         #expect(!isHeld(first, at: start + .seconds(10)))
     }
 
+    /// Nothing is asked for more often than it must, and an answer that did not come leaves time to ask again.
+    @Test func aRenewalThatFailedIsTriedAgainBeforeTheLeaseEnds() {
+        var (target, first) = (Target(), lease("a"))
+        #expect(first.interval(at: start) == .seconds(1), "not ours yet")
+        turn(&first, &target, at: start)
+        turn(&first, &target, at: start)
+        #expect(first.interval(at: start) == .seconds(5))
+        #expect(first.interval(at: start + .seconds(5)) == .seconds(1), "it should have been renewed")
+        #expect(isHeld(first, at: start + .seconds(9)))
+    }
+
     @Test func anotherProcessOfTheSameControllerTakesOverAtOnce() {
         var (target, first, next) = (Target(), lease("a"), lease("a", instance: "2"))
         turn(&first, &target, at: start)

@@ -283,6 +283,16 @@ import Testing
         #expect(message(judge([service()], [lost] + crashes(3, from: 140), mark: late)) != nil)
     }
 
+    @Test func whatEndedAndShouldNotHaveIsAFailure() {
+        let tasks = [
+            task("failed", "shutdown", id: "a"), task("complete", "shutdown", id: "b"), task("running", id: "c"),
+            task("shutdown", "shutdown", id: "d"), task("failed", "shutdown", id: "e", image: "x:1"),
+            task("complete", "shutdown", of: "job", id: "f"),
+        ]
+        let services = [service(), service("job", restart: ["Condition": "none"])]
+        #expect(ObservedStack(services: services, tasks: tasks).failures == "a b")
+    }
+
     /// A database could not be created at first, and what needs it failed meanwhile.
     @Test func whatFailedBeforeAllWasAppliedDoesNotCount() {
         let paused = service(version: 130, update: ["State": "paused", "Message": "update paused due to failure"])

@@ -172,6 +172,7 @@ extension AppState {
     private mutating func resetCounts() {
         (needsSparing, sparing, regained) = (false, "", nil)
         (isUnfinished, completion) = (false, "")
+        seenFailures = ""
         (silences, applies, conflicts) = (0, 0, 0)
     }
 

@@ -145,7 +145,7 @@ extension AppState {
         case (.warning, .announced): return chooseRole(situation, at: now)
         case (.restoring, .restored(let fingerprint)):
             self.pass?.fingerprint = fingerprint
-            return observe(since: pass.asked, .observing)
+            return observe(.observing, at: now)
         case (.restoring, .nothingKept): return nothingKept(at: now)
         case (.observing, .observed(let plan, let services, let marks)):
             contact(at: now)
@@ -179,7 +179,7 @@ extension AppState {
             hasLeftovers = false
             return settle(outcome)
         case (.preparingRemoval, .restored):
-            return observe(since: pass.asked, .observingRemoval)
+            return observe(.observingRemoval, at: now)
         case (.observingRemoval, .observed(let plan, let services, let marks)):
             take(plan, services, marks)
             return claim(for: plan.isEmpty ? .forgetting : .removal, situation, takesUnclaimed: false)
@@ -234,7 +234,7 @@ extension AppState {
         let isBegun = record.deployed == pass.fingerprint || record.attempt?.fingerprint == pass.fingerprint
         guard !isBegun, let waitsFor = situation.unmetDependency else {
             if record.waiting?.reason == .dependencyNotReady { record.waiting = nil }
-            return observe(since: pass.asked, .observing)
+            return observe(.observing, at: now)
         }
         self.pass?.waitsFor = waitsFor
         wait(.dependencyNotReady, waitsFor, at: now)

@@ -6,9 +6,10 @@ extension AppState {
     }
 
     /// Compares afresh what the pass is about with what is there.
-    mutating func observe(since moment: ContinuousClock.Instant, _ stage: Stage) -> Action {
+    mutating func observe(_ stage: Stage, since moment: ContinuousClock.Instant? = nil, at now: Moment) -> Action {
+        pass?.lookedAt = now.instant
         let isWatched = pass?.fingerprint != nil && record.attempt?.fingerprint == pass?.fingerprint
-        return ask(.observe(since: moment, mark: isWatched ? fullMark : nil), stage)
+        return ask(.observe(since: moment ?? pass?.asked ?? now.instant, mark: isWatched ? fullMark : nil), stage)
     }
 
     mutating func finish(_ outcome: Outcome) -> Action {
@@ -88,13 +89,18 @@ extension AppState {
         let isKnown =
             record.problem.map { $0.reason == failure.reason && $0.message == failure.message } ?? false
             && (toldCommit ?? saved?.commit) == record.commit
+        // A connection that comes and goes during a deployment is one fact, too.
+        let isRecent =
+            toldFailure.map { $0.failure == failure.message && now.instant - $0.at < .seconds(60) } ?? false
+            && toldCommit == record.commit
+        if !isKnown, !isRecent { toldFailure = (failure.message, now.instant) }
         toldCommit = record.commit
         let since = record.problem?.since ?? now.time
         record.problem = Problem(failure, since: since)
         let told = event(.error, failure.reason, failure.message, details: failure.details, at: now)
         let outcome: Outcome = failure.next == .needsChange ? .rest : .retry
         // The same failure again is the same fact; it was told.
-        return isKnown ? settle(outcome) : save(told, then: .saving(outcome))
+        return isKnown || isRecent ? settle(outcome) : save(told, then: .saving(outcome))
     }
 
     /// Says that an app is not well; the same failure again is the same fact and is told once.

@@ -14,6 +14,9 @@ extension AppState {
         let isPartial = isUnfinished && !pass.plan.forward.isEmpty && elapsed <= declaration.app.timeout
         if case .failed(let failure) = health, !isPartial { return giveUp(failure, at: now) }
         if record.failedFingerprint != pass.fingerprint { clearProblem() }
+        // A slow look may meet what keeps failing while it runs, each time.
+        if pass.marks.failures != seenFailures { healthySince = nil }
+        seenFailures = pass.marks.failures
         let timeout = declaration.app.timeout
         if !pass.plan.forward.isEmpty {
             guard elapsed > timeout else { return claim(for: .change, situation) }
@@ -42,8 +45,9 @@ extension AppState {
             // What failed before has to stay well for longer than it takes to fail again.
             let isSuspect = record.failedFingerprint == pass.fingerprint
             let window = max(declaration.app.verifyWindow, isSuspect ? .seconds(30) : .zero)
-            let left = window - (now.instant - since)
-            if !runsNothing, left > .zero {
+            // An answer that took long may say how things were when it was asked for.
+            let left = window - (pass.lookedAt.map { $0 - since } ?? .zero)
+            if !runsNothing, window > .zero, left > .zero {
                 return tell("healthy; watched for \(window.readable)", min(left, .seconds(1)))
             }
             return attemptSucceeded(attempt, at: now)
@@ -180,7 +184,7 @@ extension AppState {
             let outcome: Outcome = isPatient ? .again(.seconds(2)) : .check(after: .seconds(30))
             return tell(Failure(.healthCheckFailed, what), .warning, then: outcome, at: now)
         case .failed(let failure):
-            return observe(since: now.instant, .confirming(failure))
+            return observe(.confirming(failure), since: now.instant, at: now)
         }
     }
 
@@ -196,6 +200,7 @@ extension AppState {
                 record.result = .init(.unchanged, record.running, since: now.time)
             }
         }
+        toldFailure = nil
         // Whoever was told that it is not well is told that it is.
         guard wasWrong else { return tidy(.rest, situation) }
         let message = "well again, \(record.running)"

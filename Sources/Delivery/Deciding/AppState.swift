@@ -26,6 +26,8 @@ struct AppState: Sendable {
     var pass: Pass?
     /// Since when the app has been healthy without a break, during a deployment.
     var healthySince: ContinuousClock.Instant?
+    /// What had failed at the last look at the attempt under way.
+    var seenFailures = ""
     /// How long the attempt under way has had, counting only time in which the target answered.
     var elapsed: Duration = .zero
     /// When the target last answered about the attempt under way; nil after it did not, and after a restart.
@@ -53,6 +55,8 @@ struct AppState: Sendable {
     /// Removals inside the app that wait for a person, and those a person approved, by subject.
     var awaitedRemovals: Set<String> = []
     var approvedRemovals: Set<String> = []
+    /// The failure that was told of last, and when.
+    var toldFailure: (failure: String, at: ContinuousClock.Instant)?
     /// Whether an attempt may have left objects behind that no revision needs.
     var hasLeftovers = false
     /// Whether what is deployed was disturbed by an attempt of our own that was overtaken: putting it back repairs no drift.
@@ -98,6 +102,8 @@ struct AppState: Sendable {
         var declaredServices = 0
         var marks = Marks()
         var isOwner = false
+        /// When the target was asked how things are.
+        var lookedAt: ContinuousClock.Instant?
     }
 
     /// Which state a pass brings about.

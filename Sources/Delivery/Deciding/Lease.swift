@@ -55,8 +55,11 @@ struct Lease: Sendable {
 
     /// How much earlier than the others think a holder stops.
     var margin: Duration { term / 5 }
-    /// How often it is looked after.
-    var interval: Duration { isOurs ? term / 3 : term / 12 }
+    /// How long until it is looked after again: soon, when it is not ours or was not renewed when it should have been.
+    func interval(at now: ContinuousClock.Instant) -> Duration {
+        let isFresh = validUntil.map { $0 - now > term / 2 } ?? false
+        return isOurs && isFresh ? term * 5 / 12 : term / 12
+    }
 
     func standing(at now: ContinuousClock.Instant) -> Standing {
         if isOurs, let validUntil, now < validUntil { return .held(until: validUntil) }

@@ -32,10 +32,11 @@ enum Action: Sendable {
     case finish(Outcome)
 }
 
-/// The target's own reckoning as it was observed; see `Planned.mark` and `Planned.sparing`.
+/// The target's own reckoning as it was observed; see `Planned`. Only during an attempt more than `now` is known.
 struct Marks: Sendable, Equatable {
     var now = ""
     var sparing = ""
+    var failures = ""
 }
 
 /// What came of an action.

@@ -58,7 +58,7 @@ extension Reconciler {
     private func tendIfDue(_ key: LeaseKey) async {
         guard let entry = leases[key], entry.due <= .now else { return }
         await tend(key)
-        let interval = leases[key]?.lease.interval ?? limits.leaseTerm / 12
+        let interval = leases[key]?.lease.interval(at: .now) ?? limits.leaseTerm / 12
         leases[key]?.due = .now + interval
         await tellStanding(of: key)
     }

@@ -127,7 +127,8 @@ package actor Reconciler {
         let now = ContinuousClock.now
         var due: [(AppID, WorkQueue<AppID>.Entry)] = []
         for target in queues.keys.sorted() {
-            while let queue = queues[target], queue.activeCount < limits.parallelism(on: target),
+            // Asked in place: a queue that is held twice is copied when something is taken from it.
+            while queues[target]?.activeCount ?? .max < limits.parallelism(on: target),
                 let (id, entry) = queues[target]?.take(at: now)
             {
                 due.append((id, entry))

@@ -28,9 +28,10 @@ package struct UnitFile: Sendable, Hashable {
         var section: String?
         var pending = ""
         var start = 0
-        let text = String(decoding: bytes, as: UTF8.self)
+        var text = String(decoding: bytes, as: UTF8.self)
         // To Swift CR and LF are one character, which is no LF.
-        let lines = text.replacing("\r\n", with: "\n").split(separator: "\n", omittingEmptySubsequences: false)
+        if bytes.contains(UInt8(ascii: "\r")) { text = text.replacing("\r\n", with: "\n") }
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() {
             var line = line
             if line.last == "\r" { line.removeLast() }

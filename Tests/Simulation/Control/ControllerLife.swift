@@ -50,7 +50,7 @@ final class ControllerLife: @unchecked Sendable {
         var limits = Limits()
         // So narrow that what waits for a silent target would hold up others if they shared anything.
         if simulation.storm.kind == .silence { limits.parallelism = 1 }
-        limits.leaseTerm = .seconds(30)
+        limits.leaseTerm = .seconds(60)
         return limits
     }
 
