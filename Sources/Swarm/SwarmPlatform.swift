@@ -33,6 +33,8 @@ package actor SwarmPlatform: Platform {
     var declared: [AppID: StackOptions] = [:]
     /// Who the leases were made for whose version is not known yet, by their owner.
     var madeLeases: [String: ControllerIdentity] = [:]
+    /// The stacks that had services when they were last looked at.
+    private var stacksWithServices: Set<String> = []
     /// Stacks that HiveMind left its mark for.
     private var hiveMindStacks: Set<String> = []
     /// What the names of a stack's objects begin with, where that is not the stack's name.
@@ -98,6 +100,9 @@ package actor SwarmPlatform: Platform {
     }
 
     package func capture(_ ownership: Ownership) async throws -> [UInt8]? {
+        // Most often there is nothing, and one question tells.
+        let filter = labelFilter("\(StackLabel.namespace)=\(ownership.app.name)")
+        guard try await engine.call("GET", "/services", query: [filter]).array?.isEmpty == false else { return nil }
         let observed = try await observe(ownership.app.name)
         guard !observed.services.isEmpty else { return nil }
         return captured(observed, name: ownership.app.name, options: declared[ownership.app] ?? StackOptions())
@@ -159,14 +164,19 @@ package actor SwarmPlatform: Platform {
         async let networks = made == nil ? engine.call("GET", "/networks", query: [filter]) : .null
         async let configs = withFiles ? engine.call("GET", "/configs", query: [filter]) : .null
         async let secrets = withFiles ? engine.call("GET", "/secrets", query: [filter]) : .null
-        async let tasks = engine.call("GET", "/tasks", query: [filter])
+        // Where there were no services there are most often none, and so no tasks.
+        let isKnown = stacksWithServices.contains(stack)
+        async let tasks = isKnown ? engine.call("GET", "/tasks", query: [filter]) : .null
         var observed = ObservedStack()
         observed.services = try await services.array?.compactMap(ObservedService.init) ?? []
         let listed = try await networks.array?.compactMap(ObservedObject.init) ?? []
         observed.networks = made ?? listed
         observed.configs = try await configs.array?.compactMap(ObservedObject.init) ?? []
         observed.secrets = try await secrets.array?.compactMap(ObservedObject.init) ?? []
-        observed.tasks = try await tasks.array?.compactMap(ObservedTask.init) ?? []
+        var tasksFound = try await tasks
+        if !observed.services.isEmpty, !isKnown { tasksFound = try await engine.call("GET", "/tasks", query: [filter]) }
+        observed.tasks = tasksFound.array?.compactMap(ObservedTask.init) ?? []
+        if observed.services.isEmpty { stacksWithServices.remove(stack) } else { stacksWithServices.insert(stack) }
         observed = observed.keeping(only: stack)
         for network in observed.networks where networkNames[network.id] != network.name {
             networkNames[network.id] = network.name
