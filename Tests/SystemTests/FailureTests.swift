@@ -37,6 +37,39 @@ import Testing
         try await fleet.clean("a")
     }
 
+    /// What is started anew at once is seen running at almost every look.
+    @Test(.timeLimit(.minutes(4))) func aServiceThatEndsAgainAndAgainWithinTheVerifyWindowIsNotDeployed() async throws {
+        let fleet = try await Fleet(verify: "10s", timeout: "60s")
+        let names = ["a", "b", "c", "d"]
+        let atOnce = "    networks: [outside]\n    deploy: {restart_policy: {delay: 0s}}"
+        let hosts = "networks: {outside: {external: true, name: host}}\n"
+        @Sendable func all(_ text: String) -> [String: String] {
+            Dictionary(names.map { ("\($0).yml", text) }) { first, _ in first }
+        }
+        try await fleet.commit(
+            stacks: names.map { "{name: PREFIX\($0), compose_file: \($0).yml}" },
+            all(sleeper(more: atOnce, tail: hosts))
+        )
+        try await fleet.running {
+            for name in names { try await fleet.settled(name) }
+            // Long enough for Swarm itself not to pause the update.
+            let ending = sleeper("A: 2", more: atOnce, tail: hosts)
+                .replacing("trap exit TERM; while", with: "sleep 6; exit 1; while")
+            #expect(ending.contains("exit 1"))
+            try await fleet.commit(all(ending), "Ends every six seconds")
+            for name in names {
+                try await fleet.eventually("it is decided", within: .seconds(90)) {
+                    let app = try await fleet.app(name)
+                    let isSettled = try await fleet.isSettled(name)
+                    return isSettled || app["rejected"] != nil
+                }
+                let app = try await fleet.app(name)
+                #expect(app["rejected"] != nil, "\(app)")
+            }
+        }
+        try await fleet.clean("a", "b", "c", "d")
+    }
+
     @Test(.timeLimit(.minutes(3))) func aFixTakesOverWhileTheFaultIsStillWaitedFor() async throws {
         let fleet = try await Fleet(timeout: "300s")
         let never = "    healthcheck: {test: 'false', interval: 60s, start_period: 300s}"
