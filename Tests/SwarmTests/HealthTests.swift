@@ -277,6 +277,24 @@ import Testing
         #expect(message(judge([service()], [lost] + crashes(3, from: 140), mark: late)) != nil)
     }
 
+    /// A worker's Engine was killed and started again while the manager answered all the time: whatever ran there died at
+    /// once, what was there before the update as well.
+    @Test func whatDiesWithTheEngineOfAWorkerCountsAgainstNobody() {
+        let mode: JSON = ["Replicated": ["Replicas": 4]]
+        let paused = service("web", mode, update: ["State": "paused", "Message": "update paused due to failure"])
+        let error = "task: non-zero exit (255)"
+        var tasks = [
+            task("failed", "shutdown", at: 130, id: "new", error: error, exitCode: 255, slot: 2),
+            task("failed", "shutdown", at: 131, id: "old", image: "x:1", error: error, exitCode: 255, slot: 4),
+        ]
+        for index in tasks.indices { tasks[index].nodeID = "worker" }
+        tasks += [
+            task("running", at: 90, image: "x:1"), task("running", at: 140, slot: 2), task("running", at: 125, slot: 3),
+            task("running", at: 141, slot: 4),
+        ]
+        #expect(message(judge([paused], tasks)) == nil)
+    }
+
     /// A database could not be created at first, and what needs it failed meanwhile.
     @Test func whatFailedBeforeAllWasAppliedDoesNotCount() {
         let paused = service(version: 130, update: ["State": "paused", "Message": "update paused due to failure"])
