@@ -70,6 +70,40 @@ import Testing
         try await fleet.clean("a", "b", "c", "d")
     }
 
+    /// Swarm pauses an update when its first task ends, and goes on with no other once what it lacked is there.
+    @Test(.timeLimit(.minutes(3))) func aServiceOfTwoThatWaitsForASlowNewDependencyIsNotRejected() async throws {
+        let fleet = try await Fleet(verify: "3s", timeout: "60s")
+        let hosts = "networks: {outside: {external: true, name: host}}\n"
+        let two = "    networks: [outside]\n    deploy: {replicas: 2}"
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+            ["a.yml": sleeper(services: ["web"], more: two, tail: hosts)]
+        )
+        try await fleet.running {
+            try await fleet.settled("a")
+            let port = Int.random(in: 20_000..<30_000)
+            let needing = sleeper("A: 2", services: ["web"], more: "\(two)\n    depends_on: [store]")
+                .replacing("sh -c 'trap", with: "sh -c 'wget -q -O- http://127.0.0.1:\(port)/ || exit 1; trap")
+            let store = """
+                  store:
+                    image: web:1.0.0
+                    command: sh -c 'sleep 6; exec httpd -f -p \(port) -h /www'
+                    healthcheck: {test: 'wget -q -O- http://127.0.0.1:\(port)/', interval: 1s, retries: 30}
+                    networks: [outside]
+
+                """
+            try await fleet.commit(["a.yml": needing + store + hosts], "It needs a store that takes its time")
+            try await fleet.eventually("it is decided", within: .seconds(90)) {
+                let app = try await fleet.app("a")
+                let isSettled = try await fleet.isSettled("a")
+                return isSettled || app["rejected"] != nil
+            }
+            let app = try await fleet.app("a")
+            #expect(app["rejected"] == nil, "\(app)")
+        }
+        try await fleet.clean("a")
+    }
+
     @Test(.timeLimit(.minutes(3))) func aFixTakesOverWhileTheFaultIsStillWaitedFor() async throws {
         let fleet = try await Fleet(timeout: "300s")
         let never = "    healthcheck: {test: 'false', interval: 60s, start_period: 300s}"
