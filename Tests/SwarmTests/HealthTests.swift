@@ -295,6 +295,18 @@ import Testing
         #expect(message(judge([paused], tasks)) == nil)
     }
 
+    /// The registry named the digest, and could not be reached when the node asked for it.
+    @Test func anImageThatCannotBePulledNowIsNoFaultOfTheRevision() {
+        let image = "registry:5000/x:2@sha256:\(String(repeating: "0123456789abcdef", count: 4))"
+        let paused = service(image: image, update: ["State": "paused", "Message": "update paused due to failure"])
+        let refused = (0..<3).map { index in
+            task("rejected", "shutdown", at: 120 + index * 10, image: image, error: "No such image: \(image)")
+        }
+        let next = task("ready", "ready", at: 151, image: image)
+        #expect(message(judge([paused], [refused[0], next])) == nil)
+        #expect(message(judge([service(image: image)], refused + [next])) == nil)
+    }
+
     /// A database could not be created at first, and what needs it failed meanwhile.
     @Test func whatFailedBeforeAllWasAppliedDoesNotCount() {
         let paused = service(version: 130, update: ["State": "paused", "Message": "update paused due to failure"])
