@@ -55,6 +55,23 @@ import Testing
         #expect(script.running == "v3" && script.state.record.quarantine == nil)
     }
 
+    /// An empty journal took the place of a damaged one, and the record alone was written again.
+    @Test func whatIsDeployedAndNoLongerKeptIsKeptAgain() {
+        var script = deployed()
+        script.state = AppState(script.state.record)
+        script.kept = []
+        script.declare("v1")
+        script.run()
+        #expect(script.kept == ["v1"])
+        script.declare("v2")
+        script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        script.pass()
+        script.pass()
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.running == "v1", "what was good is put back")
+    }
+
     @Test func aPersonMayHaveARejectedStateTriedOnceMore() {
         var script = deployed()
         script.declare("v2")
