@@ -60,6 +60,23 @@ import Testing
         try await fleet.clean("a", "b")
     }
 
+    @Test(.timeLimit(.minutes(4))) func whatRunsIsStillReturnedToAfterDamage() async throws {
+        let fleet = try await deployed()
+        try await fleet.running {
+            try await fleet.settled("a", "b")
+            try await shell(["sh", "-c", Self.rubbish], directory: fleet.store)
+            try await fleet.eventually("it is told", within: .seconds(100)) { fleet.log.contains("was damaged") }
+            try await fleet.settled("a", "b")
+            let broken = sleeper("A: 2").replacing("trap exit TERM; while", with: "sleep 1; exit 3; while")
+            try await fleet.commit(["a.yml": broken], "Break it")
+            try await fleet.eventually("it is refused") { fleet.log.contains("non-zero exit (3)") }
+            try await fleet.eventually("it is as before", within: .seconds(30)) {
+                try await fleet.environment("a") == ["one": "A=1"]
+            }
+        }
+        try await fleet.clean("a", "b")
+    }
+
     @Test(.timeLimit(.minutes(3)), arguments: beforeTheStart) func beforeAStart(_ fault: Fault) async throws {
         let fleet = try await deployed()
         try await fleet.running { try await fleet.settled("a", "b") }
