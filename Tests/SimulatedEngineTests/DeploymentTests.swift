@@ -63,6 +63,27 @@ import Testing
         }
     }
 
+    /// Somebody made a secret and a config for the stack by hand, or an earlier tool did, and nothing uses them now.
+    @Test func whatThisControllerNeverMadeIsNoLeftover() async throws {
+        let world = World()
+        let platform = platform(world)
+        let files = ["shop.yml": Self.compose, "key.txt": "hush"]
+        let desired = try await deployment(files, on: platform, options: ", prune: false")
+        let ownership = try await ownership(platform)
+        try await desired.plan(observedSince: .now).apply(ownership)
+        let labels: JSON = ["com.docker.stack.namespace": "shop"]
+        for kind in ["secrets", "configs"] {
+            let body: JSON = ["Name": "shop_by_hand", "Labels": labels, "Data": "aHVzaA=="]
+            #expect(world.call("POST", "/\(kind)/create", body: body).status == 201)
+        }
+        let kept = try await desired.plan(observedSince: .now).payload()
+        try await platform.collectGarbage(ownership, keeping: [kept])
+        world.with { engine in
+            #expect(engine.secretRecords.contains { $0.name == "shop_by_hand" })
+            #expect(engine.configRecords.contains { $0.name == "shop_by_hand" })
+        }
+    }
+
     @Test func aBrokenImageIsFoundToHaveFailed() async throws {
         let world = World()
         let platform = platform(world)
