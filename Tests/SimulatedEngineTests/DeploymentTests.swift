@@ -84,6 +84,34 @@ import Testing
         }
     }
 
+    /// Somebody deployed something else while nobody looked, and that is what Swarm gave up.
+    @Test func whatSomebodyElseDeployedIsNotTheRevisionThatFailed() async throws {
+        let world = World()
+        let platform = platform(world)
+        func compose(_ number: Int) -> [String: String] {
+            ["shop.yml": "services: {web: {image: 'web:1', environment: {SIM: good, A: '\(number)'}}}"]
+        }
+        let first = try await deployment(compose(1), on: platform)
+        try await first.plan(observedSince: .now).apply(try await ownership(platform))
+        world.pass(seconds: 10)
+        let good = try await deployment(compose(2), on: platform)
+        let plan = try await good.plan(observedSince: .now)
+        try await plan.apply(try await ownership(platform))
+        world.pass(seconds: 2)
+        let theirs = world.call("GET", "/services/shop_web").body
+        var spec = theirs["Spec"] ?? .null
+        spec["TaskTemplate"]?["ContainerSpec"]?["Env"] = ["SIM=crash:2"]
+        let version = theirs["Version"]?["Index"]?.int ?? 0
+        #expect(world.call("POST", "/services/shop_web/update?version=\(version)", body: spec).status == 200)
+        world.pass(seconds: 30)
+        #expect(world.status(of: "shop_web") == "paused")
+        let late = try await good.plan(observedSince: .now)
+        #expect(!late.plan.isEmpty, "it is to be put back")
+        if case .failed(let failure) = try await late.health(since: plan.mark, hasEarlierRevision: true) {
+            Issue.record("what is declared is blamed: \(failure.message)")
+        }
+    }
+
     @Test func aBrokenImageIsFoundToHaveFailed() async throws {
         let world = World()
         let platform = platform(world)
