@@ -112,6 +112,29 @@ import Testing
         }
     }
 
+    /// One Swarm under two names, and a stack that moved from one of them to the other: what the first one still removes is
+    /// the second one's now.
+    @Test func aStackThatMovedToAnotherNameOfItsSwarmIsNotRemovedUnderTheFirst() async throws {
+        let world = World()
+        func platform(_ name: String) -> SwarmPlatform {
+            SwarmPlatform(
+                engine: EngineClient(transport: world.transport, name: name),
+                settings: SwarmSettings(name: name, registries: [], kept: { _ in [] })
+            )
+        }
+        func claimant(takesUnclaimed: Bool) -> Claimant {
+            var claimant = Claimant(owner: "fleet", controller: "test", until: .now + .seconds(3600))
+            claimant.takesUnclaimed = takesUnclaimed
+            return claimant
+        }
+        let (first, second) = (platform("first"), platform("second"))
+        _ = try await first.claim(AppID(target: "first", name: "shop"), as: claimant(takesUnclaimed: true))
+        _ = try await second.claim(AppID(target: "second", name: "shop"), as: claimant(takesUnclaimed: true))
+        await #expect(throws: Failure.self) {
+            _ = try await first.claim(AppID(target: "first", name: "shop"), as: claimant(takesUnclaimed: false))
+        }
+    }
+
     @Test func aBrokenImageIsFoundToHaveFailed() async throws {
         let world = World()
         let platform = platform(world)
