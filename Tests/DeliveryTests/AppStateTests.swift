@@ -72,6 +72,19 @@ import Testing
         #expect(script.running == "v1", "what was good is put back")
     }
 
+    /// A kept copy of a unit that cannot be parsed any more.
+    @Test func aKeptRevisionThatCannotBeReadIsNotTriedAgainAtOnceForEver() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        script.pass()
+        script.pass()
+        script.failures["restore"] = Failure(.invalid, "no such section", next: .needsChange)
+        script.clear()
+        script.run(for: .seconds(5))
+        #expect(script.asked("restore") < 20 && script.events.count < 20)
+    }
+
     @Test func aPersonMayHaveARejectedStateTriedOnceMore() {
         var script = deployed()
         script.declare("v2")
