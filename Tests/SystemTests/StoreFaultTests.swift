@@ -77,6 +77,29 @@ import Testing
         try await fleet.clean("a", "b")
     }
 
+    /// What SQLite cannot see: a page that is whole and holds something else.
+    @Test(.timeLimit(.minutes(4))) func anOlderRevisionIsReturnedToWhenTheNewestCannotBeRead() async throws {
+        let fleet = try await deployed()
+        try await fleet.running {
+            try await fleet.settled("a", "b")
+            try await fleet.commit(["a.yml": sleeper("A: 2")])
+            try await fleet.settled("a")
+        }
+        let newest = "(SELECT max(number) FROM revisions WHERE name = '\(fleet.name("a"))')"
+        let damage = "UPDATE revisions SET payload = zeroblob(10) WHERE number = \(newest)"
+        try await shell(["sqlite3", "\(fleet.store)/hecate.db", damage])
+        try await fleet.running {
+            try await fleet.settled("a", "b")
+            let broken = sleeper("A: 3").replacing("trap exit TERM; while", with: "sleep 1; exit 3; while")
+            try await fleet.commit(["a.yml": broken], "Break it")
+            try await fleet.eventually("it is refused") { fleet.log.contains("non-zero exit (3)") }
+            try await fleet.eventually("an older one runs", within: .seconds(30)) {
+                try await fleet.environment("a") == ["one": "A=1"]
+            }
+        }
+        try await fleet.clean("a", "b")
+    }
+
     @Test(.timeLimit(.minutes(3)), arguments: beforeTheStart) func beforeAStart(_ fault: Fault) async throws {
         let fleet = try await deployed()
         try await fleet.running { try await fleet.settled("a", "b") }
