@@ -307,6 +307,16 @@ import Testing
         #expect(message(judge([service(image: image)], refused + [next])) == nil)
     }
 
+    /// Between its end and its next start a task is not to run yet, and the Engine says that none is wanted.
+    @Test func aGlobalServiceThatEndsAgainAndAgainIsNotHealthyInBetween() {
+        let everywhere = service("web", ["Global": [:]], before: nil)
+        let health = judge([everywhere], crashes(1), hasEarlierRevision: false)
+        guard case .progressing = health else {
+            Issue.record("\(health)")
+            return
+        }
+    }
+
     /// A database could not be created at first, and what needs it failed meanwhile.
     @Test func whatFailedBeforeAllWasAppliedDoesNotCount() {
         let paused = service(version: 130, update: ["State": "paused", "Message": "update paused due to failure"])
