@@ -100,6 +100,21 @@ import Testing
         try await fleet.clean("a", "b")
     }
 
+    /// The lock went with the folder, and the store is written anew without it.
+    @Test(.timeLimit(.minutes(2))) func aStoreThatWasWrittenAnewIsStillOneControllersAlone() async throws {
+        let fleet = try await deployed()
+        try await fleet.running {
+            try await fleet.settled("a", "b")
+            try await shell(["rm", "-rf", fleet.store])
+            try await fleet.eventually("it is written anew") {
+                fleet.log.contains("everything in it was written there")
+            }
+            let second = try await execute(["timeout", "10", fleet.binary, "run", fleet.config])
+            #expect(second.code != 124, "a second controller works on the store as well")
+        }
+        try await fleet.clean("a", "b")
+    }
+
     @Test(.timeLimit(.minutes(3)), arguments: beforeTheStart) func beforeAStart(_ fault: Fault) async throws {
         let fleet = try await deployed()
         try await fleet.running { try await fleet.settled("a", "b") }
