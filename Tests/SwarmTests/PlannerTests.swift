@@ -36,8 +36,9 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
         #expect(again.plan.isEmpty, "\(again.plan)")
     }
 
-    /// A program that ends with -1 ends with 255, as one does whose Engine was killed. Swarm's pause is what keeps the tasks
-    /// of before.
+    /// A program that ends with -1 ends with 255, as one does whose Engine was killed.
+    ///
+    /// Swarm's pause is what keeps the tasks of before.
     @Test func anUpdateThatEndsWith255ByItselfIsNotResumed() async throws {
         let desired = try await stack("services: {web: {image: 'x:2', deploy: {replicas: 2}}}")
         var observed = observation(of: desired, planned(desired))
