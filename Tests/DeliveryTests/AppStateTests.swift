@@ -55,6 +55,36 @@ import Testing
         #expect(script.running == "v3" && script.state.record.quarantine == nil)
     }
 
+    /// An empty journal took the place of a damaged one, and the record alone was written again.
+    @Test func whatIsDeployedAndNoLongerKeptIsKeptAgain() {
+        var script = deployed()
+        script.state = AppState(script.state.record)
+        script.kept = []
+        script.declare("v1")
+        script.run()
+        #expect(script.kept == ["v1"])
+        script.declare("v2")
+        script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        script.pass()
+        script.pass()
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.running == "v1", "what was good is put back")
+    }
+
+    /// A kept copy of a unit that cannot be parsed any more.
+    @Test func aKeptRevisionThatCannotBeReadIsNotTriedAgainAtOnceForEver() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        script.pass()
+        script.pass()
+        script.failures["restore"] = Failure(.invalid, "no such section", next: .needsChange)
+        script.clear()
+        script.run(for: .seconds(5))
+        #expect(script.asked("restore") < 20 && script.events.count < 20)
+    }
+
     @Test func aPersonMayHaveARejectedStateTriedOnceMore() {
         var script = deployed()
         script.declare("v2")

@@ -63,6 +63,78 @@ import Testing
         }
     }
 
+    /// Somebody made a secret and a config for the stack by hand, or an earlier tool did, and nothing uses them now.
+    @Test func whatThisControllerNeverMadeIsNoLeftover() async throws {
+        let world = World()
+        let platform = platform(world)
+        let files = ["shop.yml": Self.compose, "key.txt": "hush"]
+        let desired = try await deployment(files, on: platform, options: ", prune: false")
+        let ownership = try await ownership(platform)
+        try await desired.plan(observedSince: .now).apply(ownership)
+        let labels: JSON = ["com.docker.stack.namespace": "shop"]
+        for kind in ["secrets", "configs"] {
+            let body: JSON = ["Name": "shop_by_hand", "Labels": labels, "Data": "aHVzaA=="]
+            #expect(world.call("POST", "/\(kind)/create", body: body).status == 201)
+        }
+        let kept = try await desired.plan(observedSince: .now).payload()
+        try await platform.collectGarbage(ownership, keeping: [kept])
+        world.with { engine in
+            #expect(engine.secretRecords.contains { $0.name == "shop_by_hand" })
+            #expect(engine.configRecords.contains { $0.name == "shop_by_hand" })
+        }
+    }
+
+    /// Somebody deployed something else while nobody looked, and that is what Swarm gave up.
+    @Test func whatSomebodyElseDeployedIsNotTheRevisionThatFailed() async throws {
+        let world = World()
+        let platform = platform(world)
+        func compose(_ number: Int) -> [String: String] {
+            ["shop.yml": "services: {web: {image: 'web:1', environment: {SIM: good, A: '\(number)'}}}"]
+        }
+        let first = try await deployment(compose(1), on: platform)
+        try await first.plan(observedSince: .now).apply(try await ownership(platform))
+        world.pass(seconds: 10)
+        let good = try await deployment(compose(2), on: platform)
+        let plan = try await good.plan(observedSince: .now)
+        try await plan.apply(try await ownership(platform))
+        world.pass(seconds: 2)
+        let theirs = world.call("GET", "/services/shop_web").body
+        var spec = theirs["Spec"] ?? .null
+        spec["TaskTemplate"]?["ContainerSpec"]?["Env"] = ["SIM=crash:2"]
+        let version = theirs["Version"]?["Index"]?.int ?? 0
+        #expect(world.call("POST", "/services/shop_web/update?version=\(version)", body: spec).status == 200)
+        world.pass(seconds: 30)
+        #expect(world.status(of: "shop_web") == "paused")
+        let late = try await good.plan(observedSince: .now)
+        #expect(!late.plan.isEmpty, "it is to be put back")
+        if case .failed(let failure) = try await late.health(since: plan.mark, hasEarlierRevision: true) {
+            Issue.record("what is declared is blamed: \(failure.message)")
+        }
+    }
+
+    /// One Swarm under two names, and a stack that moved from one of them to the other: what the first one still removes is
+    /// the second one's now.
+    @Test func aStackThatMovedToAnotherNameOfItsSwarmIsNotRemovedUnderTheFirst() async throws {
+        let world = World()
+        func platform(_ name: String) -> SwarmPlatform {
+            SwarmPlatform(
+                engine: EngineClient(transport: world.transport, name: name),
+                settings: SwarmSettings(name: name, registries: [], kept: { _ in [] })
+            )
+        }
+        func claimant(takesUnclaimed: Bool) -> Claimant {
+            var claimant = Claimant(owner: "fleet", controller: "test", until: .now + .seconds(3600))
+            claimant.takesUnclaimed = takesUnclaimed
+            return claimant
+        }
+        let (first, second) = (platform("first"), platform("second"))
+        _ = try await first.claim(AppID(target: "first", name: "shop"), as: claimant(takesUnclaimed: true))
+        _ = try await second.claim(AppID(target: "second", name: "shop"), as: claimant(takesUnclaimed: true))
+        await #expect(throws: Failure.self) {
+            _ = try await first.claim(AppID(target: "first", name: "shop"), as: claimant(takesUnclaimed: false))
+        }
+    }
+
     @Test func aBrokenImageIsFoundToHaveFailed() async throws {
         let world = World()
         let platform = platform(world)

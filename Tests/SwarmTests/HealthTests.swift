@@ -293,6 +293,46 @@ import Testing
         #expect(ObservedStack(services: services, tasks: tasks).failures == "a b")
     }
 
+    /// A worker's Engine was killed and started again while the manager answered all the time: whatever ran there died at
+    /// once, what was there before the update as well.
+    @Test func whatDiesWithTheEngineOfAWorkerCountsAgainstNobody() {
+        let mode: JSON = ["Replicated": ["Replicas": 4]]
+        let paused = service("web", mode, update: ["State": "paused", "Message": "update paused due to failure"])
+        let error = "task: non-zero exit (255)"
+        var tasks = [
+            task("failed", "shutdown", at: 130, id: "new", error: error, exitCode: 255, slot: 2),
+            task("failed", "shutdown", at: 131, id: "old", image: "x:1", error: error, exitCode: 255, slot: 4),
+        ]
+        for index in tasks.indices { tasks[index].nodeID = "worker" }
+        tasks += [
+            task("running", at: 90, image: "x:1"), task("running", at: 140, slot: 2), task("running", at: 125, slot: 3),
+            task("running", at: 141, slot: 4),
+        ]
+        #expect(message(judge([paused], tasks)) == nil)
+    }
+
+    /// The registry named the digest, and could not be reached when the node asked for it.
+    @Test func anImageThatCannotBePulledNowIsNoFaultOfTheRevision() {
+        let image = "registry:5000/x:2@sha256:\(String(repeating: "0123456789abcdef", count: 4))"
+        let paused = service(image: image, update: ["State": "paused", "Message": "update paused due to failure"])
+        let refused = (0..<3).map { index in
+            task("rejected", "shutdown", at: 120 + index * 10, image: image, error: "No such image: \(image)")
+        }
+        let next = task("ready", "ready", at: 151, image: image)
+        #expect(message(judge([paused], [refused[0], next])) == nil)
+        #expect(message(judge([service(image: image)], refused + [next])) == nil)
+    }
+
+    /// Between its end and its next start a task is not to run yet, and the Engine says that none is wanted.
+    @Test func aGlobalServiceThatEndsAgainAndAgainIsNotHealthyInBetween() {
+        let everywhere = service("web", ["Global": [:]], before: nil)
+        let health = judge([everywhere], crashes(1), hasEarlierRevision: false)
+        guard case .progressing = health else {
+            Issue.record("\(health)")
+            return
+        }
+    }
+
     /// A database could not be created at first, and what needs it failed meanwhile.
     @Test func whatFailedBeforeAllWasAppliedDoesNotCount() {
         let paused = service(version: 130, update: ["State": "paused", "Message": "update paused due to failure"])

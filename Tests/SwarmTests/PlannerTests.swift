@@ -36,6 +36,35 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
         #expect(again.plan.isEmpty, "\(again.plan)")
     }
 
+    /// A program that ends with -1 ends with 255, as one does whose Engine was killed.
+    ///
+    /// Swarm's pause is what keeps the tasks of before.
+    @Test func anUpdateThatEndsWith255ByItselfIsNotResumed() async throws {
+        let desired = try await stack("services: {web: {image: 'x:2', deploy: {replicas: 2}}}")
+        var observed = observation(of: desired, planned(desired))
+        let service = try #require(observed.services.first)
+        func task(_ id: String, _ state: String, image: String, _ exitCode: Int64, slot: Int64) throws -> ObservedTask {
+            try #require(
+                ObservedTask([
+                    "ID": .string(id), "ServiceID": .string(service.id), "Version": ["Index": 20], "Slot": .int(slot),
+                    "DesiredState": state == "failed" ? "shutdown" : "running",
+                    "Status": [
+                        "State": .string(state), "Err": "task: non-zero exit (255)",
+                        "ContainerStatus": ["ExitCode": .int(exitCode)],
+                    ],
+                    "Spec": ["ContainerSpec": ["Image": .string(image)]],
+                ])
+            )
+        }
+        observed.services[0].updateStatus = ["State": "paused"]
+        let container = try #require(service.spec["TaskTemplate"]?["ContainerSpec"])
+        observed.tasks = [
+            try task("old", "running", image: "x:1", 0, slot: 1), try task("bad", "failed", image: "x:2", 255, slot: 2),
+        ]
+        observed.tasks[1].spec["ContainerSpec"] = container
+        #expect(planned(desired, observed).plan.isEmpty)
+    }
+
     /// The same law for stacks drawn at random: whatever is declared, what a plan makes is what the next one expects;
     /// and going from one stack to another and back again ends where it began.
     @Test func planThenApplyThenPlanIsEmptyForRandomStacks() async throws {

@@ -37,6 +37,73 @@ import Testing
         try await fleet.clean("a")
     }
 
+    /// What is started anew at once is seen running at almost every look.
+    @Test(.timeLimit(.minutes(4))) func aServiceThatEndsAgainAndAgainWithinTheVerifyWindowIsNotDeployed() async throws {
+        let fleet = try await Fleet(verify: "10s", timeout: "60s")
+        let names = ["a", "b", "c", "d"]
+        let atOnce = "    networks: [outside]\n    deploy: {restart_policy: {delay: 0s}}"
+        let hosts = "networks: {outside: {external: true, name: host}}\n"
+        @Sendable func all(_ text: String) -> [String: String] {
+            Dictionary(names.map { ("\($0).yml", text) }) { first, _ in first }
+        }
+        try await fleet.commit(
+            stacks: names.map { "{name: PREFIX\($0), compose_file: \($0).yml}" },
+            all(sleeper(more: atOnce, tail: hosts))
+        )
+        try await fleet.running {
+            for name in names { try await fleet.settled(name) }
+            // Long enough for Swarm itself not to pause the update.
+            let ending = sleeper("A: 2", more: atOnce, tail: hosts)
+                .replacing("trap exit TERM; while", with: "sleep 6; exit 1; while")
+            #expect(ending.contains("exit 1"))
+            try await fleet.commit(all(ending), "Ends every six seconds")
+            for name in names {
+                try await fleet.eventually("it is decided", within: .seconds(90)) {
+                    let app = try await fleet.app(name)
+                    let isSettled = try await fleet.isSettled(name)
+                    return isSettled || app["rejected"] != nil
+                }
+                let app = try await fleet.app(name)
+                #expect(app["rejected"] != nil, "\(app)")
+            }
+        }
+        try await fleet.clean("a", "b", "c", "d")
+    }
+
+    /// Swarm pauses an update when its first task ends, and goes on with no other once what it lacked is there.
+    @Test(.timeLimit(.minutes(3))) func aServiceOfTwoThatWaitsForASlowNewDependencyIsNotRejected() async throws {
+        let fleet = try await Fleet(verify: "3s", timeout: "60s")
+        let hosts = "networks: {outside: {external: true, name: host}}\n"
+        let two = "    networks: [outside]\n    deploy: {replicas: 2}"
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+            ["a.yml": sleeper(services: ["web"], more: two, tail: hosts)]
+        )
+        try await fleet.running {
+            try await fleet.settled("a")
+            let port = Int.random(in: 20_000..<30_000)
+            let needing = sleeper("A: 2", services: ["web"], more: "\(two)\n    depends_on: [store]")
+                .replacing("sh -c 'trap", with: "sh -c 'wget -q -O- http://127.0.0.1:\(port)/ || exit 1; trap")
+            let store = """
+                  store:
+                    image: web:1.0.0
+                    command: sh -c 'sleep 6; exec httpd -f -p \(port) -h /www'
+                    healthcheck: {test: 'wget -q -O- http://127.0.0.1:\(port)/', interval: 1s, retries: 30}
+                    networks: [outside]
+
+                """
+            try await fleet.commit(["a.yml": needing + store + hosts], "It needs a store that takes its time")
+            try await fleet.eventually("it is decided", within: .seconds(90)) {
+                let app = try await fleet.app("a")
+                let isSettled = try await fleet.isSettled("a")
+                return isSettled || app["rejected"] != nil
+            }
+            let app = try await fleet.app("a")
+            #expect(app["rejected"] == nil, "\(app)")
+        }
+        try await fleet.clean("a")
+    }
+
     @Test(.timeLimit(.minutes(3))) func aFixTakesOverWhileTheFaultIsStillWaitedFor() async throws {
         let fleet = try await Fleet(timeout: "300s")
         let never = "    healthcheck: {test: 'false', interval: 60s, start_period: 300s}"

@@ -59,6 +59,56 @@ import Testing
         try await fleet.clean("a")
     }
 
+    /// The controller that began an update dies before it was verified; the one that takes over knows nothing of it but what
+    /// it sees, and sees it running.
+    @Test(.timeLimit(.minutes(2))) func whoTakesOverAnUpdateVerifiesItToo() async throws {
+        let fleet = try await Fleet(verify: "30s", timeout: "90s")
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml, verify_window: 1s}"],
+            ["a.yml": sleeper()]
+        )
+        let second = try fleet.sibling("second")
+        let first = try await fleet.start()
+        let other: Fleet.Controller
+        do {
+            try await fleet.settled("a")
+            other = try await fleet.start(second, log: "second.log")
+        } catch {
+            await first.end("KILL")
+            throw error
+        }
+        do {
+            try await fleet.eventually("the second waits", within: .seconds(20)) {
+                fleet.text("second.log").contains("this one waits and takes over")
+            }
+            let ending = sleeper("A: 2").replacing("trap exit TERM; while", with: "sleep 22; exit 1; while")
+            try await fleet.commit(
+                stacks: ["{name: PREFIXa, compose_file: a.yml, verify_window: 30s}"],
+                ["a.yml": ending],
+                "It ends after 22 seconds"
+            )
+            try await fleet.eventually("it is applied") { try await fleet.environment("a")["one"] == "A=2" }
+            await first.end("KILL")
+            try await fleet.eventually("the second acts", within: .seconds(25)) {
+                fleet.text("second.log").contains("acts for this source on 'default' now")
+            }
+            // Until the first end of it nobody can have watched it for as long as is asked for.
+            let begun = ContinuousClock.now
+            while ContinuousClock.now - begun < .seconds(20) {
+                let isSettled = try await fleet.isSettled("a", at: second)
+                #expect(!isSettled, "\(fleet.text("second.log"))")
+                if isSettled { break }
+                try await Task.sleep(for: .milliseconds(500))
+            }
+        } catch {
+            await first.end("KILL")
+            await other.end("KILL")
+            throw error
+        }
+        await other.end("KILL")
+        try await fleet.clean("a")
+    }
+
     @Test(.timeLimit(.minutes(2))) func aControllerThatIsAskedToEndHandsOverAtOnce() async throws {
         let fleet = try await Fleet(verify: "1s")
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])

@@ -60,6 +60,61 @@ import Testing
         try await fleet.clean("a", "b")
     }
 
+    @Test(.timeLimit(.minutes(4))) func whatRunsIsStillReturnedToAfterDamage() async throws {
+        let fleet = try await deployed()
+        try await fleet.running {
+            try await fleet.settled("a", "b")
+            try await shell(["sh", "-c", Self.rubbish], directory: fleet.store)
+            try await fleet.eventually("it is told", within: .seconds(100)) { fleet.log.contains("was damaged") }
+            try await fleet.settled("a", "b")
+            let broken = sleeper("A: 2").replacing("trap exit TERM; while", with: "sleep 1; exit 3; while")
+            try await fleet.commit(["a.yml": broken], "Break it")
+            try await fleet.eventually("it is refused") { fleet.log.contains("non-zero exit (3)") }
+            try await fleet.eventually("it is as before", within: .seconds(30)) {
+                try await fleet.environment("a") == ["one": "A=1"]
+            }
+        }
+        try await fleet.clean("a", "b")
+    }
+
+    /// What SQLite cannot see: a page that is whole and holds something else.
+    @Test(.timeLimit(.minutes(4))) func anOlderRevisionIsReturnedToWhenTheNewestCannotBeRead() async throws {
+        let fleet = try await deployed()
+        try await fleet.running {
+            try await fleet.settled("a", "b")
+            try await fleet.commit(["a.yml": sleeper("A: 2")])
+            try await fleet.settled("a")
+        }
+        let newest = "(SELECT max(number) FROM revisions WHERE name = '\(fleet.name("a"))')"
+        let damage = "UPDATE revisions SET payload = zeroblob(10) WHERE number = \(newest)"
+        try await shell(["sqlite3", "\(fleet.store)/hecate.db", damage])
+        try await fleet.running {
+            try await fleet.settled("a", "b")
+            let broken = sleeper("A: 3").replacing("trap exit TERM; while", with: "sleep 1; exit 3; while")
+            try await fleet.commit(["a.yml": broken], "Break it")
+            try await fleet.eventually("it is refused") { fleet.log.contains("non-zero exit (3)") }
+            try await fleet.eventually("an older one runs", within: .seconds(30)) {
+                try await fleet.environment("a") == ["one": "A=1"]
+            }
+        }
+        try await fleet.clean("a", "b")
+    }
+
+    /// The lock went with the folder, and the store is written anew without it.
+    @Test(.timeLimit(.minutes(2))) func aStoreThatWasWrittenAnewIsStillOneControllersAlone() async throws {
+        let fleet = try await deployed()
+        try await fleet.running {
+            try await fleet.settled("a", "b")
+            try await shell(["rm", "-rf", fleet.store])
+            try await fleet.eventually("it is written anew") {
+                fleet.log.contains("everything in it was written there")
+            }
+            let second = try await execute(["timeout", "10", fleet.binary, "run", fleet.config])
+            #expect(second.code != 124, "a second controller works on the store as well")
+        }
+        try await fleet.clean("a", "b")
+    }
+
     @Test(.timeLimit(.minutes(3)), arguments: beforeTheStart) func beforeAStart(_ fault: Fault) async throws {
         let fleet = try await deployed()
         try await fleet.running { try await fleet.settled("a", "b") }
