@@ -91,6 +91,10 @@ package protocol Planned: Sendable {
     /// Names what has failed so far: what is healthy now was not so all the time when it says something else than at the
     /// look before.
     var failures: String { get }
+    /// When what is there was changed or started last, by the target's clock; nil when that is not known.
+    var changedAt: Timestamp? { get }
+    /// Whether the target is still amid a change of what is there, or gave one up, and knows what was there before.
+    var isAmidChange: Bool { get }
     /// Makes the forward changes, in order.
     func apply(_ ownership: Ownership) async throws
     /// Makes the removals.
@@ -107,6 +111,8 @@ package protocol Planned: Sendable {
 extension Planned {
     package var sparing: String { "" }
     package var failures: String { "" }
+    package var changedAt: Timestamp? { nil }
+    package var isAmidChange: Bool { false }
 }
 
 /// How an app is.

@@ -12,6 +12,8 @@ struct SwarmPlanned: Planned {
     var mark: String { observed.mark.text }
     var sparing: String { observed.sparing }
     var failures: String { observed.failures }
+    var changedAt: Timestamp? { observed.changedAt }
+    var isAmidChange: Bool { observed.services.contains(where: \.isAmidUpdate) }
 
     private var engine: EngineClient { deployment.platform.engine }
 

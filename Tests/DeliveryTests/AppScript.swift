@@ -25,6 +25,9 @@ struct AppScript {
     var kept: [String] = []
     /// The tasks that failed.
     var failed = ""
+    /// When what runs was changed last, and what ran before when that change is under way.
+    var changedAt: Timestamp?
+    var before: String?
 
     // What goes wrong: the failure that an action of this name meets.
     var failures: [String: Failure] = [:]
@@ -129,14 +132,20 @@ struct AppScript {
             return .observed(
                 Plan(changes),
                 declaredServices: declaredServices,
-                Marks(now: "\(done.count)", sparing: "spared \(done.count)", failures: failed)
+                Marks(
+                    now: "\(done.count)",
+                    sparing: "spared \(done.count)",
+                    failures: failed,
+                    changedAt: changedAt,
+                    isAmidChange: before != nil
+                )
             )
         case .claim: return .claimed
         case .capture(_, let event):
-            guard let running else { return .captured(fingerprint: nil) }
+            guard let captured = before ?? running else { return .captured(fingerprint: nil) }
             events.append(event)
-            kept.insert(running, at: 0)
-            return .captured(fingerprint: running)
+            kept.insert(captured, at: 0)
+            return .captured(fingerprint: captured)
         case .save(_, let event):
             if let event { events.append(event) }
             return .saved

@@ -198,6 +198,31 @@ import Testing
         #expect(script.events.filter { $0.reason == .unavailable }.count == 1)
     }
 
+    /// A controller that died had changed it a moment before, or still was about to.
+    @Test(arguments: [nil, "v1"]) func whatSomebodyChangedJustNowIsWatchedBeforeItIsTakenOver(before: String?) {
+        var script = AppScript()
+        script.declare("v2")
+        script.running = "v2"
+        script.before = before
+        script.changedAt = script.now.time.adding(.seconds(-12))
+        script.pass()
+        #expect(script.state.record.deployed == nil, "nobody has watched it")
+        script.before = nil
+        script.health = .failed(Failure(.healthCheckFailed, "it ends", next: .needsChange))
+        script.run(for: .seconds(5))
+        #expect(script.running == before ?? "v2", "what was there before is returned to, where the target knows it")
+        #expect(!script.kept.contains("v2"))
+    }
+
+    @Test func whatRanForLongIsTakenOverAtOnce() {
+        var script = AppScript()
+        script.declare("v2")
+        script.running = "v2"
+        script.changedAt = script.now.time.adding(.seconds(-3600))
+        script.pass()
+        #expect(script.state.record.deployed == "v2")
+    }
+
     /// An Engine that comes and goes keeps a bad state from being rejected for a while, not for ever.
     @Test func aTargetThatFlapsPutsOffTheTimeOutAFewTimesOnly() {
         var script = deployed()

@@ -76,6 +76,17 @@ import Testing
         pending: Set<String> = [],
         hasEarlierRevision: Bool = true
     ) -> Health {
+        health(services, tasks, mark, dependsOn, pending, hasEarlierRevision).verdict().health
+    }
+
+    private func health(
+        _ services: [ObservedService],
+        _ tasks: [ObservedTask],
+        _ mark: StackMark?,
+        _ dependsOn: [String: [String]],
+        _ pending: Set<String>,
+        _ hasEarlierRevision: Bool
+    ) -> StackHealth {
         StackHealth(
             services: services,
             tasks: tasks,
@@ -85,7 +96,7 @@ import Testing
             mark: mark,
             pending: pending,
             hasEarlierRevision: hasEarlierRevision
-        ).verdict().health
+        )
     }
 
     private func message(_ health: Health) -> String? {
@@ -493,9 +504,15 @@ import Testing
         let running = task("running", at: 150, of: "app")
         let db = task("running", at: 140, of: "db")
         #expect(judge(services, [failed, running, db], dependsOn: order) == .healthy(runsNothing: false))
-        // Swarm updates no other task once it paused.
+        // Swarm updates no other task once it paused: the plan goes on with it when what failed runs.
         let left = task("running", at: 60, of: "app", image: "x:1", slot: 2)
-        #expect(message(judge(services, [failed, running, db, left], dependsOn: order)) != nil)
+        #expect(message(judge(services, [failed, running, db, left], dependsOn: order)) == nil)
+        #expect(resumable(services, [failed, running, db, left], dependsOn: order) == ["s_app"])
+        #expect(resumable(services, [failed, db, left, task("ready", "ready", of: "app")], dependsOn: order) == [])
+        #expect(resumable(services, [failed, running, left], dependsOn: order) == [], "its dependency is not there")
+        // What fails with its dependency there is its own fault.
+        let late = task("failed", "shutdown", at: 145, of: "app")
+        #expect(message(judge(services, [late, running, db, left], dependsOn: order)) != nil)
     }
 
     @Test func whatCanNotStartAgainFailsOnceItsDependencyIsThere() {
@@ -514,6 +531,14 @@ import Testing
         let order = ["s_app": ["s_db"], "s_db": ["s_app"]]
         let tasks = [task("running", of: "app"), task("running", of: "db")]
         #expect(judge(services, tasks, dependsOn: order) == .healthy(runsNothing: false))
+    }
+
+    private func resumable(
+        _ services: [ObservedService],
+        _ tasks: [ObservedTask],
+        dependsOn: [String: [String]]
+    ) -> Set<String> {
+        health(services, tasks, StackMark(text: "index 100"), dependsOn, [], true).resumable()
     }
 
     // MARK: Outside a deployment

@@ -224,14 +224,14 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
     // MARK: Updates that Swarm gave up
 
     /// Swarm paused an update for a task that failed while the Engine came up; the mark says whether it did.
-    @Test(arguments: ["index 1", "index 1 excused dead", "index 1 spared dead"])
+    @Test(arguments: ["index 0", "index 0 excused dead", "index 0 spared dead"])
     func anUpdateIsResumedOnlyWhenTheEngineIsToBlame(
         _ mark: String
     ) async throws {
         let desired = try await stack("services: {a: {image: 'x:2', deploy: {replicas: 2}}}")
         var observed = observation(of: desired, planned(desired))
         observed.services[0].updateStatus = ["State": "paused"]
-        func task(_ id: String, _ state: String, _ image: String) throws -> ObservedTask {
+        func task(_ id: String, _ state: String, _ image: String, _ slot: Int64) throws -> ObservedTask {
             let service = observed.services[0]
             var spec = service.spec["TaskTemplate"] ?? .null
             if var container = spec["ContainerSpec"] {
@@ -240,13 +240,17 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
             }
             let status: JSON = ["State": .string(state), "ContainerStatus": ["ExitCode": .int(1)]]
             let json: JSON = [
-                "ID": .string(id), "ServiceID": .string(service.id), "Version": ["Index": 7], "Slot": 1,
+                "ID": .string(id), "ServiceID": .string(service.id), "Version": ["Index": 7], "Slot": .int(slot),
                 "DesiredState": .string(state), "Status": status, "Spec": spec,
             ]
             return try #require(ObservedTask(json))
         }
-        observed.tasks = [try task("dead", "failed", "x:2"), try task("old", "running", "x:1")]
+        observed.tasks = [try task("dead", "failed", "x:2", 1), try task("old", "running", "x:1", 2)]
+        observed.tasks.append(try task("next", "ready", "x:2", 1))
         var context = PlanContext(apiVersion: APIVersion(1, 41), mark: StackMark(text: mark))
+        let early = StackPlanner(desired: desired, observed: observed, context: context).plan().plan
+        #expect(early.isEmpty, "what failed does not run yet")
+        observed.tasks[2] = try task("next", "running", "x:2", 1)
         let changes = StackPlanner(desired: desired, observed: observed, context: context).plan().plan.changes
         #expect(changes.map(\.action) == (mark.contains("excused") ? [.update] : []))
         // Outside a deployment nothing is resumed: nobody knows what it died of.

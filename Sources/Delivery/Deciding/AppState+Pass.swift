@@ -11,6 +11,7 @@ extension AppState {
         case superseding
         case claiming(Errand)
         case capturing
+        case capturingBefore(Health)
         case noticingDrift
         case savingAttempt
         case applying
@@ -158,6 +159,10 @@ extension AppState {
         case (.capturing, .captured(let fingerprint)):
             if let fingerprint { kept = [fingerprint] }
             return startAttempt(at: now)
+        case (.capturingBefore(let health), .captured(let fingerprint)):
+            record.hasBaseline = true
+            if let fingerprint { kept = [fingerprint] }
+            return adopt(health, at: now)
         case (.noticingDrift, .announced): return claim(for: .change, situation)
         case (.savingAttempt, .saved): return ask(.apply, .applying)
         case (.applying, .applied): return applied(at: now)

@@ -210,16 +210,27 @@ extension AppState {
     // MARK: Adoption
 
     /// Whether running for a moment proves nothing: an attempt of this controller was at the app and nothing was ever
-    /// verified, or something else is known to be good and what is new was started by somebody else, such as a node's boot.
-    private var isUnproven: Bool {
-        record.failedFingerprint == pass?.fingerprint || record.hasBaseline && record.deployed == nil
+    /// verified, or something else is known to be good and what is new was started by somebody else, such as a node's boot,
+    /// or it was changed so lately that nobody can have watched it, such as by a controller that is gone.
+    private func isUnproven(at now: Moment) -> Bool {
+        let age = pass?.marks.changedAt.map { Duration.seconds(now.time - $0) }
+        let isYoung = age.map { $0 < (declaration?.app.verifyWindow ?? .zero) + .seconds(30) } ?? false
+        return isYoung || record.failedFingerprint == pass?.fingerprint || record.hasBaseline && record.deployed == nil
             || record.deployed.map { $0 != pass?.fingerprint } ?? false
     }
 
     /// What the source wants already runs, and the journal does not know it: it is taken over as it is.
     mutating func adopted(_ health: Health, at now: Moment) -> Action {
+        if pass?.marks.isAmidChange == true, kept?.isEmpty != false, !record.hasBaseline {
+            let message = "kept what was there before the change under way, to return to"
+            return ask(.capture(record, event(.info, .adopted, message, at: now)), .capturingBefore(health))
+        }
+        return adopt(health, at: now)
+    }
+
+    mutating func adopt(_ health: Health, at now: Moment) -> Action {
         switch health {
-        case .healthy where isUnproven, .settling where isUnproven:
+        case .healthy where isUnproven(at: now), .settling where isUnproven(at: now):
             begin(.adopt, message: "running; watched", at: now)
             return save(nil, then: .saving(.again(.milliseconds(500))))
         case .healthy, .settling:

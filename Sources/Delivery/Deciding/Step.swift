@@ -32,11 +32,15 @@ enum Action: Sendable {
     case finish(Outcome)
 }
 
-/// The target's own reckoning as it was observed; see `Planned`. Only during an attempt more than `now` is known.
+/// The target's own reckoning as it was observed; see `Planned`.
 struct Marks: Sendable, Equatable {
     var now = ""
+    // During an attempt only.
     var sparing = ""
     var failures = ""
+    // Outside of one only.
+    var changedAt: Timestamp?
+    var isAmidChange = false
 }
 
 /// What came of an action.

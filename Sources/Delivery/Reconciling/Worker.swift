@@ -61,12 +61,12 @@ struct Worker {
             guard let deployment else { return .cancelled }
             let made = try await deployment.plan(observedSince: moment, mark: mark)
             planned = made
-            let isWatched = mark != nil
-            let marks = Marks(
-                now: made.mark,
-                sparing: isWatched ? made.sparing : "",
-                failures: isWatched ? made.failures : ""
-            )
+            var marks = Marks(now: made.mark)
+            if mark == nil {
+                (marks.changedAt, marks.isAmidChange) = (made.changedAt, made.isAmidChange)
+            } else {
+                (marks.sparing, marks.failures) = (made.sparing, made.failures)
+            }
             return .observed(made.plan, declaredServices: made.declaredServices, marks)
         case .claim(let claimant):
             ownership = try await platform.claim(id, as: claimant)

@@ -137,7 +137,8 @@ extension SwarmPlatform {
     nonisolated func captured(_ observed: ObservedStack, name: String, options: StackOptions) -> [UInt8] {
         var stack = DesiredStack(name: name)
         for service in observed.services {
-            var spec = service.spec
+            // What an unfinished update is about has not proved itself; what ran before has.
+            var spec = service.isAmidUpdate ? service.previousSpec ?? service.spec : service.spec
             if var task = spec["TaskTemplate"], let networks = task["Networks"]?.array {
                 task["Networks"] = .array(
                     networks.map { item in

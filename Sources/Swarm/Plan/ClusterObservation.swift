@@ -32,6 +32,11 @@ struct ObservedService: Sendable {
         completed = json["ServiceStatus"]?["CompletedTasks"]?.int ?? 0
     }
 
+    /// Whether Swarm has not come to the end of an update, and so still knows for certain what ran before.
+    var isAmidUpdate: Bool {
+        previousSpec != nil && ["updating", "paused"].contains(updateStatus?["State"]?.string)
+    }
+
     /// Whether the service is one of Swarm's jobs.
     var isJob: Bool { spec["Mode"]?["ReplicatedJob"] != nil || spec["Mode"]?["GlobalJob"] != nil }
 
@@ -89,17 +94,6 @@ struct ObservedStack: Sendable {
         return kept
     }
 
-    /// Whether Swarm paused an update, with tasks of the one before left, only for what an Engine did that ended.
-    ///
-    /// `mark`: The mark of the deployment under way, which knows what failed around a silence.
-    func isPausedByLoss(_ service: ObservedService, _ mark: StackMark) -> Bool {
-        guard service.updateStatus?["State"]?.string == "paused" else { return false }
-        let own = tasks.filter { $0.serviceID == service.id }
-        let failed = own.filter { $0.hasFailed && $0.isCurrent(of: service) }
-        return own.contains { $0.isRunning && !$0.isCurrent(of: service) } && !failed.isEmpty
-            && failed.allSatisfy { $0.exitCode == 255 || mark.excuses($0) }
-    }
-
     /// What has happened to the stack up to now; needs its tasks.
     var mark: StackMark { StackMark(services: services, tasks: tasks) }
     /// The tasks that ended and should not have, of the specifications the services have now.
@@ -110,6 +104,11 @@ struct ObservedStack: Sendable {
             return task.hasFailed || task.hasCompleted && !service.endsByItself && !service.isJob
         }
         return failed.map(\.id).sorted().joined(separator: " ")
+    }
+    /// When a service was changed last, or a task of it made that runs.
+    var changedAt: Timestamp? {
+        let times = services.map(\.updatedAt) + tasks.filter(\.isRunning).map(\.createdAt)
+        return times.map(parseTime).max().flatMap { $0 > 0 ? Timestamp($0) : nil }
     }
     /// What is put after a mark when nobody looked for a time; needs the tasks.
     var sparing: String { StackMark.sparing(tasks) }

@@ -40,6 +40,12 @@ struct ObservedTask: Sendable {
     /// Whether it failed because the Engine no longer had its container, as after a restart: nobody's fault that made it.
     var wasLost: Bool { hasFailed && Self.losses.contains { error.contains($0) } }
 
+    /// Whether its image could not be had although the registry had named its digest: it is away, or allows no more.
+    var couldNotBePulled: Bool {
+        state == "rejected" && error.contains("No such image")
+            && spec["ContainerSpec"]?["Image"]?.string?.contains("@sha256:") == true
+    }
+
     /// Whether it ended as a container does that the Engine finds dead as it starts (255), or that it killed or asked to end.
     ///
     /// So a container ends with its machine or its Engine, and a program may end so too.

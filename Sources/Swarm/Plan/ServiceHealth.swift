@@ -16,7 +16,7 @@ struct ServiceHealth {
     let service: ObservedService
     /// All tasks of the service.
     let tasks: [ObservedTask]
-    let mark: StackMark?
+    let excuses: Excuses
     /// Whether the plan still wants to change the service.
     let isPending: Bool
     let hasEarlierRevision: Bool
@@ -29,19 +29,21 @@ struct ServiceHealth {
     init(
         service: ObservedService,
         tasks: [ObservedTask],
-        mark: StackMark?,
+        excuses: Excuses,
         isPending: Bool,
         hasEarlierRevision: Bool,
         dependenciesHealthySince: Int64?
     ) {
         self.service = service
         self.tasks = tasks
-        self.mark = mark
+        self.excuses = excuses
         self.isPending = isPending
         self.hasEarlierRevision = hasEarlierRevision
         self.dependenciesHealthySince = dependenciesHealthySince
         own = tasks.filter { $0.isCurrent(of: service) }
     }
+
+    private var mark: StackMark? { excuses.mark }
 
     func judge() -> Judgement {
         if let failure = swarmGaveUp() { return failure }
@@ -62,9 +64,11 @@ struct ServiceHealth {
             if let state = swarmsUpdate, ["updating", "rollback_started"].contains(state) {
                 return .updating("Swarm watches the update of service \(service.name)")
             }
-            return .done(runs: wanted > completedPlaces.count && !hasOnlyCompleted)
+            // A global service of which nothing is to run may only not have been thought of yet.
+            let isGlobal = mode?["Global"] != nil
+            return .done(runs: isGlobal || wanted > completedPlaces.count && !hasOnlyCompleted)
         }
-        if let last = own.filter({ $0.hasFailed && isBlamed($0) }).newest {
+        if let last = own.filter({ $0.hasFailed && isNews($0) }).newest {
             return .waiting("\(progress); last failure: \(last.description(in: service))")
         }
         return .waiting(progress)
@@ -91,7 +95,8 @@ struct ServiceHealth {
         let what: String
         switch swarmsUpdate {
         case "paused":
-            if isPauseNoFailure { return nil }
+            // What is still to be changed is not what was paused.
+            if isPending || isPauseNoFailure { return nil }
             what = "Swarm paused the update"
         case "rollback_paused": what = "Swarm rolled the update back"
         // What is declared was restored, when nothing is left to change.
@@ -114,16 +119,25 @@ struct ServiceHealth {
 
     /// Swarm pauses an update as soon as a task ends within the time it watches, and a task that is to end does.
     private var isPauseNoFailure: Bool {
-        // The plan goes on with it.
-        if isExcused(own.filter(\.hasFailed)) { return true }
-        if service.endsByItself, !isChecked {
-            if isPending { return !tasks.contains { $0.hasFailed && isBlamed($0) } }
-            if isComplete { return true }
-        }
-        guard !isPending else { return false }
-        // A task that ended because what it needs was not there yet is started again all the same, but no others follow.
+        let failed = own.filter(\.hasFailed)
+        if isExcused(failed) { return true }
+        if service.endsByItself, !isChecked, isComplete { return true }
+        // A task that ended because what it needs was not there yet is started again all the same.
         guard let dependenciesHealthySince else { return true }
-        return service.version <= dependenciesHealthySince && !hasOldTasks
+        return service.version <= dependenciesHealthySince
+            && (!hasOldTasks || failed.allSatisfy { $0.version <= dependenciesHealthySince })
+    }
+
+    /// Whether Swarm paused its update, with tasks of the one before left, for nothing that was its fault, and what failed
+    /// runs by now: then the update can go on.
+    var canResume: Bool {
+        guard swarmsUpdate == "paused", hasOldTasks, dependenciesHealthySince != nil, isPauseNoFailure else {
+            return false
+        }
+        return own.filter { $0.hasFailed || $0.hasCompleted }.allSatisfy { ended in
+            let others = own.filter { $0.place == ended.place }
+            return others.contains(where: \.isRunning) || !others.contains(where: \.isWanted)
+        }
     }
 
     private func tooManyFailures() -> Judgement? {
@@ -169,19 +183,17 @@ struct ServiceHealth {
 
     /// Whether the failure of a task counts against what is declared.
     private func isBlamed(_ task: ObservedTask) -> Bool {
-        mark.map { $0.precedes(task) && $0.isFollowed(by: task.version) && !$0.excuses(task) } ?? true
+        mark.map { $0.precedes(task) && $0.isFollowed(by: task.version) && !excuses.cover(task) } ?? true
     }
 
-    /// Whether tasks failed, and all of them for what their Engine did.
-    private func isExcused(_ failed: [ObservedTask]) -> Bool {
-        !failed.isEmpty && failed.allSatisfy { mark?.excuses($0) ?? $0.wasLost }
-    }
+    /// Whether tasks failed, and none of them is to blame.
+    private func isExcused(_ failed: [ObservedTask]) -> Bool { !failed.isEmpty && failed.allSatisfy(excuses.cover) }
 
     private func isNews(_ task: ObservedTask) -> Bool { mark?.precedes(task) ?? true }
 
     private var wanted: Int64 {
         service.spec["Mode"]?["Replicated"].map { $0["Replicas"]?.int ?? 1 }
-            ?? max(Int64(own.count { $0.desiredState == "running" }), service.desired)
+            ?? max(Int64(Set(own.filter(\.isWanted).map(\.place)).count), service.desired)
     }
 
     /// The slots or nodes whose task did what it had to do and ended.

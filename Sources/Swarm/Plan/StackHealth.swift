@@ -1,4 +1,5 @@
 internal import Delivery
+internal import JSON
 
 /// What the services and tasks of a stack say about it.
 struct StackHealth: Sendable {
@@ -49,6 +50,13 @@ struct StackHealth: Sendable {
         return Verdict(health: .healthy(runsNothing: runsNothing), culprit: nil)
     }
 
+    /// The names of the services whose update Swarm paused, and can go on.
+    func resumable() -> Set<String> {
+        guard services.contains(where: { $0.updateStatus?["State"]?.string == "paused" }) else { return [] }
+        var walk = Walk(self)
+        return Set(desired.map(\.name).filter { walk.judgement(of: $0).canResume })
+    }
+
     /// Judges services after what they depend on, each once.
     private struct Walk {
         struct Found {
@@ -57,12 +65,14 @@ struct StackHealth: Sendable {
             var blockedBy: String?
             /// The index at which it was healthy, with all that it depends on; nil while it is not.
             var healthySince: Int64?
+            var canResume = false
         }
 
         private let stack: StackHealth
         private let observed: [String: ObservedService]
         private let dependencies: [String: [String]]
         private let tasks: [String: [ObservedTask]]
+        private let excuses: Excuses
         private var found: [String: Found] = [:]
         private var underWay: Set<String> = []
 
@@ -74,6 +84,7 @@ struct StackHealth: Sendable {
                 stack.desired.map { ($0.name, $0.dependsOn.filter(names.contains).sorted()) }
             ) { first, _ in first }
             tasks = Dictionary(grouping: stack.tasks, by: \.serviceID)
+            excuses = Excuses(mark: stack.mark, services: stack.services, tasks: stack.tasks)
         }
 
         mutating func judgement(of name: String) -> Found {
@@ -104,7 +115,7 @@ struct StackHealth: Sendable {
             let health = ServiceHealth(
                 service: service,
                 tasks: tasks[service.id] ?? [],
-                mark: stack.mark,
+                excuses: excuses,
                 isPending: stack.pending.contains(name),
                 hasEarlierRevision: stack.hasEarlierRevision,
                 dependenciesHealthySince: since
@@ -116,7 +127,8 @@ struct StackHealth: Sendable {
             return Found(
                 judgement: judgement,
                 blockedBy: blockedBy,
-                healthySince: since.flatMap { since in health.healthySince(judgement).map { max(since, $0) } }
+                healthySince: since.flatMap { since in health.healthySince(judgement).map { max(since, $0) } },
+                canResume: health.canResume
             )
         }
     }

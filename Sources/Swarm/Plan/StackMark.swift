@@ -78,7 +78,6 @@ struct StackMark: Sendable, Hashable {
 
     /// Whether a task that failed after the mark may have done so because its Engine ended or had only just begun.
     func excuses(_ task: ObservedTask) -> Bool {
-        task.wasLost || excused.contains(Self.short(task))
-            || task.mayHaveDiedWithTheEngine && spared.contains(Self.short(task))
+        excused.contains(Self.short(task)) || task.mayHaveDiedWithTheEngine && spared.contains(Self.short(task))
     }
 }

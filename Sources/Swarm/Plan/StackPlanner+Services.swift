@@ -4,6 +4,18 @@ internal import JSON
 extension StackPlanner {
     func planServices(_ result: inout StackPlan) {
         let existing = Dictionary(observed.services.map { ($0.name, $0) }) { first, _ in first }
+        // Outside a deployment nothing is resumed: nobody knows what paused it.
+        let resumable = context.mark.map { mark in
+            let health = StackHealth(
+                services: observed.services,
+                tasks: observed.tasks,
+                desired: desired.services,
+                mark: mark,
+                pending: [],
+                hasEarlierRevision: false
+            )
+            return health.resumable()
+        }
         for service in desired.services {
             var spec = bound(service.spec, result)
             spec = supported(spec)
@@ -26,9 +38,7 @@ extension StackPlanner {
             )
             guard !changes.isEmpty else {
                 result.unresolved[service.name] = nil
-                if let mark = context.mark, observed.isPausedByLoss(current, mark) {
-                    resume(current, service.name, &result)
-                }
+                if resumable?.contains(service.name) == true { resume(current, service.name, &result) }
                 continue
             }
             if modeKind(spec) != modeKind(current.spec) {
@@ -54,7 +64,7 @@ extension StackPlanner {
     /// Goes on with an update that Swarm paused though nothing was wrong with it: the same specification, sent again,
     /// clears the pause and leaves what runs already alone.
     private func resume(_ current: ObservedService, _ name: String, _ result: inout StackPlan) {
-        let field = FieldChange("update", from: "paused, because the Engine lost containers", to: "resumed")
+        let field = FieldChange("update", from: "paused for nothing that was its fault", to: "resumed")
         result.plan.changes.append(Change(.update, "service", name, fields: [field]))
         result.forward.append(.updateService(id: current.id, version: current.version, name: name, spec: current.spec))
     }
