@@ -83,6 +83,23 @@ import Testing
         #expect(script.kept == ["v1"])
     }
 
+    @Test func whatFailsAtOnceAndHasNothingToGoBackToIsTriedEverMoreRarely() {
+        var script = AppScript()
+        script.declare("v1")
+        script.health = .failed(Failure(.healthCheckFailed, "Swarm rolled the update back", next: .needsChange))
+        // What the target did by itself is an event, and every event is followed by a look.
+        for _ in 0..<600 {
+            script.running = nil
+            script.pass()
+            script.advance(.seconds(1))
+        }
+        #expect((5...10).contains(script.asked("apply")))
+        script.clear()
+        script.state.force()
+        script.pass()
+        #expect(script.asked("apply") == 1)
+    }
+
     @Test func timeInWhichTheTargetIsAwayDoesNotCount() {
         var script = deployed()
         script.declare("v2")

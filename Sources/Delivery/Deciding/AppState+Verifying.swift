@@ -64,6 +64,7 @@ extension AppState {
     private mutating func attemptSucceeded(_ attempt: Attempt, at now: Moment) -> Action {
         let took = Duration.seconds(max(0, now.time - attempt.since)).readable
         record.attempt = nil
+        givenUp = nil
         resetClock()
         isInterrupted = false
         record.failedFingerprint = nil
@@ -121,6 +122,9 @@ extension AppState {
         guard let pass, let attempt = record.attempt else { return fail(failure, at: now) }
         let isRestoring = attempt.isRestoring
         abandonAttempt()
+        let times = givenUp?.fingerprint == pass.fingerprint ? (givenUp?.times ?? 0) + 1 : 1
+        let pause = Backoff().delay(afterFailures: times, jitter: 0.5)
+        givenUp = (pass.fingerprint, times, now.instant + pause)
         if isRestoring {
             // What was good before is put back already; there is nothing better to return to.
             return tell(failure, .error, then: .retry, at: now)
