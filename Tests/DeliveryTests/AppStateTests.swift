@@ -340,6 +340,27 @@ import Testing
         #expect(script.reasons.contains(.driftRepaired) && script.reasons.count { $0 == .driftFight } == 1)
     }
 
+    @Test func aSuccessThatCouldNotBeKeptIsKeptByTheNextController() {
+        var script = deployed()
+        script.declare("v2")
+        script.failures["commit"] = Failure(.journalFailed, "the disk is full")
+        script.run(for: .seconds(20))
+        #expect(script.kept == ["v1"])
+        // The record could be saved, and the controller dies.
+        #expect(script.state.record.deployed == "v2")
+        let record = script.state.record
+        script.state = AppState(record)
+        script.state.saved = record
+        script.failures = [:]
+        script.declare("v2")
+        script.undeclared = [Change(.remove, "service", "old")]
+        script.declaredServices = 4
+        script.clear()
+        script.run()
+        #expect(script.kept == ["v2", "v1"])
+        #expect(script.done.first { $0 == "commit" || $0 == "prune" } == "commit")
+    }
+
     @Test func aKeptStateThatIsRefusedGivesWayToAnOlderOne() {
         var script = deployed()
         script.declare("v2")

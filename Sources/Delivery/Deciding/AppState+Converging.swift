@@ -40,7 +40,7 @@ extension AppState {
         }
         guard isDeployed || record.quarantine != nil else { return claim(for: .adoption, situation) }
         // What went well is kept before anything goes.
-        if uncommitted == nil, !openRemovals(at: now).isEmpty { return removeUndeclared(situation, at: now) }
+        if unkept(at: now) == nil, !openRemovals(at: now).isEmpty { return removeUndeclared(situation, at: now) }
         return watch(at: now)
     }
 

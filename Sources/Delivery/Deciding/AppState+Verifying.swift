@@ -107,6 +107,16 @@ extension AppState {
         return ask(.commit(record, done), .committing)
     }
 
+    /// The event of the success that the journal has not kept yet; nil when what is deployed is kept.
+    ///
+    /// A controller that died before it could be kept finds a record of what is deployed, and another revision kept.
+    func unkept(at now: Moment) -> Event? {
+        if let uncommitted { return uncommitted }
+        guard isDeployed, pass?.role == .declared, record.quarantine == nil, let kept, kept.first != record.deployed
+        else { return nil }
+        return event(.info, .deployed, record.result?.message ?? "deployed\(at(record.deployedCommit ?? ""))", at: now)
+    }
+
     mutating func noteCommitted() {
         guard let deployed = record.deployed else { return }
         uncommitted = nil
@@ -191,7 +201,7 @@ extension AppState {
     private mutating func well(_ situation: Situation, at now: Moment) -> Action {
         if let obstacle = pass?.obstacle { return fail(obstacle, at: now) }
         record.drift = nil
-        if let event = uncommitted { return ask(.commit(record, event), .committing) }
+        if let event = unkept(at: now) { return ask(.commit(record, event), .committing) }
         let wasWrong = record.problem != nil
         record.problem = nil
         if pass?.waitsFor == nil, record.quarantine == nil {
