@@ -361,6 +361,22 @@ import Testing
         #expect(script.done.first { $0 == "commit" || $0 == "prune" } == "commit")
     }
 
+    @Test func whatWasSeenWellBeforeItCouldNotBeReadIsWatchedAnew() {
+        var script = AppScript()
+        script.declare("v1")
+        script.pass()
+        script.pass()
+        #expect(script.state.healthySince != nil)
+        script.state.leaveAlone(because: Failure(.invalid, "unknown key"), source: "fleet", commit: "commit2")
+        script.pass()
+        script.advance(.seconds(100))
+        script.declare("v1")
+        script.pass()
+        #expect(script.kept.isEmpty)
+        script.run()
+        #expect(script.kept == ["v1"])
+    }
+
     @Test func aKeptStateThatIsRefusedGivesWayToAnOlderOne() {
         var script = deployed()
         script.declare("v2")
