@@ -113,6 +113,23 @@ import Testing
         #expect(script.kept == ["v1"])
     }
 
+    @Test func whatFailsAtOnceAndHasNothingToGoBackToIsTriedEverMoreRarely() {
+        var script = AppScript()
+        script.declare("v1")
+        script.health = .failed(Failure(.healthCheckFailed, "Swarm rolled the update back", next: .needsChange))
+        // What the target did by itself is an event, and every event is followed by a look.
+        for _ in 0..<600 {
+            script.running = nil
+            script.pass()
+            script.advance(.seconds(1))
+        }
+        #expect((5...10).contains(script.asked("apply")))
+        script.clear()
+        script.state.force()
+        script.pass()
+        #expect(script.asked("apply") == 1)
+    }
+
     @Test func timeInWhichTheTargetIsAwayDoesNotCount() {
         var script = deployed()
         script.declare("v2")
@@ -410,6 +427,43 @@ import Testing
         }
         #expect(script.asked("apply") < 6, "\(script.asked("apply"))")
         #expect(script.reasons.contains(.driftRepaired) && script.reasons.count { $0 == .driftFight } == 1)
+    }
+
+    @Test func aSuccessThatCouldNotBeKeptIsKeptByTheNextController() {
+        var script = deployed()
+        script.declare("v2")
+        script.failures["commit"] = Failure(.journalFailed, "the disk is full")
+        script.run(for: .seconds(20))
+        #expect(script.kept == ["v1"])
+        // The record could be saved, and the controller dies.
+        #expect(script.state.record.deployed == "v2")
+        let record = script.state.record
+        script.state = AppState(record)
+        script.state.saved = record
+        script.failures = [:]
+        script.declare("v2")
+        script.undeclared = [Change(.remove, "service", "old")]
+        script.declaredServices = 4
+        script.clear()
+        script.run()
+        #expect(script.kept == ["v2", "v1"])
+        #expect(script.done.first { $0 == "commit" || $0 == "prune" } == "commit")
+    }
+
+    @Test func whatWasSeenWellBeforeItCouldNotBeReadIsWatchedAnew() {
+        var script = AppScript()
+        script.declare("v1")
+        script.pass()
+        script.pass()
+        #expect(script.state.healthySince != nil)
+        script.state.leaveAlone(because: Failure(.invalid, "unknown key"), source: "fleet", commit: "commit2")
+        script.pass()
+        script.advance(.seconds(100))
+        script.declare("v1")
+        script.pass()
+        #expect(script.kept.isEmpty)
+        script.run()
+        #expect(script.kept == ["v1"])
     }
 
     @Test func aKeptStateThatIsRefusedGivesWayToAnOlderOne() {

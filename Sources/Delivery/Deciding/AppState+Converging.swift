@@ -31,10 +31,16 @@ extension AppState {
             // What was begun is judged before anything is applied again: the target may have given it up by itself.
             return judge(mark: fullMark, .judging)
         }
-        if !pass.plan.forward.isEmpty { return change(situation, at: now) }
+        if !pass.plan.forward.isEmpty {
+            // A failed attempt wakes the app by its own events, and they are no reason to try again at once.
+            if let givenUp, givenUp.fingerprint == pass.fingerprint, now.instant < givenUp.until {
+                return settle(.check(after: givenUp.until - now.instant))
+            }
+            return change(situation, at: now)
+        }
         guard isDeployed || record.quarantine != nil else { return claim(for: .adoption, situation) }
         // What went well is kept before anything goes.
-        if uncommitted == nil, !openRemovals(at: now).isEmpty { return removeUndeclared(situation, at: now) }
+        if unkept(at: now) == nil, !openRemovals(at: now).isEmpty { return removeUndeclared(situation, at: now) }
         return watch(at: now)
     }
 

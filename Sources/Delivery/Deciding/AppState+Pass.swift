@@ -89,7 +89,10 @@ extension AppState {
             return settle(.rest)
         }
         if record.waiting?.reason == .unavailable { record.waiting = nil }
-        if let unreadable { return fail(unreadable, at: now) }
+        if let unreadable {
+            loseContact()
+            return fail(unreadable, at: now)
+        }
         guard let declaration else {
             guard record.removal != nil else { return finish(.rest) }
             return ask(.prepareRemoval, .preparingRemoval)

@@ -68,6 +68,7 @@ extension AppState {
     private mutating func attemptSucceeded(_ attempt: Attempt, at now: Moment) -> Action {
         let took = Duration.seconds(max(0, now.time - attempt.since)).readable
         record.attempt = nil
+        givenUp = nil
         resetClock()
         isInterrupted = false
         record.failedFingerprint = nil
@@ -110,6 +111,16 @@ extension AppState {
         return ask(.commit(record, done), .committing)
     }
 
+    /// The event of the success that the journal has not kept yet; nil when what is deployed is kept.
+    ///
+    /// A controller that died before it could be kept finds a record of what is deployed, and another revision kept.
+    func unkept(at now: Moment) -> Event? {
+        if let uncommitted { return uncommitted }
+        guard isDeployed, pass?.role == .declared, record.quarantine == nil, let kept, kept.first != record.deployed
+        else { return nil }
+        return event(.info, .deployed, record.result?.message ?? "deployed\(at(record.deployedCommit ?? ""))", at: now)
+    }
+
     mutating func noteCommitted() {
         guard let deployed = record.deployed else { return }
         uncommitted = nil
@@ -125,6 +136,9 @@ extension AppState {
         guard let pass, let attempt = record.attempt else { return fail(failure, at: now) }
         let isRestoring = attempt.isRestoring
         abandonAttempt()
+        let times = givenUp?.fingerprint == pass.fingerprint ? (givenUp?.times ?? 0) + 1 : 1
+        let pause = Backoff().delay(afterFailures: times, jitter: 0.5)
+        givenUp = (pass.fingerprint, times, now.instant + pause)
         if isRestoring {
             // What was good before is put back already; there is nothing better to return to.
             return tell(failure, .error, then: .retry, at: now)
@@ -191,7 +205,7 @@ extension AppState {
     private mutating func well(_ situation: Situation, at now: Moment) -> Action {
         if let obstacle = pass?.obstacle { return fail(obstacle, at: now) }
         record.drift = nil
-        if let event = uncommitted { return ask(.commit(record, event), .committing) }
+        if let event = unkept(at: now) { return ask(.commit(record, event), .committing) }
         let wasWrong = record.problem != nil
         record.problem = nil
         if pass?.waitsFor == nil, record.quarantine == nil {

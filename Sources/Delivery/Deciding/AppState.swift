@@ -33,6 +33,8 @@ struct AppState: Sendable {
     /// When the target last answered about the attempt under way; nil after it did not, and after a restart.
     var lastContact: ContinuousClock.Instant?
     var failures = 0
+    /// What was given up and is to be tried again: how often it was, and when the next attempt may begin.
+    var givenUp: (fingerprint: String, times: Int, until: ContinuousClock.Instant)?
     /// Since when an app with nothing under way has been on its way to be well.
     var progressingSince: ContinuousClock.Instant?
     /// At which commit the present problem was told of.
@@ -166,6 +168,7 @@ struct AppState: Sendable {
     mutating func force() {
         if record.quarantine != nil { isForced = true }
         failures = 0
+        givenUp = nil
         conflicts = 0
         blocked = [:]
     }

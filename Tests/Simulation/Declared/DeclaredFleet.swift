@@ -1,3 +1,5 @@
+import Delivery
+
 /// One service as a commit declares it.
 struct DeclaredService: Equatable {
     var name: String
@@ -70,6 +72,11 @@ struct DeclaredFleet: Equatable {
             if let newValue { apps.append(newValue) }
             apps.sort { $0.name < $1.name }
         }
+    }
+
+    /// The apps that it declares, whatever their files are worth.
+    var declared: Set<AppID> {
+        oddity == nil ? Set(apps.filter(\.isEnabled).map { AppID(target: $0.target, name: $0.name) }) : []
     }
 
     /// Whether every entry of it can be read.

@@ -76,7 +76,7 @@ struct FleetFiles {
     private func service(_ service: DeclaredService) -> String {
         var text = "  \(service.name):\n    image: \(SimulatedImages.image(service.nature))\n"
         text += "    environment:\n      STAMP: \"\(service.stamp)\"\n"
-        text += "      SIM: \"\(SimulatedImages.behaviour(service.nature))\"\n    networks: [NETWORK]\n"
+        text += "      SIM: \"\(SimulatedImages.behaviour(of: service))\"\n    networks: [NETWORK]\n"
         text += SimulatedImages.extras(service.nature)
         if let config = service.config { text += "    configs: [settings\(config)]\n" }
         if let secret = service.secret { text += "    secrets: [password\(secret)]\n" }
@@ -84,7 +84,7 @@ struct FleetFiles {
         // Mostly Swarm watches an update for a moment only: the more commits fit into a storm.
         if service.stamp % 4 > 0 { text += "      update_config:\n        monitor: 1s\n" }
         if service.stamp % 5 == 1, service.stamp % 4 > 0 { text += "        failure_action: rollback\n" }
-        if service.nature == .job { text += "      restart_policy:\n        condition: none\n" }
+        if service.nature.isJob { text += "      restart_policy:\n        condition: none\n" }
         return text
     }
 }

@@ -3,8 +3,7 @@ enum Mutation: String, CaseIterable {
     case changeService, crash, unhealthy, refused, missingImage, slow, mend, addJob, needDatabase, addService,
         dropService, changeConfig, changeSecret, changeNetwork, scale, comment, nothing, disable, enable, retire,
         rename, replace, addApp, dropApp, depend, emptyFile, brokenFile, noFile, unknownKey, nameless, emptyItem,
-        brokenStacksFile, emptyFleet, moveToOtherSource,
-        copyToOtherSource
+        brokenStacksFile, emptyFleet, moveToOtherSource, copyToOtherSource, failJob, dropMany, dropMostApps
 
     private static let weights: [(weight: Int, item: Mutation)] = [
         (14, .changeService), (6, .crash), (4, .unhealthy), (3, .refused), (3, .missingImage), (3, .slow), (10, .mend),
@@ -12,10 +11,14 @@ enum Mutation: String, CaseIterable {
         (3, .changeNetwork), (4, .scale), (3, .comment), (2, .nothing), (2, .disable), (3, .enable), (1, .retire),
         (2, .rename), (1, .replace), (3, .addApp), (2, .dropApp), (2, .depend), (1, .emptyFile), (1, .brokenFile),
         (1, .noFile), (1, .unknownKey), (1, .nameless), (1, .emptyItem), (1, .brokenStacksFile), (1, .emptyFleet),
-        (2, .moveToOtherSource), (2, .copyToOtherSource),
+        (2, .moveToOtherSource), (2, .copyToOtherSource), (3, .failJob), (4, .dropMany), (2, .dropMostApps),
     ]
 
-    static func drawn(_ random: inout Random) -> Mutation { random.pick(weighted: weights) ?? .changeService }
+    /// `isShared`: Whether there are two sources; then apps go from one to the other more often.
+    static func drawn(_ random: inout Random, isShared: Bool = false) -> Mutation {
+        if isShared, random.happens(0.12) { return random.happens(0.5) ? .moveToOtherSource : .copyToOtherSource }
+        return random.pick(weighted: weights) ?? .changeService
+    }
 }
 
 /// Makes a fleet, and changes one.
@@ -53,6 +56,9 @@ struct FleetGenerator {
         case .emptyItem: fleet.emptyItems = 1
         case .brokenStacksFile: fleet.oddity = random.pick(DeclaredFleet.Oddity.allCases)
         case .emptyFleet: fleet.apps = []
+        case .dropMostApps:
+            // What is too few to be many becomes many first.
+            if fleet.apps.count > 2 { fleet.apps.removeLast(fleet.apps.count - 1) } else { add(newApp(), to: &fleet) }
         case .addApp: if fleet.apps.count < 5 { add(newApp(), to: &fleet) }
         default:
             guard let app = random.pick(fleet.apps) else { return add(newApp(), to: &fleet) }
@@ -107,6 +113,21 @@ struct FleetGenerator {
             app.services.append(newService(free ?? "extra\(app.services.count)"))
             return
         }
+        if mutation == .dropMany {
+            if app.services.count > 2 {
+                app.services.removeLast(app.services.count - 1)
+            } else {
+                for name in ["api", "worker"] where !app.services.contains(where: { $0.name == name }) {
+                    app.services.append(newService(name))
+                }
+            }
+            return
+        }
+        if mutation == .failJob {
+            app.services.removeAll { $0.name == "migrate" }
+            app.services.append(DeclaredService(name: "migrate", nature: .failingJob, stamp: newStamp()))
+            return
+        }
         if mutation == .addJob, !app.services.contains(where: { $0.name == "migrate" }) {
             app.services.append(DeclaredService(name: "migrate", nature: .job, stamp: newStamp()))
             return
@@ -115,7 +136,9 @@ struct FleetGenerator {
             app.services.removeAll { $0.name == "db" }
             app.services.append(DeclaredService(name: "db", nature: .good, stamp: newStamp()))
         }
-        let index = random.below(app.services.count)
+        var index = random.below(app.services.count)
+        // What was changed once is changed again.
+        if mutation == .changeSecret, let other = app.services.firstIndex(where: { $0.secret != nil }) { index = other }
         switch mutation {
         case .dropService:
             app.services.remove(at: index)
@@ -125,7 +148,7 @@ struct FleetGenerator {
             let count = random.within(0...3)
             // Of what cannot run, none would be well.
             app.services[index].replicas =
-                nature == .job ? 1 : nature.isGood(hasDatabase: true) ? count : max(1, count)
+                nature.isJob ? 1 : nature.isGood(hasDatabase: true) ? count : max(1, count)
             return
         case .changeConfig: app.services[index].config = newStamp()
         case .changeSecret: app.services[index].secret = newStamp()
@@ -172,7 +195,7 @@ struct FleetGenerator {
             name: newName(),
             target: random.pick(targets) ?? "",
             services: names.map { newService($0) },
-            ignoresReplicas: random.happens(0.15)
+            ignoresReplicas: random.happens(0.2)
         )
     }
 

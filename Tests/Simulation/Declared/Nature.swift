@@ -14,8 +14,13 @@ enum Nature: String, CaseIterable {
     case missing
     /// Ends well once, as a migration does.
     case job
+    /// Ends with an error once, as a migration that fails does; nothing starts it again.
+    case failingJob
     /// Ends with an error as long as no database runs beside it.
     case needsDatabase
+
+    /// Whether its tasks end by themselves and are not started again.
+    var isJob: Bool { self == .job || self == .failingJob }
 
     /// Whether a deployment of it comes to a good end when nothing disturbs it.
     ///
@@ -24,7 +29,7 @@ enum Nature: String, CaseIterable {
         switch self {
         case .good, .slow, .job: true
         case .needsDatabase: hasDatabase
-        case .crash, .unhealthy, .refused, .missing: false
+        case .crash, .unhealthy, .refused, .missing, .failingJob: false
         }
     }
 }

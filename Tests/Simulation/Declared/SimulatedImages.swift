@@ -3,13 +3,15 @@
 enum SimulatedImages {
     static func image(_ nature: Nature) -> String { nature == .missing ? "missing:1" : "good:1" }
 
-    static func behaviour(_ nature: Nature) -> String {
-        switch nature {
+    static func behaviour(of service: DeclaredService) -> String {
+        switch service.nature {
         case .good, .refused, .missing: "good"
         case .slow: "slow:6"
-        case .crash: "crash:2"
+        // At once, or after it ran for a moment: Swarm watches some of them for longer than that.
+        case .crash: "crash:\(service.stamp % 3)"
         case .unhealthy: "never"
         case .job: "exit:0:3"
+        case .failingJob: "exit:1:2"
         case .needsDatabase: "needs:db"
         }
     }

@@ -1,13 +1,15 @@
 /// Something that happens to the world at a time of its own.
 enum Disturbance: String, CaseIterable {
     /// The source: a commit, a forced push back, a commit that is gone, a forge nobody can reach.
-    case commit, rewrite, vanish, forgeAway
+    case commit, rewrite, vanish, forgeAway, lateSource
     /// The controller's process and its disk.
-    case crash, storeLoss, diskFull, wallClockJump, secondController
+    case crash, storeLoss, diskFull, diskNearlyFull, wallClockJump, secondController
     /// The Engine and the way to it.
-    case engineRestart, outage, silence, slowness, faultyCalls, cutOff
+    case engineRestart, outage, outageInChange, silence, slowness, crawl, deafProxy, faultyCalls, cutOff
     /// People with a shell on the manager.
     case scaleByHand, changeByHand, removeByHand, deploySameByHand, deployOtherByHand, changeForeign, handOver
+    /// What works by itself beside it: something that scales services, and somebody else's automation.
+    case autoscale, busyNeighbour
     /// People who ask the controller for something.
     case reconcile, suspend, approve
 
@@ -16,7 +18,9 @@ enum Disturbance: String, CaseIterable {
         (3, .wallClockJump), (2, .secondController), (4, .engineRestart), (5, .outage), (3, .silence), (3, .slowness),
         (10, .faultyCalls), (4, .scaleByHand), (4, .changeByHand), (3, .removeByHand), (3, .deploySameByHand),
         (2, .deployOtherByHand), (2, .changeForeign), (5, .reconcile), (3, .suspend), (2, .approve), (4, .cutOff),
-        (1, .handOver),
+        (1, .handOver), (3, .lateSource), (3, .diskNearlyFull), (5, .outageInChange), (1, .crawl), (2, .deafProxy),
+        (2, .autoscale),
+        (1, .busyNeighbour),
     ]
 
     static func drawn(_ random: inout Random) -> Disturbance { random.pick(weighted: weights) ?? .commit }
@@ -40,7 +44,7 @@ struct Storm {
             switch self {
             case .quiet: random.within(2...5)
             case .silence: 3
-            case .safety, .liveness: random.within(2...10)
+            case .safety, .liveness: random.within(2...9)
             }
         }
     }

@@ -25,6 +25,25 @@ extension Simulation {
         case .crash, .storeLoss:
             guard let controller = random.pick(controllers), let life = controller.running?.life else { return "" }
             crash(life, lostStore: disturbance == .storeLoss, restartAfter: seconds(random.within(1...90)))
+        case .lateSource: return comeLate(&random)
+        case .diskNearlyFull:
+            random.pick(controllers)?.store.unsureUntil = until
+            return commit(&random, [.dropService, .addService, .changeService, .dropMany])
+        case .outageInChange:
+            // Longer than an app is given.
+            target?.breaking = (random.within(1...6), seconds(random.within(70...160)))
+            return commit(&random, [.changeNetwork, .changeService, .addService, .changeConfig])
+        case .crawl: target?.crawlUntil = until
+        case .deafProxy:
+            target?.deafUntil = world.now + seconds(random.within(60...200))
+            // And whoever is asked to approve something does.
+            world.at(world.now + seconds(random.within(30...60)), for: World.nobody) { [weak self] in
+                guard let self, isRunning, !isCalm else { return }
+                for controller in controllers { approve(controller) }
+            }
+            return commit(&random, [.addService, .changeService, .changeConfig])
+        case .autoscale: return autoscale(&random)
+        case .busyNeighbour: if let target { keepBusy(target, until: until, &random) }
         case .diskFull: random.pick(controllers)?.store.fullUntil = until
         case .wallClockJump:
             world.wallOffset += seconds(random.within(-4000...4000))
@@ -62,14 +81,15 @@ extension Simulation {
         return ""
     }
 
-    private func commit(_ random: inout Random) -> String {
+    /// `mutations`: Of which the commit is one; empty for any.
+    private func commit(_ random: inout Random, _ mutations: [Mutation] = []) -> String {
         guard let source = storm.kind == .silence ? repositories.first : random.pick(repositories),
             var generator = generators[source.name]
         else { return "" }
         if storm.kind == .silence { return commitBesideSilence(source) }
         var fleet = source.fleet
         generator.random = Random(random.next())
-        var mutation = Mutation.drawn(&random)
+        var mutation = random.pick(mutations) ?? .drawn(&random, isShared: repositories.count > 1)
         if [.moveToOtherSource, .copyToOtherSource].contains(mutation), repositories.count < 2 {
             mutation = .changeService
         }
@@ -83,34 +103,118 @@ extension Simulation {
             for app in before where fleet[app.name] == nil { otherFleet[app.name] = app }
             other.push(otherFleet)
         }
-        if mutation == .copyToOtherSource, let other = repositories.first(where: { $0 !== source }),
-            var app = random.pick(fleet.apps), other.fleet[app.name] == nil
-        {
-            var otherFleet = other.fleet
-            (app.dependsOn, app.replaces) = ([], [])
-            otherFleet[app.name] = app
-            other.push(otherFleet)
-        }
+        if mutation == .copyToOtherSource { copy(from: source, &random) }
         for app in fleet.apps where !before.contains(app) {
             for service in app.services { Statistics.count("nature \(service.nature.rawValue)") }
         }
         return "\(source.name) \(mutation.rawValue) \(source.commits[source.head].id.prefix(8))"
     }
 
-    /// A change of an app on the Swarm that answers; it must arrive as if nothing were wrong elsewhere.
+    /// An app is declared by the other source as well.
+    private func copy(from source: Repository, _ random: inout Random) {
+        guard let other = repositories.first(where: { $0 !== source }), var app = random.pick(source.fleet.apps),
+            other.fleet[app.name] == nil
+        else { return }
+        var fleet = other.fleet
+        (app.dependsOn, app.replaces) = ([], [])
+        fleet[app.name] = app
+        other.push(fleet)
+    }
+
+    /// Two sources declare the same app, and after the controller's next start one of them is read late.
+    private func comeLate(_ random: inout Random) -> String {
+        guard let source = random.pick(repositories), let controller = random.pick(controllers) else { return "" }
+        copy(from: source, &random)
+        let start = World.shared.now + seconds(random.within(15...40))
+        let away = start + seconds(random.within(20...120))
+        World.shared.at(start, for: World.nobody) { [weak self, weak controller] in
+            guard let self, isRunning, !isCalm, let life = controller?.running?.life else { return }
+            source.awayUntil = away
+            crash(life, lostStore: false, restartAfter: seconds(2))
+        }
+        return source.name
+    }
+
+    /// Something scales the services whose numbers are left to others, again and again; and somebody breaks the app.
+    private func autoscale(_ random: inout Random) -> String {
+        let apps = repositories.flatMap { source in source.fleet.apps.map { (source, $0) } }.filter {
+            $0.1.ignoresReplicas
+        }
+        guard let (source, declared) = random.pick(apps), let target = target(declared.target) else {
+            return "nothing to scale"
+        }
+        let app = declared.name
+        let end = World.shared.now + seconds(random.within(60...200))
+        if random.happens(0.6) {
+            World.shared.at(World.shared.now + seconds(random.within(20...50)), for: World.nobody) { [weak self] in
+                self?.breakService(of: app, in: source)
+            }
+        }
+        var steps = Random(random.next())
+        func scale() {
+            guard isRunning, !isCalm, World.shared.now < end else { return }
+            let person = Person(target: target)
+            // What fails is no business of whoever looks at the load.
+            let versions = repositories.flatMap(\.history).compactMap { $0[app] }
+            if !target.isUnreachable, versions.allSatisfy(\.ignoresReplicas),
+                let service = steps.pick(person.services(of: app))
+            {
+                person.scale(service, to: steps.within(1...4))
+            }
+            World.shared.at(World.shared.now + seconds(steps.within(15...40)), for: World.nobody, scale)
+        }
+        scale()
+        return app
+    }
+
+    /// A commit after which a service of an app cannot run.
+    private func breakService(of name: String, in source: Repository) {
+        var fleet = source.fleet
+        guard isRunning, !isCalm, var app = fleet[name],
+            let index = app.services.firstIndex(where: { $0.nature == .good })
+        else { return }
+        app.services[index].nature = .crash
+        app.services[index].stamp += 2000
+        fleet[name] = app
+        source.push(fleet)
+        trace("-- \(name) is broken by a commit")
+    }
+
+    /// Somebody else's automation makes and removes configs of a stack of its own without a break.
+    private func keepBusy(_ target: Target, until end: Int64, _ random: inout Random) {
+        var steps = Random(random.next())
+        func turn(_ number: Int) {
+            guard isRunning, !isCalm, World.shared.now < end else { return }
+            if !target.isUnreachable { Person(target: target).replaceConfig(of: "outsider", by: number) }
+            World.shared.at(World.shared.now + seconds(steps.within(1...4)), for: World.nobody) { turn(number + 1) }
+        }
+        turn(1)
+    }
+
+    /// A change of an app on the Swarm that answers, and of all on the other; it must arrive as if nothing were wrong there.
     private func commitBesideSilence(_ source: Repository) -> String {
         var fleet = source.fleet
         guard let app = fleet.apps.first(where: { $0.target == targets.first?.name }) else { return "" }
-        var changed = app
-        changed.services[0].stamp += 1000
-        fleet[app.name] = changed
-        source.push(fleet)
-        let limit = World.shared.now + seconds(180)
-        World.shared.at(limit, for: World.nobody) { [weak self] in
-            guard let self, source.fleet[app.name] == changed, isRunning else { return }
-            laws.expectDeployed(changed, "\(app.name) was committed three minutes ago while the other Swarm is silent")
+        for index in fleet.apps.indices where fleet.apps[index].target != app.target || fleet.apps[index] == app {
+            fleet.apps[index].services[0].stamp += 1000
         }
+        source.push(fleet)
+        let began = World.shared.now
+        awaitDeployment(of: app.name, by: source, since: began, until: began + seconds(60))
         return app.name
+    }
+
+    private func awaitDeployment(of name: String, by source: Repository, since began: Int64, until limit: Int64) {
+        guard let app = source.fleet[name], isRunning, let target = target(app.target) else { return }
+        if Observation(target: target).runs(app) {
+            Statistics.highest("seconds to deploy beside silence", Int((World.shared.now - began) / 1_000_000_000))
+        } else if World.shared.now >= limit {
+            laws.expectDeployed(app, "\(name) was committed a minute ago while the other Swarm is silent")
+        } else {
+            World.shared.at(World.shared.now + seconds(2), for: World.nobody) { [weak self] in
+                self?.awaitDeployment(of: name, by: source, since: began, until: limit)
+            }
+        }
     }
 
     /// A source gives an app up, and somebody takes the controller's mark from it, so that it stays as it is.

@@ -8,10 +8,15 @@ struct FaultyTransport: Transport {
 
     func send(_ request: Request) async throws -> Response {
         let world = World.shared
-        let deadline = world.now + (request.timeout?.nanosecondsRoundedUp ?? seconds(3600))
+        let began = world.now
+        let deadline = began + (request.timeout?.nanosecondsRoundedUp ?? seconds(3600))
         Statistics.count("calls")
         simulation.laws.calls(life)
-        if request.method != "GET" { simulation.laws.sends(request, to: target, life) }
+        if request.method == "GET" {
+            simulation.laws.questions(request, life)
+        } else {
+            simulation.laws.sends(request, to: target, life)
+        }
         if world.now < target.silentUntil { return try await expire(deadline) }
         await wait()
         if isCutOff { throw TransportError(description: "couldn't connect to server") }
@@ -28,7 +33,12 @@ struct FaultyTransport: Transport {
         case .lostAnswer, .lateAnswer, .crashAfter, nil: break
         }
         if isCutOff { throw TransportError(description: "couldn't connect to server") }
-        let response = target.perform(request, by: .controller(life))
+        if request.method != "GET" { target.strain(by: life) }
+        if world.now - began > seconds(1) { target.lateAt = world.now }
+        let response = target.perform(
+            world.now < target.deafUntil ? unfiltered(request) : request,
+            by: .controller(life)
+        )
         switch fault {
         case .lostAnswer: throw TransportError(description: "connection reset by peer")
         case .lateAnswer: return try await expire(deadline)
@@ -48,6 +58,7 @@ struct FaultyTransport: Transport {
 
     private func wait() async {
         let world = World.shared
+        if world.now < target.crawlUntil { await world.pause(Int64(world.random.within(4...20)) * seconds(1)) }
         if world.now < target.slowUntil { await world.pause(Int64(world.random.within(200...4000)) * 1_000_000) }
         if world.random.happens(0.8) { await world.pause(Int64(world.random.within(100_000...3_000_000))) }
     }
@@ -55,6 +66,14 @@ struct FaultyTransport: Transport {
     private func expire(_ deadline: Int64) async throws -> Response {
         await World.shared.pause(max(0, deadline - World.shared.now))
         throw TransportError(description: "timeout was reached")
+    }
+
+    /// The question for a list without its filters, as a proxy leaves it that drops them; any other as it is.
+    private func unfiltered(_ request: Request) -> Request {
+        guard request.method == "GET", request.path.contains("?filters=") else { return request }
+        var request = request
+        request.path = request.path.replacing("?filters=", with: "?unheard=")
+        return request
     }
 
     private static let failed = Response(

@@ -35,6 +35,13 @@ struct Person {
         target.perform(Request("DELETE", "/v1.44/configs/hecate.\(stack)"), by: .person)
     }
 
+    /// `docker config create` of the next of a stack's configs, and `docker config rm` of the one before.
+    func replaceConfig(of stack: String, by number: Int) {
+        let labels: JSON = ["com.docker.stack.namespace": .string(stack)]
+        post("/configs/create", ["Name": .string("\(stack)_turn\(number)"), "Data": "e30=", "Labels": labels])
+        target.perform(Request("DELETE", "/v1.44/configs/\(stack)_turn\(number - 1)"), by: .person)
+    }
+
     /// `docker service scale`.
     func scale(_ service: JSON, to replicas: Int) {
         guard service["Spec"]?["Mode"]?["Replicated"] != nil else { return }

@@ -15,8 +15,16 @@ final class Target: @unchecked Sendable {
     var downUntil: Int64 = 0
     var silentUntil: Int64 = 0
     var slowUntil: Int64 = 0
+    /// Until when something on the way drops the filters of questions.
+    var deafUntil: Int64 = 0
+    /// Until when every answer takes nearly as long as anybody waits for one.
+    var crawlUntil: Int64 = 0
     /// Until when a controller, by its number, finds no way here.
     var cutOff: [Int: Int64] = [:]
+    /// The changes after which the way to it breaks, and for how long; nil when it holds.
+    var breaking: (changes: Int, duration: Int64)?
+    /// When a call took long before, last.
+    var lateAt = Int64.min
     private var streams: [Stream] = []
     private var pumpedAt: Int64 = -1
 
@@ -58,6 +66,22 @@ final class Target: @unchecked Sendable {
         downUntil = World.shared.now + duration
         breakStreams()
         pump()
+    }
+
+    /// A controller changes something: sometimes that is what breaks the way to it, right after.
+    func strain(by life: Life) {
+        guard let left = breaking else { return }
+        guard left.changes <= 1 else {
+            breaking?.changes = left.changes - 1
+            return
+        }
+        breaking = nil
+        World.shared.at(World.shared.now, for: World.nobody) { [weak self] in
+            guard let self else { return }
+            simulation.trace("-- the way to \(name) breaks for \(left.duration / 1_000_000_000) s")
+            downUntil = World.shared.now + left.duration
+            breakStreams()
+        }
     }
 
     /// The Engine's time follows the world's.

@@ -31,9 +31,16 @@ extension Laws {
         if callWindow != minute { (callWindow, callsInWindow) = (minute, 0) }
         callsInWindow += 1
         Statistics.highest("calls in a minute", callsInWindow)
+        if callsInWindow == 1 { checkLoad(of: life) }
         if callsInWindow == Self.mostCallsPerMinute {
             fail(.noCircle, "\(life) made \(Self.mostCallsPerMinute) calls in less than a minute")
         }
+    }
+
+    /// Checked at every question: the Engine takes an empty value of a label for any.
+    func questions(_ request: Request, _ life: Life) {
+        guard request.path.contains("namespace%3D%22") else { return }
+        fail(.nobodyIsNotEverybody, "\(life) asks \(request.path)")
     }
 
     func asks(_ request: Request, of target: Target, by caller: Caller) -> Mutating? {
@@ -46,6 +53,9 @@ extension Laws {
         if mutating.method == "DELETE", mutating.kind == "services" {
             checkRemoval(mutating, on: target)
             if case .controller(let life) = caller { checkAgainstReading(mutating, on: target, life) }
+        }
+        if mutating.method == "DELETE", mutating.kind == "secrets", case .controller(let life) = caller {
+            checkSecretIsNotKept(mutating, on: target, life)
         }
         return mutating
     }
@@ -118,7 +128,11 @@ extension Laws {
                 guard fleet.oddity == nil else { return false }
                 // An entry that can be read counts, whatever is wrong with others.
                 guard let app = fleet[mutating.stack], app.isEnabled, app.target == target.name else {
-                    return fleet.isReadable
+                    // A name that is to go counts too, whatever is wrong with others.
+                    let isNamed =
+                        fleet[mutating.stack].map { !$0.isEnabled && $0.oddity != .unknownKey }
+                        ?? fleet.retired.contains(mutating.stack)
+                    return fleet.isReadable || isNamed
                 }
                 return app.isReadable && !app.services.contains { $0.name == service }
             }
@@ -152,7 +166,8 @@ extension Laws {
         let commits = simulation.repositories.reduce(0) { $0 + $1.heads.count }
         let key = "\(mutating.name) \(commits) \(after.text())"
         updates[key, default: 0] += 1
-        if updates[key] == 2 {
+        // What never was well has nothing to go back to and is tried again.
+        if updates[key] == 2, !isTriedAgain(mutating.stack, target.name) {
             fail(.oneUpdatePerChange, "\(mutating.name) was updated twice to the same specification")
         }
     }

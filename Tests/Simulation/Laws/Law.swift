@@ -3,6 +3,7 @@
 /// The name stands in reports; the sentence says what it means.
 enum Law: String, CaseIterable {
     case foreignUntouched
+    case nobodyIsNotEverybody
     case volumesKept
     case removalDeclared
     case manyRemovalsApproved
@@ -14,6 +15,8 @@ enum Law: String, CaseIterable {
     case oneUpdatePerChange
     case goodNeverRejected
     case rejectedNotRetried
+    case onlyGoodKept
+    case keptBeforeRemoved
     case secretsUnseen
     case eventsBounded
     case toldOnce
@@ -29,6 +32,7 @@ enum Law: String, CaseIterable {
     var sentence: String {
         switch self {
         case .foreignUntouched: "what no source of ours declares, or another controller claims, is never changed"
+        case .nobodyIsNotEverybody: "no Engine is asked about a stack without a name, because it would answer for all"
         case .volumesKept: "no volume is ever removed"
         case .removalDeclared: "a service is removed only when a commit that could be read in full does without it"
         case .manyRemovalsApproved:
@@ -42,6 +46,8 @@ enum Law: String, CaseIterable {
         case .oneUpdatePerChange: "in a quiet world each service is updated once for each change"
         case .goodNeverRejected: "a revision whose services are all well is never rejected, whatever happens around it"
         case .rejectedNotRetried: "a rejected revision is not tried again until it changes or somebody asks for it"
+        case .onlyGoodKept: "no revision is kept to be gone back to whose services cannot be well"
+        case .keptBeforeRemoved: "a service goes only when what does without it is kept as good"
         case .secretsUnseen: "no secret's value stands in a record or an event"
         case .eventsBounded: "the events of an app are bounded by what happened to it"
         case .toldOnce: "the same fact about an app is told once"

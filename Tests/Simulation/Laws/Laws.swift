@@ -29,6 +29,11 @@ final class Laws: @unchecked Sendable {
 
     /// What each life of a controller has read last, by source.
     var lastReads: [Life: [String: Reading]] = [:]
+    /// For each life: since when it has known each app to be declared without a break, by what it has read.
+    var declaredSince: [Life: [AppID: Int64]] = [:]
+    /// For each life: the apps that each source did without at one of its readings.
+    var missed: [Life: [String: Set<AppID>]] = [:]
+
     /// When somebody approved removals last.
     var approvedAt: Int64?
 
@@ -77,5 +82,23 @@ final class Laws: @unchecked Sendable {
             dropped: Set(old?.apps.filter(\.isEnabled).map(\.name) ?? []).subtracting(left).subtracting(replaced),
             left: left.count
         )
+        noteDeclared(life)
+        noteMissed(new, source.name, life)
+    }
+
+    private func noteDeclared(_ life: Life) {
+        var declared: Set<AppID> = []
+        for (name, reading) in lastReads[life] ?? [:] {
+            let repository = simulation.repositories.first { $0.name == name }
+            declared.formUnion(repository?.commit(reading.commit)?.fleet.declared ?? [])
+        }
+        let before = declaredSince[life] ?? [:]
+        declaredSince[life] = Dictionary(uniqueKeysWithValues: declared.map { ($0, before[$0] ?? World.shared.now) })
+    }
+
+    private func noteMissed(_ fleet: DeclaredFleet?, _ source: String, _ life: Life) {
+        guard let fleet, fleet.isReadable else { return }
+        let all = Set(simulation.repositories.flatMap(\.history).flatMap(\.declared))
+        missed[life, default: [:]][source, default: []].formUnion(all.subtracting(fleet.declared))
     }
 }

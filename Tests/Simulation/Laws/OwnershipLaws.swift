@@ -34,47 +34,107 @@ extension Laws {
         fail(.foreignUntouched, "'\(mutating.stack)' is claimed, and no source declares it")
     }
 
-    /// An app stays with the source that had it first, as long as that one declares it.
-    func checkSource(_ record: AppRecord, after old: AppRecord) {
-        guard record.source != old.source, simulation.controllers.count == 1,
-            let holder = simulation.repositories.first(where: { $0.name == old.source })
-        else { return }
-        let begin = World.shared.now - seconds(400)
-        guard holder.fleet[record.id.name] != nil, holder.fleet.isReadable,
-            !holder.changes(of: record.id.name).contains(where: { $0 > begin })
-        else { return }
-        fail(.holderKeeps, "\(record.id) went from \(old.source), which declares it, to \(record.source)")
+    /// An app stays with the source that had it first, until the controller has read that this one does without it.
+    func checkSource(_ record: AppRecord, after old: AppRecord, _ life: Life) {
+        guard record.source != old.source, simulation.repositories.contains(where: { $0.name == old.source }) else {
+            return
+        }
+        Statistics.count("state moved to another source")
+        if missed[life]?[old.source]?.contains(record.id) == true { return }
+        fail(
+            .holderKeeps,
+            "\(record.id) went from \(old.source), which declares it as far as known, to \(record.source)"
+        )
     }
 
     /// What a controller removes it has to have read that it goes, and much of it only with approval.
     func checkAgainstReading(_ mutating: Mutating, on target: Target, _ life: Life) {
         let id = AppID(target: target.name, name: mutating.stack)
-        let store = simulation.controllers.first { $0.number == life.controller }?.store
-        guard let record = store?.records[id].map(RecordView.init) else { return }
-        let fleets = fleetsRead(by: life)
-        let settled = World.shared.now - seconds(30)
-        guard !fleets.isEmpty, fleets.allSatisfy({ $0.time <= settled && $0.fleet.isReadable }) else { return }
-        let declared = fleets.compactMap { $0.fleet[mutating.stack] }.filter {
-            $0.isEnabled && $0.target == target.name
+        guard let store = simulation.controllers.first(where: { $0.number == life.controller })?.store,
+            let record = store.records[id].map(RecordView.init)
+        else { return }
+        if record.isLeaving {
+            checkLeaving(id, mutating, life)
+        } else {
+            checkIsKept(id, mutating, record, store, life)
+            checkServicesApproved(id, mutating, record, on: target, life)
         }
-        let isApproved = approvedAt.map { time in fleets.allSatisfy { time >= $0.time } } ?? false
-        if let app = declared.first, declared.count == 1 {
-            if record.isLeaving {
-                return fail(.removalDeclared, "\(mutating.name) of \(id) was removed as undeclared, and is declared")
+    }
+
+    /// A whole app goes because no source declares it, and many apps go at once only with approval.
+    private func checkLeaving(_ id: AppID, _ mutating: Mutating, _ life: Life) {
+        if let since = declaredSince[life]?[id], since <= World.shared.now - seconds(30) {
+            fail(.removalDeclared, "\(mutating.name) of \(id) was removed as undeclared, and is declared")
+        }
+        for (source, reading) in lastReads[life] ?? [:] where reading.dropped.contains(mutating.stack) {
+            // What another source declares does not go.
+            let kept = Set((declaredSince[life] ?? [:]).keys.map(\.name))
+            let count = reading.dropped.subtracting(kept).count
+            guard count > 2, 2 * count > count + reading.left, approvedAt.map({ $0 < reading.time }) ?? true,
+                declaredSince[life]?[id] == nil
+            else { continue }
+            fail(.manyRemovalsApproved, "\(count) apps of \(source) are being removed at once, and nobody approved it")
+        }
+    }
+
+    /// Inside an app, what is not declared goes when what is declared was found good and is kept.
+    private func checkIsKept(
+        _ id: AppID,
+        _ mutating: Mutating,
+        _ record: RecordView,
+        _ store: MemoryStore,
+        _ life: Life
+    ) {
+        // What a failed commit added goes when an earlier revision is put back, be it an older one.
+        // And what no source declares any more goes as a whole, also before that could be written down.
+        guard record.rejected == nil, declaredSince[life]?[id] != nil else { return }
+        guard let newest = store.revisions[id]?.first else {
+            if simulation.lastStoreLoss == nil {
+                fail(.keptBeforeRemoved, "\(mutating.name) is being removed, and nothing is kept of \(id)")
             }
-            guard record.rejected == nil, record.deployedCommit == record.commit, app.isReadable, !isApproved else {
-                return
-            }
-            let running = Observation(target: target).services(of: mutating.stack)
-            let gone = running.keys.count { name in !app.services.contains { $0.name == name } }
-            guard Double(gone) > Double(gone + app.services.count) / 2 else { return }
-            fail(.manyRemovalsApproved, "\(gone) services of \(id) are being removed, and nobody approved it")
-        } else if declared.isEmpty, record.isLeaving, !isApproved {
-            for reading in (lastReads[life] ?? [:]).values where reading.dropped.contains(mutating.stack) {
-                let count = reading.dropped.count
-                guard count > 2, 2 * count > count + reading.left else { continue }
-                fail(.manyRemovalsApproved, "\(count) apps are being removed at once, and nobody approved it")
-            }
+            return
+        }
+        let kept = (try? JSON(parsing: newest.payload))?["services"]?.array ?? []
+        guard kept.contains(where: { $0["name"]?.string == mutating.name }) else { return }
+        fail(.keptBeforeRemoved, "\(mutating.name) is being removed, and what is kept as good has it")
+    }
+
+    /// Most services of an app go only with approval.
+    private func checkServicesApproved(
+        _ id: AppID,
+        _ mutating: Mutating,
+        _ record: RecordView,
+        on target: Target,
+        _ life: Life
+    ) {
+        // What is verified by now is what the record says is deployed; what a failed commit added needs no approval.
+        guard record.rejected == nil, let commit = record.deployedCommit,
+            let app = simulation.declaration(of: id, at: commit), app.isReadable
+        else { return }
+        let read = (lastReads[life] ?? [:]).values.map(\.time).max() ?? 0
+        if let approvedAt, approvedAt >= read { return }
+        let running = Observation(target: target).services(of: mutating.stack)
+        let gone = running.keys.count { name in !app.services.contains { $0.name == name } }
+        guard 2 * gone > gone + app.services.count else { return }
+        fail(.manyRemovalsApproved, "\(gone) services of \(id) are being removed, and nobody approved it")
+    }
+
+    /// A secret's content is kept nowhere else, so the secret of a kept revision stays.
+    func checkSecretIsNotKept(_ mutating: Mutating, on target: Target, _ life: Life) {
+        let id = AppID(target: target.name, name: mutating.stack)
+        guard let store = simulation.controllers.first(where: { $0.number == life.controller })?.store,
+            let record = store.records[id].map(RecordView.init), !record.isLeaving, declaredSince[life]?[id] != nil
+        else { return }
+        for revision in store.revisions[id] ?? [] where secrets(of: revision).contains(mutating.name) {
+            fail(.keptFilesExist, "the secret '\(mutating.name)' of a kept revision of \(id) is being removed")
+        }
+    }
+
+    /// The names under which the secrets of a kept revision are on the target.
+    func secrets(of revision: DeployedRevision) -> [String] {
+        let files = (try? JSON(parsing: revision.payload))?["files"]?.array ?? []
+        return files.filter { $0["kind"]?.string == "secret" }.map {
+            ($0["deployedName"] ?? $0["name"])?.string ?? ""
         }
     }
 
@@ -103,7 +163,9 @@ extension Laws {
     /// What was found before the first change cannot be what an attempt of our own left.
     func checkBaseline(_ revision: DeployedRevision) {
         guard revision.commit.isEmpty, simulation.lastStoreLoss == nil, !simulation.hadSecondController else { return }
-        guard !simulation.isMeddledWith(revision.app) else { return }
+        guard !simulation.isMeddledWith(revision.app), !simulation.handedOver.contains(revision.app.name) else {
+            return
+        }
         let changes = simulation.repositories.reduce(0) { $0 + $1.changes(of: revision.app.name).count }
         fail(
             .baselineIsForeign,

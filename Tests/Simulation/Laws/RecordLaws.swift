@@ -6,7 +6,7 @@ extension Laws {
     func saves(_ record: AppRecord, after old: AppRecord?, _ life: Life) {
         let view = RecordView(record)
         let before = old.map(RecordView.init)
-        if let old { checkSource(record, after: old) }
+        if let old { checkSource(record, after: old, life) }
         checkSecrets(view.texts + [view.message, view.rejection ?? ""], "the record of \(record.id)")
         if let rejected = view.rejected, rejected != before?.rejected {
             noteRejection(record.id, view, rejected)
@@ -45,7 +45,23 @@ extension Laws {
     func keeps(_ revision: DeployedRevision) {
         Statistics.count("state kept revision")
         checkBaseline(revision)
+        checkIsGood(revision)
         checkSecrets([String(decoding: revision.payload, as: UTF8.self)], "a kept revision of \(revision.app)")
+    }
+
+    /// What is gone back to has to be well.
+    private func checkIsGood(_ revision: DeployedRevision) {
+        // A store that knows nothing of an app takes over what runs at that moment, be it for a moment only.
+        guard simulation.lastStoreLoss == nil, !simulation.hadSecondController else { return }
+        guard !revision.commit.isEmpty, let app = simulation.declaration(of: revision.app, at: revision.commit),
+            !app.isGood
+        else { return }
+        // Who sees it only now and then may see it well each time.
+        if let late = simulation.target(revision.app.target)?.lateAt, late > World.shared.now - seconds(15) { return }
+        // Of what somebody scaled to nothing none can fail; and what needed a database as it started runs on without.
+        if app.ignoresReplicas || app.services.allSatisfy({ $0.nature.isGood(hasDatabase: true) }) { return }
+        let natures = app.services.map { "\($0.name): \($0.nature)" }.joined(separator: ", ")
+        fail(.onlyGoodKept, "\(revision.app) at \(revision.commit.prefix(8)) is kept as good, with \(natures)")
     }
 
     /// What every secret's value begins with, as it is and in base 64.

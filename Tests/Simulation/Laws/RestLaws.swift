@@ -46,11 +46,18 @@ extension Laws {
         }
         // What needed a database as it started runs on without.
         if app.services.allSatisfy({ $0.nature.isGood(hasDatabase: true) }), observation.runs(app) { return nil }
+        // An empty store takes over what runs at that moment, and has nothing else to go back to.
+        let newest = simulation.controllers[0].store.revisions[id]?.first
+        if simulation.lastStoreLoss != nil || simulation.hadSecondController, let newest,
+            simulation.declaration(of: id, at: newest.commit) == app
+        {
+            return nil
+        }
         if record.isReady, !record.message.contains("waiting for") {
             return "\(id) cannot work as declared and is said to be ready: \(record.message)"
         }
         let natures = Set(app.services.map(\.nature))
-        let isRejectable = natures.contains(.crash) || natures.contains(.unhealthy) || natures.contains(.refused)
+        let isRejectable = !natures.isDisjoint(with: [.crash, .unhealthy, .refused, .failingJob])
         let isBlocked = natures.contains(.missing) || app.dependsOn.contains { !isGood(fleet[$0], in: fleet) }
         // With nothing to go back to it stays as it is, named.
         let hasEarlier = !(simulation.controllers[0].store.revisions[id] ?? []).isEmpty
@@ -66,6 +73,14 @@ extension Laws {
         return "\(id) was rejected (\(record.rejection ?? record.message)) and runs no good revision: "
             + observation.services(of: app.name).sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
             .joined(separator: "; ")
+    }
+
+    /// Whether an app is not well and nothing is kept that could be put back.
+    func isTriedAgain(_ stack: String, _ target: String) -> Bool {
+        let id = AppID(target: target, name: stack)
+        let store = simulation.controllers[0].store
+        let isReady = store.records[id].map(RecordView.init)?.isReady ?? true
+        return !isReady && (store.revisions[id] ?? []).isEmpty
     }
 
     private func isGood(_ app: DeclaredApp?, in fleet: DeclaredFleet) -> Bool {
@@ -102,12 +117,8 @@ extension Laws {
                 guard let target = simulation.target(id.target) else { continue }
                 let files = Observation(target: target).files()
                 for revision in revisions {
-                    let payload = (try? JSON(parsing: revision.payload))?["files"]?.array ?? []
-                    for file in payload where file["kind"]?.string == "secret" {
-                        let name = (file["deployedName"] ?? file["name"])?.string ?? ""
-                        if !files.contains("secret \(name)") {
-                            fail(.keptFilesExist, "the secret '\(name)' of a kept revision of \(id) is gone")
-                        }
+                    for name in secrets(of: revision) where !files.contains("secret \(name)") {
+                        fail(.keptFilesExist, "the secret '\(name)' of a kept revision of \(id) is gone")
                     }
                 }
             }
@@ -122,12 +133,16 @@ extension Laws {
 
     func checkLoad() {
         for controller in simulation.controllers {
-            guard let life = controller.running?.life else { continue }
-            let load = World.shared.load(of: life.owner)
-            let most = 24 + 16 * simulation.declaredApps.count
-            Statistics.highest("load at rest", load)
-            if load > most { fail(.loadBounded, "\(life) has \(load) tasks asleep or ready at rest") }
+            if let life = controller.running?.life { checkLoad(of: life) }
         }
+    }
+
+    /// Checked every minute, and at rest.
+    func checkLoad(of life: Life) {
+        let load = World.shared.load(of: life.owner)
+        let most = 24 + 16 * simulation.declaredApps.count
+        Statistics.highest("load", load)
+        if load > most { fail(.loadBounded, "\(life) has \(load) tasks asleep or ready") }
     }
 
     func expectDeployed(_ app: DeclaredApp, _ why: String) {

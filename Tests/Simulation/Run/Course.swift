@@ -68,8 +68,14 @@ extension Simulation {
         let began = World.shared.now
         pass(until: began + seconds(330))
         guard isRunning else { return }
-        if let late = laws.mutations.first(where: { $0.time > began }) {
-            laws.fail(.staysAtRest, "\(late.text) of \(late.stack) at rest")
+        let late = laws.mutations.filter { $0.time > began }
+        // What never was well has nothing to go back to, and is tried again, ever more rarely.
+        let retried = Dictionary(grouping: late.filter { laws.isTriedAgain($0.stack, $0.target) }, by: \.stack)
+        if let first = late.first(where: { retried[$0.stack] == nil }) {
+            laws.fail(.staysAtRest, "\(first.text) of \(first.stack) at rest")
+        }
+        for (stack, mutations) in retried where mutations.count > 8 {
+            laws.fail(.staysAtRest, "\(stack), which never was well, was changed \(mutations.count) times at rest")
         }
         laws.checkKeptFiles()
         laws.checkQuestions()
@@ -104,12 +110,14 @@ extension Simulation {
     /// The faults end: everything works again, and what only a person can put right is put right.
     private func heal() {
         trace("-- the faults end")
+        isCalm = true
         faultRate = 0
         faultsUntil = 0
         stopSecondController()
         for target in targets {
             target.cutOff = [:]
             (target.downUntil, target.silentUntil, target.slowUntil) = (0, 0, 0)
+            (target.crawlUntil, target.deafUntil, target.breaking) = (0, 0, nil)
         }
         for repository in repositories {
             repository.awayUntil = 0
@@ -122,7 +130,7 @@ extension Simulation {
             repository.push(fleet)
         }
         let controller = controllers[0]
-        controller.store.fullUntil = 0
+        (controller.store.fullUntil, controller.store.unsureUntil) = (0, 0)
         controller.store.holds = []
         if controller.running == nil { start(controller) }
         controller.running?.refreshHolds()

@@ -26,6 +26,8 @@ final class Simulation: @unchecked Sendable {
     var faultRate = 0.0
     var faultsUntil: Int64 = 0
     private(set) var isOver = false
+    /// Whether the faults have ended.
+    var isCalm = false
     var lastStoreLoss: Int64?
     var hadSecondController = false
     var questions: [Question] = []
@@ -82,8 +84,12 @@ final class Simulation: @unchecked Sendable {
                 apps: random.pick(weighted: index == 0 ? [(2, 1), (5, 2), (3, 3)] : [(3, 1), (1, 2)]) ?? 1
             )
             if storm.kind == .silence {
-                if fleet.apps.count < 2 { fleet = generator.initial(apps: 2) }
-                for app in fleet.apps.indices { fleet.apps[app].target = names[app % 2] }
+                // Most of the work is on the one that falls silent.
+                fleet = generator.initial(apps: random.within(2...3))
+                for app in fleet.apps.indices { fleet.apps[app].target = names[min(app, 1)] }
+            } else if index == 0, random.happens(0.03) {
+                // What never was well has nothing to go back to.
+                fleet.apps[0].services[0].nature = random.pick([.crash, .unhealthy, .failingJob]) ?? .crash
             }
             generators[name] = generator
             repositories.append(Repository(name: name, targets: names, fleet: fleet))
@@ -95,6 +101,7 @@ final class Simulation: @unchecked Sendable {
         }
         buildNamesakes(&random)
         controllers = [Controller(number: 1)]
+        buildStray(&random)
         start(controllers[0])
     }
 
@@ -111,6 +118,16 @@ final class Simulation: @unchecked Sendable {
         person.claim(stack: app.name, owner: "elsewhere ffffffffffff")
         claimedByOthers.insert(app.name)
         Statistics.count("state claimed by another controller")
+    }
+
+    /// Sometimes the store remembers an app without a name, as one that was edited by hand or written by a defect does.
+    private func buildStray(_ random: inout Random) {
+        guard storm.kind == .safety || storm.kind == .liveness, random.happens(0.05),
+            let target = random.pick(targets), let source = random.pick(repositories)
+        else { return }
+        let id = AppID(target: target.name, name: "")
+        controllers[0].store.records[id] = AppRecord(id: id, source: source.name)
+        Statistics.count("state a record without a name")
     }
 
     /// Stacks that were given up and whose claims somebody removed: nobody may take them again to remove them.

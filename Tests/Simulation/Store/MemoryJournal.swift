@@ -45,7 +45,7 @@ struct MemoryJournal: Journal {
     private func write() async throws {
         let world = World.shared
         if world.random.happens(0.3) { await world.pause(Int64(world.random.within(50_000...4_000_000))) }
-        if world.now < store.fullUntil {
+        if world.now < store.fullUntil || world.now < store.unsureUntil && world.random.happens(0.4) {
             Statistics.count("journal write failed")
             throw Failure(.unavailable, "the store cannot be written: database or disk is full")
         }

@@ -10,6 +10,8 @@ final class MemoryStore: @unchecked Sendable {
     private var facts: [String: Event] = [:]
     /// Until when nothing can be written.
     var fullUntil: Int64 = 0
+    /// Until when every other write fails.
+    var unsureUntil: Int64 = 0
     private let keptRevisions = 5
 
     /// Loses everything, as a deleted volume does.
