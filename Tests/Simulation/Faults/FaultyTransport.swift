@@ -34,7 +34,6 @@ struct FaultyTransport: Transport {
         }
         if isCutOff { throw TransportError(description: "couldn't connect to server") }
         if request.method != "GET" { target.strain(by: life) }
-        if world.now - began > seconds(1) { target.lateAt = world.now }
         let response = target.perform(
             world.now < target.deafUntil ? unfiltered(request) : request,
             by: .controller(life)

@@ -23,8 +23,6 @@ final class Target: @unchecked Sendable {
     var cutOff: [Int: Int64] = [:]
     /// The changes after which the way to it breaks, and for how long; nil when it holds.
     var breaking: (changes: Int, duration: Int64)?
-    /// When a call took long before, last.
-    var lateAt = Int64.min
     private var streams: [Stream] = []
     private var pumpedAt: Int64 = -1
 

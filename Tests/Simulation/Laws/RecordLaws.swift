@@ -51,13 +51,9 @@ extension Laws {
 
     /// What is gone back to has to be well.
     private func checkIsGood(_ revision: DeployedRevision) {
-        // A store that knows nothing of an app takes over what runs at that moment, be it for a moment only.
-        guard simulation.lastStoreLoss == nil, !simulation.hadSecondController else { return }
         guard !revision.commit.isEmpty, let app = simulation.declaration(of: revision.app, at: revision.commit),
             !app.isGood
         else { return }
-        // Who sees it only now and then may see it well each time.
-        if let late = simulation.target(revision.app.target)?.lateAt, late > World.shared.now - seconds(15) { return }
         // Of what somebody scaled to nothing none can fail; and what needed a database as it started runs on without.
         if app.ignoresReplicas || app.services.allSatisfy({ $0.nature.isGood(hasDatabase: true) }) { return }
         let natures = app.services.map { "\($0.name): \($0.nature)" }.joined(separator: ", ")

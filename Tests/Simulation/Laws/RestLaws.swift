@@ -46,13 +46,6 @@ extension Laws {
         }
         // What needed a database as it started runs on without.
         if app.services.allSatisfy({ $0.nature.isGood(hasDatabase: true) }), observation.runs(app) { return nil }
-        // An empty store takes over what runs at that moment, and has nothing else to go back to.
-        let newest = simulation.controllers[0].store.revisions[id]?.first
-        if simulation.lastStoreLoss != nil || simulation.hadSecondController, let newest,
-            simulation.declaration(of: id, at: newest.commit) == app
-        {
-            return nil
-        }
         if record.isReady, !record.message.contains("waiting for") {
             return "\(id) cannot work as declared and is said to be ready: \(record.message)"
         }
