@@ -136,7 +136,7 @@ extension AppState {
         announcedRemovals = purpose == .deploy ? Set(pass.plan.removals.map(\.subject)) : []
         let reason: Reason = purpose == .rollBack ? .rollingBack : .applying
         // What failed before and is tried again was told of.
-        let isKnown = record.failedFingerprint == pass.fingerprint
+        let isKnown = [record.failedFingerprint, toldAttempt].contains(pass.fingerprint)
         let event = event(.info, reason, summary, details: described(changes), at: now)
         return ask(.save(record, isKnown ? nil : event), .savingAttempt)
     }
@@ -169,6 +169,7 @@ extension AppState {
     }
 
     mutating func resetClock() {
+        toldAttempt = nil
         healthySince = nil
         lastContact = nil
         elapsed = .zero

@@ -167,7 +167,9 @@ extension AppState {
             if let fingerprint { kept = [fingerprint] }
             return adopt(health, at: now)
         case (.noticingDrift, .announced): return claim(for: .change, situation)
-        case (.savingAttempt, .saved): return ask(.apply, .applying)
+        case (.savingAttempt, .saved):
+            toldAttempt = pass.fingerprint
+            return ask(.apply, .applying)
         case (.applying, .applied): return applied(at: now)
         case (.judging, .judged(let health)):
             contact(at: now)

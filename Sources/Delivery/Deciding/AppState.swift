@@ -57,6 +57,8 @@ struct AppState: Sendable {
     /// Removals inside the app that wait for a person, and those a person approved, by subject.
     var awaitedRemovals: Set<String> = []
     var approvedRemovals: Set<String> = []
+    /// What the attempt that was begun last brings about; it may be begun again when the journal fails in between.
+    var toldAttempt: String?
     /// The failure that was told of last, and when.
     var toldFailure: (failure: String, at: ContinuousClock.Instant)?
     /// Whether an attempt may have left objects behind that no revision needs.
