@@ -40,6 +40,8 @@ package actor SwarmPlatform: Platform {
     /// What the names of a stack's objects begin with, where that is not the stack's name.
     private var namePrefixes: [String: String] = [:]
     private var networkNames: [String: String] = [:]
+    /// The Swarm's own identifier, as it was told last.
+    private var cluster: String?
     private var justMade: [String: (networks: [ObservedObject], at: ContinuousClock.Instant)] = [:]
     private var secretHashes: [String: String] = [:]
     /// Images resolved a moment ago, so that one commit asks for each once, however many stacks use it.
@@ -66,6 +68,20 @@ package actor SwarmPlatform: Platform {
     }
 
     // MARK: Deployments
+
+    package func identity() async throws -> String {
+        do {
+            let answer = try await engine.call("GET", "/swarm", timeout: .seconds(10))
+            cluster = answer["ID"]?.string ?? cluster
+        } catch let error as EngineError {
+            // What it said before still holds: a Swarm keeps its identifier.
+            guard cluster != nil else { throw Failure(.unavailable, "\(name): \(error)") }
+        } catch let failure as Failure {
+            guard cluster != nil else { throw failure }
+        }
+        guard let cluster else { throw Failure(.unavailable, "\(name) does not say which Swarm it is") }
+        return cluster
+    }
 
     /// `fingerprint`: That of the desired stack, where it is known already.
     func deployment(
