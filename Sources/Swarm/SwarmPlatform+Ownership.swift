@@ -106,6 +106,7 @@ extension SwarmPlatform {
             throw Failure(.unavailable, "\(ownership.app): \(error)")
         }
         declared[ownership.app] = nil
+        declaredFiles[ownership.app] = nil
         forgetClaims()
     }
 

@@ -223,6 +223,34 @@ import Testing
         try await fleet.clean("web", "else")
     }
 
+    /// Somebody made a secret and a config for the stack by hand.
+    @Test(.timeLimit(.minutes(2)), arguments: [true, false])
+    func whatWasMadeByHandForAStackStays(_ prunes: Bool) async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let options = prunes ? "" : ", prune: false"
+        let tail = "configs: {page: {content: V1}}\n"
+        let text = sleeper(tail: tail).replacing("    command:", with: "    configs: [page]\n    command:")
+        try await fleet.commit(stacks: ["{name: PREFIXweb, compose_file: a.yml\(options)}"], ["a.yml": text])
+        try await fleet.running {
+            try await fleet.settled("web")
+            try fleet.scratch.write("by hand", to: "file")
+            for kind in ["secret", "config"] {
+                let label = "com.docker.stack.namespace=\(fleet.name("web"))"
+                let name = "\(fleet.name("web"))_backup_key"
+                try await fleet.docker(kind, "create", "-l", label, name, "\(fleet.scratch.path)/file")
+            }
+            for version in ["V2", "V3", "V4"] {
+                try await fleet.commit(["a.yml": text.replacing("V1", with: version)])
+                try await fleet.settled("web")
+            }
+            for kind in ["secret", "config"] {
+                let names = try await fleet.docker(kind, "ls", "--format", "{{.Name}}")
+                #expect(names.contains("\(fleet.name("web"))_backup_key"), "\(kind)s: \(names)")
+            }
+        }
+        try await fleet.clean("web")
+    }
+
     @Test(.timeLimit(.minutes(2))) func anAppThatMovesFromSourceToSourceGoesOn() async throws {
         let fleet = try await Fleet(verify: "1s")
         let second = try await fleet.secondSource()
