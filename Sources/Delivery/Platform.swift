@@ -5,6 +5,9 @@ package protocol Platform: Sendable {
     /// The target's name in the configuration.
     var name: String { get }
 
+    /// What the target calls itself, whatever names the configuration has for it; its name where it can have only one.
+    func identity() async throws -> String
+
     /// The deployment a kept revision describes.
     func restore(_ id: AppID, payload: [UInt8]) async throws -> any Deployment
 
@@ -53,6 +56,10 @@ package protocol Platform: Sendable {
     func changes() -> AsyncThrowingStream<AppID?, any Error>
 }
 
+extension Platform {
+    package func identity() async throws -> String { name }
+}
+
 /// One app in one desired state, bound to its target.
 package protocol Deployment: Sendable {
     /// Identifies the desired state: equal fingerprints, equal result.
@@ -69,6 +76,7 @@ package protocol Deployment: Sendable {
 
 extension Deployment {
     /// Compares with what is there, outside a deployment.
+    ///
     /// `moment`: The observation must not be older than this.
     package func plan(observedSince moment: ContinuousClock.Instant) async throws -> any Planned {
         try await plan(observedSince: moment, mark: nil)

@@ -71,6 +71,13 @@ extension SwarmPlatform {
             remember(config, of: id.name)
             throw taken(id, by: config.claim.owner)
         }
+        if !claimant.takesUnclaimed, let target = config.target, target != name {
+            remember(config, of: id.name)
+            throw Failure(
+                .superseded,
+                "the stack '\(id.name)' is '\(target)/\(id.name)' now, by another name of this Swarm"
+            )
+        }
         if config.claim != wanted || config.target != name {
             config.claim = wanted
             config.target = name
@@ -99,6 +106,7 @@ extension SwarmPlatform {
             throw Failure(.unavailable, "\(ownership.app): \(error)")
         }
         declared[ownership.app] = nil
+        declaredFiles[ownership.app] = nil
         forgetClaims()
     }
 

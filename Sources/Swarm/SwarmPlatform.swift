@@ -40,8 +40,12 @@ package actor SwarmPlatform: Platform {
     /// What the names of a stack's objects begin with, where that is not the stack's name.
     private var namePrefixes: [String: String] = [:]
     private var networkNames: [String: String] = [:]
+    /// The Swarm's own identifier, as it was told last.
+    private var cluster: String?
     private var justMade: [String: (networks: [ObservedObject], at: ContinuousClock.Instant)] = [:]
     private var secretHashes: [String: String] = [:]
+    /// The configs and secrets that revisions of an app declared, as far as this process has seen them.
+    var declaredFiles: [AppID: Set<FileName>] = [:]
     /// Images resolved a moment ago, so that one commit asks for each once, however many stacks use it.
     private var resolved: [String: (task: Task<ResolvedImage, any Error>, since: ContinuousClock.Instant)] = [:]
     private let observer: ServiceObserver
@@ -65,6 +69,20 @@ package actor SwarmPlatform: Platform {
         return (try await engine.engineVersion(), try await engine.version().description)
     }
 
+    package func identity() async throws -> String {
+        do {
+            let answer = try await engine.call("GET", "/swarm", timeout: .seconds(10))
+            cluster = answer["ID"]?.string ?? cluster
+        } catch let error as EngineError {
+            // What it said before still holds: a Swarm keeps its identifier.
+            guard cluster != nil else { throw Failure(.unavailable, "\(name): \(error)") }
+        } catch let failure as Failure {
+            guard cluster != nil else { throw failure }
+        }
+        guard let cluster else { throw Failure(.unavailable, "\(name) does not say which Swarm it is") }
+        return cluster
+    }
+
     // MARK: Deployments
 
     /// `fingerprint`: That of the desired stack, where it is known already.
@@ -75,7 +93,8 @@ package actor SwarmPlatform: Platform {
         options: StackOptions,
         warnings: [String]
     ) -> SwarmDeployment {
-        SwarmDeployment(
+        if !desired.files.isEmpty { declaredFiles[id, default: []].formUnion(desired.declaredFiles) }
+        return SwarmDeployment(
             platform: self,
             id: id,
             desired: desired,
@@ -239,8 +258,11 @@ package actor SwarmPlatform: Platform {
         if !hashesRead.contains(id) {
             hashesRead.insert(id)
             for payload in await settings.kept(id) {
-                for file in DesiredStack.fileNames(in: payload) where file.kind == .secret && !file.hash.isEmpty {
-                    secretHashes[file.name] = secretHashes[file.name] ?? file.hash
+                guard let stack = DesiredStack(name: id.name, payload: payload) else { continue }
+                declaredFiles[id, default: []].formUnion(stack.declaredFiles)
+                for file in stack.files where file.kind == .secret && !file.hash.isEmpty {
+                    let name = file.deployedName ?? file.name
+                    secretHashes[name] = secretHashes[name] ?? file.hash
                 }
             }
         }
@@ -264,32 +286,38 @@ package actor SwarmPlatform: Platform {
     }
 
     private func collect(_ id: AppID, keeping kept: [[UInt8]], _ ownership: Ownership) async throws {
+        _ = await hashes(for: id)
         let observed = try await observe(id.name)
-        var needed: Set<String> = []
-        for payload in kept {
-            for file in DesiredStack.fileNames(in: payload) { needed.insert("\(file.kind.rawValue) \(file.name)") }
+        var needed = observed.usedFiles
+        var named: Set<FileName> = []
+        for stack in kept.compactMap({ DesiredStack(name: id.name, payload: $0) }) {
+            named.formUnion(stack.declaredFiles)
+            needed.formUnion(stack.files.map { FileName(kind: $0.kind, name: $0.deployedName ?? $0.name) })
         }
-        for service in observed.services {
-            for spec in [service.spec, service.previousSpec].compactMap({ $0 }) {
-                let container = spec["TaskTemplate"]?["ContainerSpec"]
-                for item in container?["Configs"]?.array ?? [] {
-                    needed.insert("config \(item["ConfigName"]?.string ?? "")")
+        declaredFiles[id, default: []].formUnion(named)
+        let prunes = (self.declared[id] ?? kept.first.map { StackOptions(payload: $0) })?.prunes ?? true
+        let leftovers = Leftovers(needed: needed, declared: declaredFiles[id] ?? [], prunes: prunes)
+        var others: Set<FileName> = []
+        for (kind, objects) in [(DesiredFile.Kind.config, observed.configs), (.secret, observed.secrets)] {
+            for object in objects {
+                let file = FileName(kind: kind, name: object.name)
+                guard leftovers.contains(file) else {
+                    others.insert(file)
+                    continue
                 }
-                for item in container?["Secrets"]?.array ?? [] {
-                    needed.insert("secret \(item["SecretName"]?.string ?? "")")
-                }
-            }
-        }
-        for (kind, objects) in [("config", observed.configs), ("secret", observed.secrets)] {
-            for object in objects where !needed.contains("\(kind) \(object.name)") {
                 try ownership.check(id)
                 do {
-                    try await engine.call("DELETE", "/\(kind)s/\(object.id)")
+                    try await engine.call("DELETE", "/\(kind.rawValue)s/\(object.id)")
                 } catch let error as EngineError {
                     // Another stack uses it, or it is gone already; either way it is not ours to insist.
                     guard error.isNotFound || error.status == 400 else { throw Failure(.unavailable, "\(error)") }
+                    others.insert(file)
                 }
             }
+        }
+        // What no revision names and the cluster has no more is of no use.
+        declaredFiles[id] = declaredFiles[id]?.filter { name in
+            named.contains(name) || others.contains { $0 == name || $0.isVersion(of: name) }
         }
     }
 }

@@ -349,6 +349,33 @@ import Testing
         #expect(script.asked("prune") == 0 && script.asked("forget") == 1 && script.asked("forget and release") == 0)
     }
 
+    /// It is declared under another name of the same target, which has not taken it over yet.
+    @Test func whatIsDeclaredUnderAnotherNameStaysUntilItIsTakenOver() {
+        var script = deployed()
+        script.state.remove(because: "it is no longer declared", at: script.now.time)
+        script.failures["claim what is ours"] = Failure(.dependencyNotReady, "waiting for 'u/web' to take it over")
+        script.run(for: .seconds(60))
+        #expect(script.running == "v1" && script.asked("forget") == 0 && script.asked("save") == 1)
+        #expect(script.events.isEmpty)
+        #expect(script.state.record.reconciling?.message.hasSuffix("waiting for 'u/web' to take it over") == true)
+        script.failures["claim what is ours"] = Failure(.superseded, "the stack 'web' is 'u/web' now")
+        script.run()
+        #expect(script.running == "v1" && script.asked("prune") == 0)
+        #expect(script.asked("forget") == 1 && script.asked("forget and release") == 0)
+        #expect(script.events.allSatisfy { $0.severity == .info })
+    }
+
+    /// It was declared elsewhere for a while, and then no more.
+    @Test func whatNobodyTookOverIsRemovedWhenItIsDeclaredNowhere() {
+        var script = deployed()
+        script.state.remove(because: "it is no longer declared", at: script.now.time)
+        script.failures["claim what is ours"] = Failure(.dependencyNotReady, "waiting for 'u/web' to take it over")
+        script.run(for: .seconds(60))
+        script.failures = [:]
+        script.run()
+        #expect(script.running == nil && script.asked("forget and release") == 1)
+    }
+
     @Test func anAppThatIsToGoIsRemovedAndItsClaimGivenUp() {
         var script = deployed()
         script.state.remove(because: "it is no longer declared", at: script.now.time)

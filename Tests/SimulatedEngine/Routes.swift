@@ -81,7 +81,8 @@ extension SimulatedEngine {
             ])
         case "swarm":
             return .json([
-                "ID": "swarm", "Spec": ["Name": "default", "Orchestration": ["TaskHistoryRetentionLimit": 5]],
+                "ID": .string(nodes.first?.id ?? ""),
+                "Spec": ["Name": "default", "Orchestration": ["TaskHistoryRetentionLimit": 5]],
             ])
         case "plugins": return .json([])
         case "volumes":

@@ -112,6 +112,41 @@ import Testing
         }
     }
 
+    /// The first object of a name stays where nothing is pruned, because somebody else may have made it.
+    @Test(arguments: [true, false]) func whatNoRevisionNeedsAnyMoreIsCollected(_ prunes: Bool) async throws {
+        let world = World()
+        let platform = platform(world)
+        let ownership = try await ownership(platform)
+        var kept: [UInt8] = []
+        for content in ["a: 1", "a: 2", "a: 3"] {
+            let files = ["shop.yml": Self.compose.replacing("a: 1", with: content), "key.txt": "hush"]
+            let desired = try await deployment(files, on: platform, options: ", prune: \(prunes)")
+            try await desired.plan(observedSince: .now).apply(ownership)
+            world.pass(seconds: 30)
+            kept = try await desired.plan(observedSince: .now).payload()
+        }
+        func rules() -> [String] {
+            world.with { $0.configRecords.map(\.name).filter { $0.hasPrefix("shop_rules") }.sorted() }
+        }
+        #expect(rules().count == 3)
+        // The service's previous specification holds one more.
+        try await platform.collectGarbage(ownership, keeping: [kept])
+        #expect(rules().count == (prunes ? 2 : 3) && rules().contains("shop_rules") == !prunes)
+        // What is dropped from the file, and from what is kept, was this controller's own.
+        let text = Self.compose.replacing("    configs: [rules]\n", with: "")
+            .replacing("configs: {rules: {content: 'a: 1'}}\n", with: "")
+        for stamp in ["1", "2"] {
+            let files = ["shop.yml": text.replacing("db:1", with: "db:\(stamp)"), "key.txt": "hush"]
+            let desired = try await deployment(files, on: platform, options: ", prune: \(prunes)")
+            try await desired.plan(observedSince: .now).apply(ownership)
+            world.pass(seconds: 30)
+            kept = try await desired.plan(observedSince: .now).payload()
+        }
+        try await platform.collectGarbage(ownership, keeping: [kept])
+        #expect(rules() == (prunes ? [] : ["shop_rules"]))
+        #expect(world.with { $0.secretRecords.map(\.name) } == ["shop_key"])
+    }
+
     /// One Swarm under two names, and a stack that moved from one of them to the other: what the first one still removes is
     /// the second one's now.
     @Test func aStackThatMovedToAnotherNameOfItsSwarmIsNotRemovedUnderTheFirst() async throws {

@@ -464,7 +464,7 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
         #expect(restored.fingerprint == desired.fingerprint)
         #expect(restored.services.count == 2)
         #expect(!String(decoding: payload, as: UTF8.self).contains(base64(Array("secret".utf8))))
-        #expect(DesiredStack.fileNames(in: payload).map(\.name) == ["s_page", "s_token"])
+        #expect(restored.files.map(\.deployedName) == ["s_page", "s_token"])
     }
 }
 

@@ -171,6 +171,86 @@ import Testing
         try await fleet.clean("a", "bad")
     }
 
+    /// One Swarm under two names: the one that lets the stack go waits for the one that takes it over.
+    @Test(.timeLimit(.minutes(2))) func aStackThatMovesToAnotherNameOfItsSwarmGoesOn() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let target = "{name: default, endpoint: '\(fleet.engine)'}"
+        let config = (fileText(fleet.config) ?? "").replacing(target, with: "\(target), \(target)")
+            .replacing("\(target)]", with: "{name: other, endpoint: '\(fleet.engine)'}]")
+        try fleet.scratch.write(config, to: "config.yml")
+        @Sendable func entry(_ target: String, _ file: String = "a") -> [String] {
+            ["{name: PREFIXweb, compose_file: \(file).yml, target: \(target)}"]
+        }
+        let files = sleeper(tail: "secrets: {key: {file: key.txt}}\nconfigs: {page: {file: key.txt}}\n")
+            .replacing("    command:", with: "    secrets: [key]\n    configs: [page]\n    command:")
+        try await fleet.commit(
+            stacks: entry("default"),
+            ["a.yml": files, "key.txt": "1", "bad.yml": "services: {a: {}}"]
+        )
+        let web = fleet.name("web")
+        @Sendable func names() async throws -> [String] {
+            let list = try JSON(parsing: try await fleet.hecate("list", "apps", "--format", "json").output).array ?? []
+            return list.compactMap { "\($0["target"]?.string ?? "")/\($0["name"]?.string ?? "")" }
+        }
+        try await fleet.running {
+            try await fleet.settled("web")
+            let tasks = try await fleet.tasks("web")
+            #expect(tasks.count == 1)
+            // What cannot be read takes nothing over yet.
+            try await fleet.commit(stacks: entry("other", "bad"))
+            try await fleet.eventually("both are there") {
+                try await names().sorted() == ["default/\(web)", "other/\(web)"]
+            }
+            try await Task.sleep(for: .seconds(7))
+            #expect(try await fleet.tasks("web") == tasks)
+            try await fleet.commit(stacks: entry("other"))
+            try await fleet.eventually("it moved") { try await names() == ["other/\(web)"] }
+            try await fleet.settled("web")
+            #expect(
+                fleet.log.contains("default/\(web)") && !fleet.log.contains("Pruned") && !fleet.log.contains("Removed")
+            )
+            // There and back at once.
+            try await fleet.commit(stacks: entry("default"))
+            try await fleet.eventually("it is back") { try await names() == ["default/\(web)"] }
+            try await fleet.settled("web")
+            try await Task.sleep(for: .seconds(4))
+            #expect(try await fleet.tasks("web") == tasks)
+            #expect(try await fleet.docker("secret", "ls", "-q", "--filter", "name=\(web)_key").isEmpty == false)
+            // What is declared under neither name goes.
+            try await fleet.commit(stacks: ["{name: PREFIXelse, compose_file: a.yml, target: other}"])
+            try await fleet.eventually("it goes") { try await fleet.services("web").isEmpty }
+        }
+        try await fleet.clean("web", "else")
+    }
+
+    /// Somebody made a secret and a config for the stack by hand.
+    @Test(.timeLimit(.minutes(2)), arguments: [true, false])
+    func whatWasMadeByHandForAStackStays(_ prunes: Bool) async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let options = prunes ? "" : ", prune: false"
+        let tail = "configs: {page: {content: V1}}\n"
+        let text = sleeper(tail: tail).replacing("    command:", with: "    configs: [page]\n    command:")
+        try await fleet.commit(stacks: ["{name: PREFIXweb, compose_file: a.yml\(options)}"], ["a.yml": text])
+        try await fleet.running {
+            try await fleet.settled("web")
+            try fleet.scratch.write("by hand", to: "file")
+            for kind in ["secret", "config"] {
+                let label = "com.docker.stack.namespace=\(fleet.name("web"))"
+                let name = "\(fleet.name("web"))_backup_key"
+                try await fleet.docker(kind, "create", "-l", label, name, "\(fleet.scratch.path)/file")
+            }
+            for version in ["V2", "V3", "V4"] {
+                try await fleet.commit(["a.yml": text.replacing("V1", with: version)])
+                try await fleet.settled("web")
+            }
+            for kind in ["secret", "config"] {
+                let names = try await fleet.docker(kind, "ls", "--format", "{{.Name}}")
+                #expect(names.contains("\(fleet.name("web"))_backup_key"), "\(kind)s: \(names)")
+            }
+        }
+        try await fleet.clean("web")
+    }
+
     @Test(.timeLimit(.minutes(2))) func anAppThatMovesFromSourceToSourceGoesOn() async throws {
         let fleet = try await Fleet(verify: "1s")
         let second = try await fleet.secondSource()

@@ -99,6 +99,7 @@ extension AppState {
 
     mutating func announceRemoval(at now: Moment) -> Action {
         guard let pass, let removal = record.removal else { return finish(.again(.zero)) }
+        if record.waiting?.reason == .dependencyNotReady { record.waiting = nil }
         let subjects = Set(pass.plan.removals.map(\.subject))
         guard !subjects.isSubset(of: announcedRemovals) else { return ask(.prune(leaving: []), .removing) }
         let isFirst = announcedRemovals.isEmpty
@@ -122,6 +123,10 @@ extension AppState {
 
     /// The app is not this controller's to remove: it is left as it is and forgotten.
     mutating func leaveToOthers(_ failure: Failure, at now: Moment) -> Action {
+        guard failure.reason != .superseded else {
+            let moved = event(.info, .newRevision, "left as it is: \(failure.message)", at: now)
+            return ask(.forget(moved, releases: false), .forgetting)
+        }
         let message = "left as it is, because it is not this source's to remove: \(failure.message)"
         return ask(.forget(event(.warning, .refused, message, at: now), releases: false), .forgetting)
     }

@@ -76,7 +76,11 @@ extension AppState {
             let gone = event(.info, .removed, "removed: \(record.removal?.why ?? "")", at: now)
             return ask(.forget(gone, releases: false), .forgetting)
         case .claiming(.removal), .claiming(.forgetting):
-            if [.refused, .notFound].contains(failure.reason) { return leaveToOthers(failure, at: now) }
+            if failure.reason == .dependencyNotReady {
+                wait(.dependencyNotReady, failure.message, at: now)
+                return settle(.check(after: .seconds(5)))
+            }
+            if [.refused, .notFound, .superseded].contains(failure.reason) { return leaveToOthers(failure, at: now) }
         case .claiming(.tidying(let outcome)): return finish(outcome)
         default: break
         }

@@ -53,7 +53,14 @@ extension AppRecord {
 
     package var reconciling: Condition? {
         if let removal {
-            return Condition(.reconciling, true, .removed, "being removed: \(removal.why)", since: removal.since)
+            let waitsFor = waiting.map { "; \($0.message)" } ?? ""
+            return Condition(
+                .reconciling,
+                true,
+                .removed,
+                "being removed: \(removal.why)\(waitsFor)",
+                since: removal.since
+            )
         }
         if let attempt { return Condition(.reconciling, true, attempt.phase, attempt.message, since: attempt.since) }
         if let quarantine, !quarantine.isRolledBack {

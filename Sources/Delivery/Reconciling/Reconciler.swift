@@ -317,7 +317,12 @@ package actor Reconciler {
         else { return .gone }
         while true {
             if case .finish(let outcome) = action { return outcome }
-            let answer = await worker.perform(action)
+            var answer = await worker.perform(action)
+            if case .claim(let claimant) = action, !claimant.takesUnclaimed, case .claimed = answer,
+                let failure = await obstacle(toRemoving: id)
+            {
+                answer = .failed(failure)
+            }
             situation = self.situation(of: id)
             guard let next = states[id]?.next(answer, situation, at: environment.moment) else { return .gone }
             action = next

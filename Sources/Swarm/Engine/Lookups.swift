@@ -136,6 +136,7 @@ extension SwarmPlatform {
     /// What runs, as a revision that can be put back.
     nonisolated func captured(_ observed: ObservedStack, name: String, options: StackOptions) -> [UInt8] {
         var stack = DesiredStack(name: name)
+        stack.isCaptured = true
         for service in observed.services {
             // What an unfinished update is about has not proved itself; what ran before has.
             var spec = service.isAmidUpdate ? service.previousSpec ?? service.spec : service.spec

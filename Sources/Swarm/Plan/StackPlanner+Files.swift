@@ -5,7 +5,7 @@ internal import JSON
 /// Configs and secrets.
 extension StackPlanner {
     /// How many digits of its content's hash another version of a config or a secret carries in its name.
-    private static let fileDigits = 12
+    static let fileDigits = 12
 
     func planFiles(_ result: inout StackPlan) {
         for file in desired.files {

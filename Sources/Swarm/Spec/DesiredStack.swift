@@ -11,6 +11,8 @@ struct DesiredStack: Sendable {
     var externals: [External] = []
     /// Whether nothing is to be left of the stack; a stack that merely declares nothing is none.
     var isRemoval = false
+    /// Whether it is what ran before the first change, and not what anybody declared.
+    var isCaptured = false
     /// Set when the state was restored from the journal: its fingerprint then.
     var restoredFingerprint: String?
 }

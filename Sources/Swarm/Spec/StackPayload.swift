@@ -34,6 +34,7 @@ extension DesiredStack {
             "version": 2,
             "fingerprint": .string(fingerprint),
             "options": options.json,
+            "captured": .bool(isCaptured),
             "services": .array(
                 services.map { service in
                     var spec = service.spec
@@ -78,6 +79,7 @@ extension DesiredStack {
         guard let version = document["version"]?.int, (1...2).contains(version) else { return nil }
         self.init(name: name)
         restoredFingerprint = document["fingerprint"]?.string
+        isCaptured = document["captured"]?.bool ?? false
         services =
             document["services"]?.array?.compactMap { item in
                 guard let name = item["name"]?.string, let spec = item["spec"] else { return nil }
@@ -117,11 +119,6 @@ extension DesiredStack {
                     deployedName: item["deployedName"]?.string
                 )
             } ?? []
-    }
-
-    /// The names of the configs and secrets that the payload of a kept revision needs.
-    static func fileNames(in payload: [UInt8]) -> [(kind: DesiredFile.Kind, name: String, hash: String)] {
-        DesiredStack(name: "", payload: payload)?.files.map { ($0.kind, $0.deployedName ?? $0.name, $0.hash) } ?? []
     }
 }
 
