@@ -40,6 +40,8 @@ extension Simulation {
         let began = World.shared.now
         Statistics.count("steps of storms", World.shared.steps)
         var rest: Int64?
+        // The lease of a controller that is gone now ends only after this.
+        let long = seconds(hadSecondController ? 100 : 60)
         while isRunning, World.shared.now < began + Self.patience {
             pass(until: World.shared.now + seconds(15))
             guard laws.unrest() == nil else {
@@ -51,7 +53,7 @@ extension Simulation {
                 rest = World.shared.now
                 continue
             }
-            if World.shared.now - since >= seconds(60) { break }
+            if World.shared.now - since >= long { break }
         }
         guard isRunning else { return }
         if let unrest = laws.unrest() { return laws.fail(.comesToRest, unrest) }
