@@ -102,8 +102,10 @@ extension AppState {
         guard let reading, record.deployed == reading.fingerprint, record.isSettled, record.drift == nil else {
             return false
         }
+        // Nor is it known that it is kept before the kept revisions were listed.
+        let isKept = kept?.contains(reading.fingerprint) ?? false
         return record.quarantine == nil && !isForced && !hasLeftovers && saved != nil && announcedRemovals.isEmpty
-            && reading.inputs.settings == declaration.app.settings
+            && isKept && reading.inputs.settings == declaration.app.settings
     }
 
     private mutating func list(_ declaration: Declaration) -> Action {
@@ -172,7 +174,8 @@ extension AppState {
         case (.adopting, .judged(let health)): return adopted(health, at: now)
         case (.committing, .committed):
             noteCommitted()
-            return tidy(.rest, situation)
+            // What was wrong before what is deployed was kept again is looked at once more.
+            return tidy(record.problem == nil ? .rest : .again(.zero), situation)
         case (.announcingRemovals, .saved): return claim(for: .removals, situation)
         case (.pruning, .pruned(let pruning)): return pruned(pruning, situation, at: now)
         case (.collecting(let outcome), .collected):

@@ -188,9 +188,18 @@ extension AppState {
         }
     }
 
+    /// Whether what is deployed, and what the pass is about, is not among the kept revisions: the journal lost it.
+    private var isLost: Bool {
+        guard isDeployed, let pass, let kept else { return false }
+        return !kept.contains(pass.fingerprint)
+    }
+
     private mutating func well(_ situation: Situation, at now: Moment) -> Action {
         if let obstacle = pass?.obstacle { return fail(obstacle, at: now) }
         record.drift = nil
+        if uncommitted == nil, isLost {
+            uncommitted = event(.info, .recovered, "kept again, to return to: the journal had lost it", at: now)
+        }
         if let event = uncommitted { return ask(.commit(record, event), .committing) }
         let wasWrong = record.problem != nil
         record.problem = nil
