@@ -148,6 +148,8 @@ extension AppState {
         case (.restoring, .restored(let fingerprint)):
             self.pass?.fingerprint = fingerprint
             return observe(.observing, at: now)
+        case (.restoring, .notRestored(let fingerprint, let failure)):
+            return notRestored(fingerprint, failure, at: now)
         case (.restoring, .nothingKept): return nothingKept(at: now)
         case (.observing, .observed(let plan, let services, let marks)):
             contact(at: now)
@@ -266,6 +268,15 @@ extension AppState {
         guard kept?.isEmpty == false else { return fail(failure, at: now) }
         pass?.fingerprint = fingerprint
         return reject(failure, at: now)
+    }
+
+    /// A kept revision cannot be made use of: an older one takes the place of what failed, but never that of what is deployed.
+    private mutating func notRestored(_ fingerprint: String, _ failure: Failure, at now: Moment) -> Action {
+        if record.quarantine != nil, failure.next == .needsChange {
+            return refuseKept(fingerprint, because: failure, at: now)
+        }
+        // No change is waited for: what is declared takes its place as soon as it may.
+        return fail(pass?.obstacle ?? Failure(failure.reason, failure.message, details: failure.details), at: now)
     }
 
     private mutating func nothingKept(at now: Moment) -> Action {

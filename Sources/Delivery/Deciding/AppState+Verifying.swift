@@ -76,7 +76,7 @@ extension AppState {
         if let quarantine = record.quarantine {
             record.quarantine?.isRolledBack = true
             hasLeftovers = true
-            let message = "rolled back in \(took), \(record.running) again: \(quarantine.failure)"
+            let message = "rolled back in \(took), \(whatIsBack): \(quarantine.failure)"
             let told = event(.warning, .rolledBack, message, details: quarantine.details, at: now)
             return save(told, then: .savingThenTidying(.rest))
         }
@@ -88,6 +88,11 @@ extension AppState {
             case .deploy, .rollBack: (.deployed, "deployed in \(took)")
             }
         return succeed(reason, message, at: now)
+    }
+
+    /// What a rollback brought back, in words.
+    private var whatIsBack: String {
+        record.deployed == nil || isDeployed ? "\(record.running) again" : "an older kept revision runs"
     }
 
     /// What the pass is about is deployed, verified, and kept.
@@ -170,7 +175,7 @@ extension AppState {
             guard let quarantine = record.quarantine, isOnItsWayBack else { return well(situation, at: now) }
             // Nothing had to be changed to be back, the target did it by itself, or an earlier pass did it all.
             record.quarantine?.isRolledBack = true
-            let message = "rolled back, \(record.running) again: \(quarantine.failure)"
+            let message = "rolled back, \(whatIsBack): \(quarantine.failure)"
             let told = event(.warning, .rolledBack, message, details: quarantine.details, at: now)
             return save(told, then: .savingThenWatching)
         case .progressing(let what):
