@@ -33,10 +33,10 @@ package struct Controller: Sendable {
     /// No source and no target can end it.
     ///
     /// `wakeups`: Yields when another process left a request. `status`: What systemd is told once everything was looked at.
-    /// - Throws: when the journal cannot be read, or an address of the server not be listened on.
+    /// - Throws: when the journal cannot be read, an address of the server not be listened on, or another controller works on
+    ///   the store by now.
     package func follow(_ services: Services, wakeups: AsyncStream<Void>, status: String) async throws {
-        let (context, followers) = (context, followers)
-        let reconciler = context.reconciler
+        let (context, reconciler) = (context, context.reconciler)
         for warning in services.warnings {
             await context.note(.warning, .warning, "configuration", warning.description)
         }
@@ -45,7 +45,24 @@ package struct Controller: Sendable {
         let notifications = try services.notifications(context)
         if let server { await server.announce() }
         try await reconciler.restore()
-        await withDiscardingTaskGroup { group in
+        do {
+            try await work(server, notifications, wakeups, status)
+        } catch {
+            await reconciler.endLeases()
+            throw error
+        }
+        await reconciler.endLeases()
+    }
+
+    /// Runs everything there is until the task is cancelled or the store is another controller's.
+    private func work(
+        _ server: ServerRunner?,
+        _ notifications: NotificationRunner,
+        _ wakeups: AsyncStream<Void>,
+        _ status: String
+    ) async throws {
+        let (context, followers, reconciler) = (context, followers, context.reconciler)
+        try await withThrowingDiscardingTaskGroup { group in
             group.addTask { await reconciler.run() }
             for follower in followers { group.addTask { await follower.run() } }
             for watcher in watchers { group.addTask { await watcher.run() } }
@@ -54,7 +71,7 @@ package struct Controller: Sendable {
             if let server { group.addTask { await server.serve() } }
             group.addTask { await notifications.run() }
             group.addTask {
-                await StoreWatcher(context: context).run {
+                try await StoreWatcher(context: context).run {
                     try? await expect()
                     await reconciler.saveAgain()
                 }
@@ -69,7 +86,6 @@ package struct Controller: Sendable {
                 }
             }
         }
-        await reconciler.endLeases()
     }
 
     /// Has exactly these sources and targets on record.

@@ -8,7 +8,8 @@ struct StoreWatcher: Sendable {
     /// Tells until the task is cancelled.
     ///
     /// `begunAnew`: Called when an empty journal took the place of a damaged one.
-    func run(begunAnew: @Sendable () async -> Void) async {
+    /// - Throws: `Failure` when another controller works on the store by now: two would replace each other's for ever.
+    func run(begunAnew: @Sendable () async -> Void) async throws {
         if let aside = context.store.setAside {
             await context.note(
                 .error,
@@ -20,6 +21,7 @@ struct StoreWatcher: Sendable {
         }
         async let _ = look()
         for await incident in context.store.incidents {
+            if incident.kind == .taken { throw Failure(.conflict, incident.message) }
             if incident.kind == .damaged { await begunAnew() }
             let isGood = incident.kind == .recovered
             await context.note(isGood ? .info : .error, isGood ? .recovered : .journalFailed, "store", incident.message)

@@ -9,6 +9,7 @@ package protocol Platform: Sendable {
     func identity() async throws -> String
 
     /// The deployment a kept revision describes.
+    /// - Throws: `Failure` that needs a change, or `Invalid`, when nothing can ever be made of the payload.
     func restore(_ id: AppID, payload: [UInt8]) async throws -> any Deployment
 
     /// The deployment of nothing: it removes what the app owns, and never a volume.

@@ -10,6 +10,7 @@ package actor Store: Journal {
     private let executor = ThreadExecutor(name: "store")
     private let file: StoreFile
     private let repairs: Bool
+    private let secure: @Sendable () throws -> Void
     let now: @Sendable () -> Timestamp
     private var database: Database?
     /// The log of the present connection.
@@ -22,6 +23,8 @@ package actor Store: Journal {
     private var lastReading = -Double.infinity
     /// Why a file that is gone could not be written again; nothing is acknowledged until it is.
     private var placeError: StoreError?
+    /// Set once another program works on the store: nothing of it is touched from then on.
+    private var taken: StoreError?
     /// The sources and targets as they were recorded last: a store that begins anew knows how they are at once.
     var places: (sources: [String: SourceRecord], targets: [String: TargetRecord]) = ([:], [:])
     private var nextClean: Double
@@ -47,15 +50,19 @@ package actor Store: Journal {
 
     /// Opens the store, making it when there is none.
     ///
-    /// `repairs`: Whether a file that is damaged, deleted or replaced is dealt with; only its owner does that.
+    /// `repairs`: Whether a file that is damaged, deleted or replaced is dealt with; only its owner does that. `secure`: Makes
+    /// sure, before that and once a second, that nobody else works on the store; throws a `Failure` with the reason
+    /// `conflict` when somebody does, and nothing is overwritten then.
     /// - Throws: `Failure` that names the file and the cure when it cannot be opened.
     package init(
         path: String,
         repairs: Bool = true,
+        secure: @escaping @Sendable () throws -> Void = {},
         now: @escaping @Sendable () -> Timestamp = { Timestamp(systemSeconds()) }
     ) throws {
         file = StoreFile(path: path)
         self.repairs = repairs
+        self.secure = secure
         self.now = now
         nextClean = now().seconds + 60
         (incidents, incident) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(100))
@@ -154,6 +161,7 @@ package actor Store: Journal {
     /// The open connection, and a new one when the last attempt to make one failed.
     private func connection() throws -> Database {
         if let database { return database }
+        try stayAlone()
         let fresh = try file.open(creates: repairs)
         database = fresh
         walIdentity = FileIdentity("\(file.path)-wal")
@@ -178,6 +186,7 @@ package actor Store: Journal {
     }
 
     private func beginAnew(because what: String) throws {
+        try stayAlone()
         database?.close()
         database = nil
         // Nothing is set aside before there is something to put in its place.
@@ -232,6 +241,7 @@ package actor Store: Journal {
     /// Writes the store anew when its file is no longer where it should be; looked at once a second at most.
     private func checkPlace() throws {
         let time = now().seconds
+        if let taken { throw taken }
         guard repairs, let open = database else { return }
         if file.trace != trace { isSuspect = true }
         if abs(time - lastCheck) < 1 {
@@ -240,8 +250,14 @@ package actor Store: Journal {
         }
         lastCheck = time
         placeError = nil
-        guard open.hasMoved else { return }
+        guard open.hasMoved else {
+            // As long as the file is where it should be, only somebody else's lock matters.
+            try? stayAlone()
+            if let taken { throw taken }
+            return
+        }
         do {
+            try stayAlone()
             try file.rewrite(from: open, walIdentity: walIdentity, at: time)
             database = nil
             _ = try connection()
@@ -259,6 +275,23 @@ package actor Store: Journal {
                     + "everything in it was written there again"
             )
         )
+    }
+
+    /// Makes sure that nobody else works on the store, or has nothing of it touched from now on.
+    private func stayAlone() throws {
+        if let taken { throw taken }
+        guard repairs else { return }
+        do {
+            // The lock lies in the folder, which may be gone with the file.
+            if !file.exists { try file.makeFolder() }
+            try secure()
+        } catch let failure as Failure {
+            guard failure.reason == .conflict else { throw StoreError(.io, path: file.path, failure.message) }
+            let error = StoreError(.busy, path: file.path, failure.message)
+            taken = error
+            incident.yield(StoreIncident(kind: .taken, message: error.message))
+            throw error
+        }
     }
 
     private func succeeded() {

@@ -70,6 +70,8 @@ package struct StoreIncident: Sendable, Hashable {
         case deleted
         /// The file was damaged, was set aside, and an empty store was begun: what is known should be saved again.
         case damaged
+        /// Another program works on the store by now: nothing is written into it any more.
+        case taken
         /// Writes fail because the disk is full.
         case full
         /// Writes fail because the file system or the folder is read-only.

@@ -156,7 +156,7 @@ struct StoreFile: Sendable {
         }
     }
 
-    private func makeFolder() throws {
+    func makeFolder() throws {
         var made = ""
         for part in folder.split(separator: "/") {
             made += "/\(part)"
@@ -219,14 +219,21 @@ struct StoreFile: Sendable {
 }
 
 /// Which file a path leads to, whatever it is called.
-struct FileIdentity: Sendable, Hashable {
+package struct FileIdentity: Sendable, Hashable {
     private var device: UInt64
     private var number: UInt64
 
     /// Nil when nothing is there.
-    init?(_ path: String) {
+    package init?(_ path: String) {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
+        (device, number) = (UInt64(status.st_dev), UInt64(status.st_ino))
+    }
+
+    /// That of an open file; nil when the descriptor is none.
+    package init?(descriptor: Int32) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { return nil }
         (device, number) = (UInt64(status.st_dev), UInt64(status.st_ino))
     }
 }

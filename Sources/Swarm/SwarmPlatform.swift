@@ -109,7 +109,8 @@ package actor SwarmPlatform: Platform {
 
     package func restore(_ id: AppID, payload: [UInt8]) throws -> any Deployment {
         guard let document = try? JSON(parsing: payload), let desired = DesiredStack(name: id.name, document) else {
-            throw Failure(.unavailable, "the kept revision of \(id) cannot be read; it was written by another version")
+            let message = "the kept revision of \(id) cannot be read; it is damaged, or another version wrote it"
+            throw Failure(.invalid, message, next: .needsChange)
         }
         return deployment(id, desired, options: StackOptions(document["options"] ?? .null), warnings: [])
     }

@@ -118,10 +118,15 @@ struct Rig: Sendable {
     let store: Store
     let controller: Controller
 
-    init(_ sources: [ScriptedSource], scratch: Scratch? = nil, targets: [Target] = []) throws {
+    init(
+        _ sources: [ScriptedSource],
+        scratch: Scratch? = nil,
+        targets: [Target] = [],
+        secure: @escaping @Sendable () throws -> Void = {}
+    ) throws {
         let scratch = try scratch ?? Scratch()
         self.scratch = scratch
-        store = try Store(path: "\(scratch.path)/hecate.db")
+        store = try Store(path: "\(scratch.path)/hecate.db", secure: secure)
         let context = ControllerContext(
             targets: targets,
             store: store,
@@ -152,16 +157,21 @@ struct Rig: Sendable {
         try await store.events(after: 0, subject: subject, limit: 100)
     }
 
+    /// Runs the controller until it ends.
+    func follow(_ wakeups: AsyncStream<Void>) async throws {
+        let services = Services(
+            server: { _, _ in nil },
+            notifications: { try NotificationRunner(.init(), .init(), context: $0) }
+        )
+        try await controller.follow(services, wakeups: wakeups, status: "testing")
+    }
+
     /// Runs the controller for as long as the body takes.
     func running(_ body: @escaping @Sendable () async throws -> Void) async throws {
         let (wakeups, _) = AsyncStream.makeStream(of: Void.self)
         try await withThrowingTaskGroup(of: Bool.self) { group in
-            group.addTask { [controller] in
-                let services = Services(
-                    server: { _, _ in nil },
-                    notifications: { try NotificationRunner(.init(), .init(), context: $0) }
-                )
-                try await controller.follow(services, wakeups: wakeups, status: "testing")
+            group.addTask {
+                try await follow(wakeups)
                 return false
             }
             group.addTask {

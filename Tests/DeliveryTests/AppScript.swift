@@ -23,6 +23,8 @@ struct AppScript {
     var declaredServices = 1
     var health: Health = .healthy(runsNothing: false)
     var kept: [String] = []
+    /// Those of the kept revisions that cannot be read.
+    var unreadable: Set<String> = []
     /// The tasks that failed.
     var failed = ""
     /// When what runs was changed last, and what ran before when that change is under way.
@@ -120,6 +122,9 @@ struct AppScript {
             return .prepared(reading, warnings: [])
         case .restore(let refused):
             guard let good = kept.first(where: { !refused.contains($0) }) else { return .nothingKept }
+            if unreadable.contains(good) {
+                return .notRestored(fingerprint: good, Failure(.invalid, "\(good) cannot be read", next: .needsChange))
+            }
             current = good
             return .restored(fingerprint: good)
         case .prepareRemoval:

@@ -61,8 +61,12 @@ import Testing
         script.state = AppState(script.state.record)
         script.kept = []
         script.declare("v1")
+        script.clear()
         script.run()
-        #expect(script.kept == ["v1"])
+        #expect(script.kept == ["v1"] && script.reasons == [.recovered])
+        script.clear()
+        script.run()
+        #expect(script.asked("commit") == 0 && script.events.isEmpty)
         script.declare("v2")
         script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
         script.pass()
@@ -83,6 +87,56 @@ import Testing
         script.clear()
         script.run(for: .seconds(5))
         #expect(script.asked("restore") < 20 && script.events.count < 20)
+    }
+
+    /// An app of which two states are kept, and a third was rejected.
+    private func rejected(unreadable: Set<String>) -> AppScript {
+        var script = deployed()
+        script.declare("v2")
+        script.run()
+        script.unreadable = unreadable
+        script.declare("v3")
+        script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        script.pass()
+        script.pass()
+        script.health = .healthy(runsNothing: false)
+        script.clear()
+        return script
+    }
+
+    @Test func anOlderRevisionIsPutBackWhenTheNewestCannotBeRead() {
+        var script = rejected(unreadable: ["v2"])
+        script.run()
+        #expect(script.running == "v1")
+        #expect(script.reasons == [.invalid, .rollingBack, .rolledBack])
+        #expect(script.events.last?.message.contains("an older kept revision runs") == true)
+        script.clear()
+        for _ in 0..<3 { script.run() }
+        #expect(script.events.isEmpty && script.asked("apply") == 0)
+    }
+
+    @Test func thatNoneCanBeReadIsToldOnce() {
+        var script = rejected(unreadable: ["v1", "v2"])
+        script.run(for: .seconds(300))
+        #expect(script.reasons == [.invalid, .invalid, .refused])
+        #expect(script.running == "v3" && script.asked("restore") < 20)
+    }
+
+    /// The newest kept revision is what is deployed: an older one would be a step back that nobody asked for.
+    @Test func whatIsDeployedGivesWayToNoOlderRevisionWhileSomethingIsWaitedFor() {
+        var script = deployed()
+        script.declare("v2")
+        script.run()
+        script.clear()
+        script.unreadable = ["v2"]
+        script.declare("v3")
+        script.unmetDependency = "waits for t/db"
+        script.run(for: .seconds(100))
+        #expect(script.running == "v2" && script.asked("apply") == 0)
+        #expect(script.reasons == [.invalid])
+        script.unmetDependency = nil
+        script.run()
+        #expect(script.running == "v3" && script.state.record.isSettled)
     }
 
     @Test func aPersonMayHaveARejectedStateTriedOnceMore() {

@@ -115,6 +115,29 @@ import Testing
         try await fleet.clean("a", "b")
     }
 
+    /// A second controller began on the place of the store before the first saw that it was gone.
+    @Test(.timeLimit(.minutes(2))) func aControllerWhoseStoreAnotherOneTookEnds() async throws {
+        let fleet = try await deployed()
+        try await fleet.running(restarted: true) {
+            try await fleet.settled("a", "b")
+            let find = "find /proc/[0-9]*/fd -lname \(fleet.store)/lock 2>/dev/null | head -1 | cut -d/ -f3"
+            let first = try await execute(["sh", "-c", find]).outputText.split(separator: "\n").first.map(String.init)
+            let pid = try #require(first)
+            try await shell(["kill", "-STOP", pid])
+            try await shell(["rm", "-rf", fleet.store])
+            async let second = execute(["timeout", "20", fleet.binary, "run", fleet.config])
+            try await fleet.eventually("it began") { try await fleet.app("a") != .null }
+            try await shell(["kill", "-CONT", pid])
+            try await fleet.eventually("the first ends", within: .seconds(15)) {
+                fleet.log.contains("another controller works on it now")
+            }
+            let names = try await shell(["ls", fleet.store])
+            #expect(!names.contains("replaced"), "\(names)")
+            #expect(try await second.code == 124, "the second one goes on")
+        }
+        try await fleet.clean("a", "b")
+    }
+
     @Test(.timeLimit(.minutes(3)), arguments: beforeTheStart) func beforeAStart(_ fault: Fault) async throws {
         let fleet = try await deployed()
         try await fleet.running { try await fleet.settled("a", "b") }

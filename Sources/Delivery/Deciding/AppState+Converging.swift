@@ -215,14 +215,17 @@ extension AppState {
             )
         }
         guard failure.next == .needsChange else { return fail(failure, at: now) }
-        if attempt.purpose == .rollBack { return refuseKept(failure, at: now) }
+        if attempt.purpose == .rollBack { return refuseKept(attempt.fingerprint, because: failure, at: now) }
         return attempt.isRestoring ? fail(failure, at: now) : giveUp(failure, at: now)
     }
 
-    /// A kept revision that the target refuses; an older one is tried.
-    mutating func refuseKept(_ failure: Failure, at now: Moment) -> Action {
-        guard let pass, record.quarantine != nil else { return fail(failure, at: now) }
-        record.quarantine?.refused.append(pass.fingerprint)
+    /// A kept revision that the target refuses, or that cannot be read; an older one is tried.
+    mutating func refuseKept(_ fingerprint: String, because failure: Failure, at now: Moment) -> Action {
+        // One that was refused already is not tried again at once.
+        guard let quarantine = record.quarantine, !quarantine.refused.contains(fingerprint) else {
+            return fail(failure, at: now)
+        }
+        record.quarantine?.refused.append(fingerprint)
         abandonAttempt()
         let message = "a kept revision cannot be put back, an older one is tried: \(failure.message)"
         let told = event(.warning, failure.reason, message, details: failure.details, at: now)

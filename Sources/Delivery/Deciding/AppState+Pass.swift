@@ -106,8 +106,10 @@ extension AppState {
         guard let reading, record.deployed == reading.fingerprint, record.isSettled, record.drift == nil else {
             return false
         }
+        // Nor is it known that it is kept before the kept revisions were listed.
+        let isKept = kept?.contains(reading.fingerprint) ?? false
         return record.quarantine == nil && !isForced && !hasLeftovers && saved != nil && announcedRemovals.isEmpty
-            && reading.inputs.settings == declaration.app.settings
+            && isKept && reading.inputs.settings == declaration.app.settings
     }
 
     private mutating func list(_ declaration: Declaration) -> Action {
@@ -150,6 +152,8 @@ extension AppState {
         case (.restoring, .restored(let fingerprint)):
             self.pass?.fingerprint = fingerprint
             return observe(.observing, at: now)
+        case (.restoring, .notRestored(let fingerprint, let failure)):
+            return notRestored(fingerprint, failure, at: now)
         case (.restoring, .nothingKept): return nothingKept(at: now)
         case (.observing, .observed(let plan, let services, let marks)):
             contact(at: now)
@@ -182,7 +186,8 @@ extension AppState {
         case (.adopting, .judged(let health)): return adopted(health, at: now)
         case (.committing, .committed):
             noteCommitted()
-            return tidy(.rest, situation)
+            // What was wrong before what is deployed was kept again is looked at once more.
+            return tidy(record.problem == nil ? .rest : .again(.zero), situation)
         case (.announcingRemovals, .saved): return claim(for: .removals, situation)
         case (.pruning, .pruned(let pruning)): return pruned(pruning, situation, at: now)
         case (.collecting(let outcome), .collected):
@@ -273,6 +278,15 @@ extension AppState {
         guard kept?.isEmpty == false else { return fail(failure, at: now) }
         pass?.fingerprint = fingerprint
         return reject(failure, at: now)
+    }
+
+    /// A kept revision cannot be made use of: an older one takes the place of what failed, but never that of what is deployed.
+    private mutating func notRestored(_ fingerprint: String, _ failure: Failure, at now: Moment) -> Action {
+        if record.quarantine != nil, failure.next == .needsChange {
+            return refuseKept(fingerprint, because: failure, at: now)
+        }
+        // No change is waited for: what is declared takes its place as soon as it may.
+        return fail(pass?.obstacle ?? Failure(failure.reason, failure.message, details: failure.details), at: now)
     }
 
     private mutating func nothingKept(at now: Moment) -> Action {

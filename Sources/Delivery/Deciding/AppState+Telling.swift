@@ -48,10 +48,8 @@ extension AppState {
             if let declaration, declaration.isReadInPlace, failure.next == .needsChange {
                 return standIn(for: failure, declaration, at: now)
             }
-        case .restoring where record.quarantine != nil && failure.next == .needsChange:
-            return refuseKept(failure, at: now)
         case .observing where record.quarantine != nil && failure.next == .needsChange:
-            return refuseKept(failure, at: now)
+            return refuseKept(pass.fingerprint, because: failure, at: now)
         case .observing:
             // What is declared cannot be brought about now: meanwhile what was good is kept as it should be.
             let isPassing = [.unavailable, .conflict, .journalFailed].contains(failure.reason)

@@ -77,7 +77,7 @@ extension AppState {
         if let quarantine = record.quarantine {
             record.quarantine?.isRolledBack = true
             hasLeftovers = true
-            let message = "rolled back in \(took), \(record.running) again: \(quarantine.failure)"
+            let message = "rolled back in \(took), \(whatIsBack): \(quarantine.failure)"
             let told = event(.warning, .rolledBack, message, details: quarantine.details, at: now)
             return save(told, then: .savingThenTidying(.rest))
         }
@@ -89,6 +89,11 @@ extension AppState {
             case .deploy, .rollBack: (.deployed, "deployed in \(took)")
             }
         return succeed(reason, message, at: now)
+    }
+
+    /// What a rollback brought back, in words.
+    private var whatIsBack: String {
+        record.deployed == nil || isDeployed ? "\(record.running) again" : "an older kept revision runs"
     }
 
     /// What the pass is about is deployed, verified, and kept.
@@ -111,14 +116,16 @@ extension AppState {
         return ask(.commit(record, done), .committing)
     }
 
-    /// The event of the success that the journal has not kept yet; nil when what is deployed is kept.
+    /// The event of a success that the journal has not kept; nil when what is deployed, and what the pass is about, is kept.
     ///
-    /// A controller that died before it could be kept finds a record of what is deployed, and another revision kept.
+    /// A journal that was damaged has lost it, and a controller that died before it could be kept leaves a record of what is
+    /// deployed with another revision.
     func unkept(at now: Moment) -> Event? {
         if let uncommitted { return uncommitted }
-        guard isDeployed, pass?.role == .declared, record.quarantine == nil, let kept, kept.first != record.deployed
-        else { return nil }
-        return event(.info, .deployed, record.result?.message ?? "deployed\(at(record.deployedCommit ?? ""))", at: now)
+        guard isDeployed, let pass, let kept, kept.first != pass.fingerprint else { return nil }
+        let isOutOfOrder = pass.role == .declared && record.quarantine == nil
+        guard isOutOfOrder || !kept.contains(pass.fingerprint) else { return nil }
+        return event(.info, .recovered, "kept to return to: the journal did not have it", at: now)
     }
 
     mutating func noteCommitted() {
@@ -184,7 +191,7 @@ extension AppState {
             guard let quarantine = record.quarantine, isOnItsWayBack else { return well(situation, at: now) }
             // Nothing had to be changed to be back, the target did it by itself, or an earlier pass did it all.
             record.quarantine?.isRolledBack = true
-            let message = "rolled back, \(record.running) again: \(quarantine.failure)"
+            let message = "rolled back, \(whatIsBack): \(quarantine.failure)"
             let told = event(.warning, .rolledBack, message, details: quarantine.details, at: now)
             return save(told, then: .savingThenWatching)
         case .progressing(let what):

@@ -49,6 +49,8 @@ enum Answer: Sendable {
     case revisions([String])
     case prepared(Reading, warnings: [String])
     case restored(fingerprint: String)
+    /// A kept revision, by its fingerprint, of which nothing can be made.
+    case notRestored(fingerprint: String, Failure)
     case nothingKept
     case observed(Plan, declaredServices: Int, Marks)
     case claimed

@@ -85,10 +85,11 @@ package actor Reconciler {
         try await refreshHolds()
     }
 
-    /// Has every record saved again, because an empty journal took the place of a damaged one.
+    /// Has every record saved and what is deployed kept again, because an empty journal took the place of a damaged one.
     package func saveAgain() {
         for id in states.keys {
             states[id]?.saved = nil
+            states[id]?.kept = nil
             enqueue(id, priority: .periodic)
         }
         wake()

@@ -50,9 +50,16 @@ struct Worker {
             guard let revision = revisions.first(where: { !refused.contains($0.fingerprint) }) else {
                 return .nothingKept
             }
-            let restored = try await platform.restore(id, payload: revision.payload)
-            deployment = restored
-            return .restored(fingerprint: restored.fingerprint)
+            let platform = try platform
+            do {
+                let restored = try await platform.restore(id, payload: revision.payload)
+                deployment = restored
+                return .restored(fingerprint: restored.fingerprint)
+            } catch let failure as Failure {
+                return .notRestored(fingerprint: revision.fingerprint, failure)
+            } catch let invalid as Invalid {
+                return .notRestored(fingerprint: revision.fingerprint, Failure(invalid))
+            }
         case .prepareRemoval:
             let removal = try await platform.removal(of: id)
             deployment = removal

@@ -56,6 +56,16 @@ struct KeptUnits: Sendable {
         if fileStatus(path) == nil { try replaceFile(path, with: bytes, mode: 0o600) }
     }
 
+    /// A kept file's content, or nil when it is gone.
+    private func copy(_ path: String) throws(FileError) -> [UInt8]? {
+        do {
+            return try fileContent(path)
+        } catch {
+            guard error.isNotFound else { throw error }
+            return nil
+        }
+    }
+
     /// Puts a kept unit back into a file of its own, its environment files beside it.
     /// - Returns: The unit as it is to be linked, or nil when its copy is gone.
     func restore(_ payload: [UInt8]) throws -> UnitDeclaration? {
@@ -64,7 +74,7 @@ struct KeptUnits: Sendable {
         else { return nil }
         let source = folder(name)
         let live = "\(layout.kept)/live/\(name)"
-        guard let text = try? fileContent("\(source)/\(digest)") else { return nil }
+        guard let text = try copy("\(source)/\(digest)") else { return nil }
         var unit = try UnitFile(text, file: "\(source)/\(digest)")
         try makeFolder(live, mode: 0o700)
         for (index, item) in Self.files(of: document).enumerated() {
@@ -72,7 +82,7 @@ struct KeptUnits: Sendable {
                 let path = item["path"]?.string
             else { continue }
             let copy = "\(live)/\(index)-\(lastComponent(path))"
-            guard let content = try? fileContent("\(source)/\(digest)") else { return nil }
+            guard let content = try self.copy("\(source)/\(digest)") else { return nil }
             try put(content, copy)
             for position in unit.entries.indices
             where unit.entries[position].key == item["key"]?.string && unit.entries[position].value == written {

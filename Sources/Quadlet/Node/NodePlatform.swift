@@ -130,7 +130,7 @@ package actor NodePlatform: Platform {
 
     package func restore(_ id: AppID, payload: [UInt8]) throws -> any Deployment {
         guard let unit = try kept.restore(payload) else {
-            throw Failure(.unavailable, "the kept copy of \(id.name) is gone from \(layout.kept)")
+            throw Failure(.notFound, "the kept copy of \(id.name) is gone from \(layout.kept)", next: .needsChange)
         }
         return deployment(unit)
     }

@@ -39,7 +39,7 @@ enum AgentCommand {
         if invocation.has("once") { return try await once(settings, try Settings.ownStore(settings.store), log) }
         let signals = terminations()
         let lock = try Settings.lock(settings.store)
-        let store = try Settings.ownStore(settings.store)
+        let store = try Settings.ownStore(settings.store, lock)
         try await Wiring(settings, store: store, log: log).run(lock, until: signals)
         return .success
     }

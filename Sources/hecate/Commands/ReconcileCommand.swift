@@ -45,12 +45,12 @@ enum ReconcileCommand {
         }
         if let node = try Settings.node(invocation) {
             let lock = try Settings.lock(node.store)
-            let own = try Settings.ownStore(node.store)
+            let own = try Settings.ownStore(node.store, lock)
             return try await once(try await Wiring(node, store: own, log: Log(nil)), lock, own, invocation)
         }
         let configuration = try Settings.configuration(invocation)
         let lock = try Settings.lock(configuration.store)
-        let own = try Settings.ownStore(configuration.store)
+        let own = try Settings.ownStore(configuration.store, lock)
         return try await once(try await Wiring(configuration, store: own, log: Log(nil)), lock, own, invocation)
     }
 

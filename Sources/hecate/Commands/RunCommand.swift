@@ -38,7 +38,7 @@ enum RunCommand {
         for repository in repositories { await repository.begin() }
         let wiring: Wiring
         do {
-            let (store, log) = (try Settings.ownStore(configuration.store), Log(invocation["log"]))
+            let (store, log) = (try Settings.ownStore(configuration.store, lock), Log(invocation["log"]))
             wiring = try await Wiring(configuration, repositories: repositories, store: store, log: log)
         } catch {
             for repository in repositories { await repository.rest() }

@@ -83,9 +83,11 @@ enum Settings {
     }
 
     /// Opens the controller's own store, making its folder.
-    static func ownStore(_ folder: String) throws -> Store {
+    ///
+    /// `lock`: Makes sure that it stays one controller's alone when its file goes.
+    static func ownStore(_ folder: String, _ lock: ControllerLock? = nil) throws -> Store {
         try makeFolder(folder)
-        return try Store(path: "\(folder)/hecate.db")
+        return try Store(path: "\(folder)/hecate.db", secure: { try lock?.hold() })
     }
 
     private static func isReadable(_ path: String) -> Bool { access(path, R_OK) == 0 }
