@@ -274,6 +274,25 @@ import Testing
         try await fleet.clean("web")
     }
 
+    /// What the new source wants differs already when the old one lets go, and nothing else happens afterwards.
+    @Test(.timeLimit(.minutes(2))) func whatAnAppBecomesByMovingIsBroughtAboutAtOnce() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        let second = try await fleet.secondSource()
+        let web = "stacks: [{name: \(fleet.name("web")), compose_file: a.yml}]\n"
+        try await fleet.commit(["stacks.yml": web, "a.yml": sleeper()])
+        try await second.commit(["stacks.yml": web, "a.yml": sleeper("A: 2")])
+        try await fleet.running {
+            try await fleet.settled("web")
+            try await fleet.eventually("the second is refused") { fleet.log.contains("is also declared by") }
+            try await fleet.commit(["stacks.yml": "stacks: []\n"])
+            try await fleet.eventually("it moves") { fleet.log.contains("moved from the source 'fleet' to 'second'") }
+            try await fleet.eventually("the new source acts", within: .seconds(15)) {
+                try await fleet.environment("web") == ["one": "A=2"]
+            }
+        }
+        try await fleet.clean("web")
+    }
+
     @Test(.timeLimit(.minutes(2))) func anAppMovesToASourceThatIsReadLater() async throws {
         let fleet = try await Fleet(verify: "1s")
         let web = "stacks: [{name: \(fleet.name("web")), compose_file: a.yml}]\n"

@@ -20,7 +20,8 @@ extension Reconciler {
                 await decideRemovals(of: other)
             }
         }
-        for (id, state) in states where state.record.source == source { enqueue(id) }
+        // What moved to another source just now is that one's already, and waits for this look as well.
+        for (id, state) in states where state.record.source == source || ids.contains(id) { enqueue(id) }
         for target in platforms.keys {
             leasePings[target]?.yield()
             requestSurvey(of: target)
