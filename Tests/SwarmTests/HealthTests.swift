@@ -320,6 +320,10 @@ import Testing
             task("running", at: 141, slot: 4),
         ]
         #expect(message(judge([paused], tasks)) == nil)
+        // What ends like that by itself does so at another time.
+        tasks[1].time = "2026-01-01T00:00:00Z"
+        tasks[0].time = "2026-01-01T00:00:20Z"
+        #expect(message(judge([paused], tasks)) != nil)
     }
 
     /// The registry named the digest, and could not be reached when the node asked for it.
@@ -510,6 +514,12 @@ import Testing
         #expect(resumable(services, [failed, running, db, left], dependsOn: order) == ["s_app"])
         #expect(resumable(services, [failed, db, left, task("ready", "ready", of: "app")], dependsOn: order) == [])
         #expect(resumable(services, [failed, running, left], dependsOn: order) == [], "its dependency is not there")
+        // It was made before, and took its time to fail.
+        var early = task("failed", "shutdown", at: 145, of: "app")
+        var ready = db
+        early.createdAt = "2026-01-01T00:00:05Z"
+        ready.time = "2026-01-01T00:00:07Z"
+        #expect(message(judge(services, [early, running, ready, left], dependsOn: order)) == nil)
         // What fails with its dependency there is its own fault.
         let late = task("failed", "shutdown", at: 145, of: "app")
         #expect(message(judge(services, [late, running, db, left], dependsOn: order)) != nil)

@@ -98,8 +98,7 @@ import Testing
                 let isSettled = try await fleet.isSettled("a")
                 return isSettled || app["rejected"] != nil
             }
-            let app = try await fleet.app("a")
-            #expect(app["rejected"] == nil, "\(app)")
+            #expect(try await fleet.app("a")["rejected"] == nil, "\(fleet.log)")
         }
         try await fleet.clean("a")
     }

@@ -280,9 +280,10 @@ import Testing
         let second = try await fleet.secondSource()
         let web = "stacks: [{name: \(fleet.name("web")), compose_file: a.yml}]\n"
         try await fleet.commit(["stacks.yml": web, "a.yml": sleeper()])
-        try await second.commit(["stacks.yml": web, "a.yml": sleeper("A: 2")])
+        try await second.commit(["stacks.yml": "stacks: []\n"])
         try await fleet.running {
             try await fleet.settled("web")
+            try await second.commit(["stacks.yml": web, "a.yml": sleeper("A: 2")])
             try await fleet.eventually("the second is refused") { fleet.log.contains("is also declared by") }
             try await fleet.commit(["stacks.yml": "stacks: []\n"])
             try await fleet.eventually("it moves") { fleet.log.contains("moved from the source 'fleet' to 'second'") }

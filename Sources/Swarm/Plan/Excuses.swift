@@ -1,8 +1,8 @@
 /// What excuses tasks that failed: nobody's fault that declared them.
 struct Excuses: Sendable {
     let mark: StackMark?
-    /// The nodes whose Engine ended: what had run there for longer than the deployment died as well.
-    private let lostNodes: Set<String>
+    /// When, by the node's own clock, tasks ended with their Engine that had run there for longer than the deployment.
+    private let losses: [String: [Double]]
 
     init(mark: StackMark?, services: [ObservedService], tasks: [ObservedTask]) {
         self.mark = mark
@@ -14,12 +14,19 @@ struct Excuses: Sendable {
             let isUntouched = mark.map { !$0.precedes(service.version) } ?? true
             return isUntouched || !task.isCurrent(of: service)
         }
-        lostNodes = Set(lost.map(\.nodeID)).subtracting([""])
+        losses = Dictionary(grouping: lost.filter { !$0.nodeID.isEmpty }, by: \.nodeID)
+            .mapValues { $0.map { parseTime($0.time) } }
     }
 
     /// Whether a task failed for what its Engine or the registry did.
     func cover(_ task: ObservedTask) -> Bool {
         task.wasLost || task.couldNotBePulled || mark?.excuses(task) ?? false
-            || task.mayHaveDiedWithTheEngine && lostNodes.contains(task.nodeID)
+            || task.mayHaveDiedWithTheEngine && diedWithOthers(task)
+    }
+
+    /// Whether older tasks of the same node ended in the same seconds.
+    private func diedWithOthers(_ task: ObservedTask) -> Bool {
+        let time = parseTime(task.time)
+        return losses[task.nodeID]?.contains { abs($0 - time) <= 5 } ?? false
     }
 }

@@ -3,6 +3,15 @@ internal import JSON
 
 /// What one service and its tasks say about it.
 struct ServiceHealth {
+    /// Since when something has been so: by the Raft log, and by the clock of the node that saw it last.
+    struct Since: Sendable {
+        static let always = Since(index: 0, time: 0)
+        var index: Int64
+        var time: Double
+
+        func and(_ other: Since) -> Since { Since(index: max(index, other.index), time: max(time, other.time)) }
+    }
+
     /// What is to be thought of a service.
     enum Judgement {
         /// As it should be; whether anything runs that could still fail.
@@ -20,9 +29,8 @@ struct ServiceHealth {
     /// Whether the plan still wants to change the service.
     let isPending: Bool
     let hasEarlierRevision: Bool
-    /// The index at which all that the service depends on was healthy, zero when it depends on nothing; nil while
-    /// something is not.
-    let dependenciesHealthySince: Int64?
+    /// When all that the service depends on was healthy, `always` when it depends on nothing; nil while something is not.
+    let dependencies: Since?
     /// The tasks made from the specification that the service has now.
     private let own: [ObservedTask]
 
@@ -32,14 +40,14 @@ struct ServiceHealth {
         excuses: Excuses,
         isPending: Bool,
         hasEarlierRevision: Bool,
-        dependenciesHealthySince: Int64?
+        dependencies: Since?
     ) {
         self.service = service
         self.tasks = tasks
         self.excuses = excuses
         self.isPending = isPending
         self.hasEarlierRevision = hasEarlierRevision
-        self.dependenciesHealthySince = dependenciesHealthySince
+        self.dependencies = dependencies
         own = tasks.filter { $0.isCurrent(of: service) }
     }
 
@@ -74,11 +82,13 @@ struct ServiceHealth {
         return .waiting(progress)
     }
 
-    /// The index at which the service became healthy; nil when it is not.
-    func healthySince(_ judgement: Judgement) -> Int64? {
+    /// When the service became healthy; nil when it is not.
+    func healthySince(_ judgement: Judgement) -> Since? {
         switch judgement {
-        case .done, .updating: own.filter { $0.isRunning || $0.hasCompleted }.map(\.version).max() ?? 0
-        case .waiting, .failed: nil
+        case .done, .updating:
+            let good = own.filter { $0.isRunning || $0.hasCompleted }
+            return Since(index: good.map(\.version).max() ?? 0, time: good.map { parseTime($0.time) }.max() ?? 0)
+        case .waiting, .failed: return nil
         }
     }
 
@@ -123,15 +133,15 @@ struct ServiceHealth {
         if isExcused(failed) { return true }
         if service.endsByItself, !isChecked, isComplete { return true }
         // A task that ended because what it needs was not there yet is started again all the same.
-        guard let dependenciesHealthySince else { return true }
-        return service.version <= dependenciesHealthySince
-            && (!hasOldTasks || failed.allSatisfy { $0.version <= dependenciesHealthySince })
+        guard let dependencies else { return true }
+        return service.version <= dependencies.index
+            && (!hasOldTasks || failed.allSatisfy { began($0, before: dependencies) })
     }
 
     /// Whether Swarm paused its update, with tasks of the one before left, for nothing that was its fault, and what failed
     /// runs by now: then the update can go on.
     var canResume: Bool {
-        guard swarmsUpdate == "paused", hasOldTasks, dependenciesHealthySince != nil, isPauseNoFailure else {
+        guard swarmsUpdate == "paused", hasOldTasks, dependencies != nil, isPauseNoFailure else {
             return false
         }
         return own.filter { $0.hasFailed || $0.hasCompleted }.allSatisfy { ended in
@@ -141,12 +151,12 @@ struct ServiceHealth {
     }
 
     private func tooManyFailures() -> Judgement? {
-        guard mark != nil, let dependenciesHealthySince else { return nil }
+        guard mark != nil, let dependencies else { return nil }
         let failed = own.filter { $0.hasFailed && isBlamed($0) }
         if let last = exhausted(failed) {
             return .failed(failure(failed.filter { $0.place == last.place }, last), last)
         }
-        let counted = failed.filter { $0.version > dependenciesHealthySince }
+        let counted = failed.filter { !began($0, before: dependencies) }
         guard hasEarlierRevision, let last = counted.newest,
             let worst = Dictionary(grouping: counted, by: \.place).values.max(by: { $0.count < $1.count }),
             worst.count >= 3
@@ -188,6 +198,11 @@ struct ServiceHealth {
 
     /// Whether tasks failed, and none of them is to blame.
     private func isExcused(_ failed: [ObservedTask]) -> Bool { !failed.isEmpty && failed.allSatisfy(excuses.cover) }
+
+    /// Whether a task was made, or had ended, before something was so.
+    private func began(_ task: ObservedTask, before since: Since) -> Bool {
+        task.version <= since.index || parseTime(task.createdAt) < since.time
+    }
 
     private func isNews(_ task: ObservedTask) -> Bool { mark?.precedes(task) ?? true }
 

@@ -63,8 +63,8 @@ struct StackHealth: Sendable {
             var judgement: ServiceHealth.Judgement
             /// A service that it depends on and that is not healthy.
             var blockedBy: String?
-            /// The index at which it was healthy, with all that it depends on; nil while it is not.
-            var healthySince: Int64?
+            /// When it was healthy, with all that it depends on; nil while it is not.
+            var healthySince: ServiceHealth.Since?
             var canResume = false
         }
 
@@ -90,25 +90,25 @@ struct StackHealth: Sendable {
         mutating func judgement(of name: String) -> Found {
             if let known = found[name] { return known }
             underWay.insert(name)
-            var since: Int64? = 0
+            var since: ServiceHealth.Since? = .always
             var blockedBy: String?
             // A circle of dependencies waits for nobody.
             for other in dependencies[name] ?? [] where !underWay.contains(other) {
                 let dependency = judgement(of: other)
                 if let healthy = dependency.healthySince {
-                    since = since.map { max($0, healthy) }
+                    since = since?.and(healthy)
                 } else {
                     since = nil
                     blockedBy = blockedBy ?? other
                 }
             }
             underWay.remove(name)
-            let result = judge(name, dependenciesHealthySince: since, blockedBy: blockedBy)
+            let result = judge(name, dependencies: since, blockedBy: blockedBy)
             found[name] = result
             return result
         }
 
-        private func judge(_ name: String, dependenciesHealthySince since: Int64?, blockedBy: String?) -> Found {
+        private func judge(_ name: String, dependencies since: ServiceHealth.Since?, blockedBy: String?) -> Found {
             guard let service = observed[name] else {
                 return Found(judgement: .waiting("service \(name) is not there yet"), blockedBy: blockedBy)
             }
@@ -118,7 +118,7 @@ struct StackHealth: Sendable {
                 excuses: excuses,
                 isPending: stack.pending.contains(name),
                 hasEarlierRevision: stack.hasEarlierRevision,
-                dependenciesHealthySince: since
+                dependencies: since
             )
             var judgement = health.judge()
             if case .waiting(let what) = judgement, let blockedBy {
@@ -127,7 +127,7 @@ struct StackHealth: Sendable {
             return Found(
                 judgement: judgement,
                 blockedBy: blockedBy,
-                healthySince: since.flatMap { since in health.healthySince(judgement).map { max(since, $0) } },
+                healthySince: since.flatMap { since in health.healthySince(judgement).map(since.and) },
                 canResume: health.canResume
             )
         }
