@@ -514,6 +514,10 @@ import Testing
         #expect(resumable(services, [failed, running, db, left], dependsOn: order) == ["s_app"])
         #expect(resumable(services, [failed, db, left, task("ready", "ready", of: "app")], dependsOn: order) == [])
         #expect(resumable(services, [failed, running, left], dependsOn: order) == [], "its dependency is not there")
+        // Swarm was busy ending the task of before and paused only when the dependency was there.
+        let slow = [service("app", version: 155, update: ["State": "paused"]), service("db")]
+        #expect(message(judge(slow, [failed, running, db, left], dependsOn: order)) == nil)
+        #expect(resumable(slow, [failed, running, db, left], dependsOn: order) == ["s_app"])
         // It was made before, and took its time to fail.
         var early = task("failed", "shutdown", at: 145, of: "app")
         var ready = db

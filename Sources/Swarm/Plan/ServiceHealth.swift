@@ -134,8 +134,9 @@ struct ServiceHealth {
         if service.endsByItself, !isChecked, isComplete { return true }
         // A task that ended because what it needs was not there yet is started again all the same.
         guard let dependencies else { return true }
-        return service.version <= dependencies.index
-            && (!hasOldTasks || failed.allSatisfy { began($0, before: dependencies) })
+        // Swarm may notice late: what counts is when the tasks that failed were made.
+        if !failed.isEmpty, failed.allSatisfy({ began($0, before: dependencies) }) { return true }
+        return service.version <= dependencies.index && !hasOldTasks
     }
 
     /// Whether Swarm paused its update, with tasks of the one before left, for nothing that was its fault, and what failed
