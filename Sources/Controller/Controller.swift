@@ -71,9 +71,12 @@ package struct Controller: Sendable {
             if let server { group.addTask { await server.serve() } }
             group.addTask { await notifications.run() }
             group.addTask {
-                try await StoreWatcher(context: context).run {
-                    try? await expect()
-                    await reconciler.saveAgain()
+                try await StoreWatcher(context: context).run { isEmpty in
+                    if isEmpty {
+                        try? await expect()
+                        await reconciler.saveAgain()
+                    }
+                    for follower in followers { await follower.saveAgain() }
                 }
             }
             group.addTask { await LeaseReport(context: context).run() }

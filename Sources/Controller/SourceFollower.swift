@@ -17,6 +17,8 @@ actor SourceFollower {
 
     private var record: SourceRecord
     private var isRestored = false
+    /// Whether the store could not take what the record says.
+    private var isUnsaved = false
     /// The head whose fleet counts.
     private var accepted: String?
     /// The commit that cannot be taken in, and why; it stays an error until the source is at another.
@@ -212,17 +214,31 @@ actor SourceFollower {
         }
         told = nil
         record = new
-        if isNews || isStale { try? await context.store.save(record) }
+        if isNews || isStale || isUnsaved { await saveRecord() }
     }
 
     private func failed(_ failure: Failure) async {
         if record.error != failure.message {
             record.error = failure.message
-            try? await context.store.save(record)
+            await saveRecord()
         }
         guard told != failure.reason else { return }
         told = failure.reason
         await context.note(.error, failure.reason, source.name, failure.message, details: failure.details)
+    }
+
+    private func saveRecord() async {
+        do {
+            try await context.store.save(record)
+            isUnsaved = false
+        } catch {
+            isUnsaved = true
+        }
+    }
+
+    /// Writes down again what the store has lost or could not take.
+    func saveAgain() async {
+        if hasLooked { await saveRecord() }
     }
 
     private func count(_ result: String) {

@@ -7,9 +7,9 @@ struct StoreWatcher: Sendable {
 
     /// Tells until the task is cancelled.
     ///
-    /// `begunAnew`: Called when an empty journal took the place of a damaged one.
+    /// `mended`: Called when the journal can be written again, with whether it is an empty one in place of a damaged one.
     /// - Throws: `Failure` when another controller works on the store by now: two would replace each other's for ever.
-    func run(begunAnew: @Sendable () async -> Void) async throws {
+    func run(mended: @Sendable (_ isEmpty: Bool) async -> Void) async throws {
         if let aside = context.store.setAside {
             await context.note(
                 .error,
@@ -22,7 +22,7 @@ struct StoreWatcher: Sendable {
         async let _ = look()
         for await incident in context.store.incidents {
             if incident.kind == .taken { throw Failure(.conflict, incident.message) }
-            if incident.kind == .damaged { await begunAnew() }
+            if [.damaged, .deleted, .recovered].contains(incident.kind) { await mended(incident.kind == .damaged) }
             let isGood = incident.kind == .recovered
             await context.note(isGood ? .info : .error, isGood ? .recovered : .journalFailed, "store", incident.message)
         }

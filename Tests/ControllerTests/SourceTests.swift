@@ -1,6 +1,7 @@
 import Controller
 import Delivery
 import Journal
+import Synchronization
 import TestSupport
 import Testing
 
@@ -25,6 +26,31 @@ import Testing
             try await eventually("it is taken in when it is there") { await rig.apps().contains("db") }
             try await eventually("its record is well") {
                 try await store.sources().allSatisfy { $0.error == nil && $0.lastSuccess != nil }
+            }
+        }
+    }
+
+    /// What could not be written down is, as soon as it can be, and not at the next news.
+    @Test func aStoreThatIsWellAgainLearnsHowItsSourcesAre() async throws {
+        let isLocked = Mutex(false)
+        let source = ScriptedSource("fleet", head: .failure(missing), interval: .milliseconds(500))
+        let rig = try Rig([source]) {
+            if isLocked.withLock({ $0 }) { throw Failure(.unavailable, "the disk is read-only") }
+        }
+        try await rig.running {
+            try await eventually("its error is on record") { try await rig.store.sources().first?.error != nil }
+            isLocked.withLock { $0 = true }
+            try await shell(["sh", "-c", "rm -f \(rig.scratch.path)/hecate.db*"])
+            try await Task.sleep(for: .seconds(2))
+            source.set {
+                $0.head = .success("1")
+                $0.apps["1"] = ["web"]
+            }
+            try await eventually("it is taken in") { await rig.apps() == ["web"] }
+            try await Task.sleep(for: .seconds(2))
+            isLocked.withLock { $0 = false }
+            try await eventually("its record is well", within: .seconds(15)) {
+                try await rig.store.sources().first?.error == nil
             }
         }
     }
