@@ -267,6 +267,14 @@ import Testing
             script.advance(.seconds(3))
         }
         #expect(script.events.filter { $0.reason == .unavailable }.count == 1)
+        // What went well in between makes the same failure news.
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        script.clear()
+        script.declare("v3")
+        script.failures["observe"] = Failure(.unavailable, "the Engine is away")
+        script.pass()
+        #expect(script.reasons.contains(.unavailable))
     }
 
     /// A controller that died had changed it a moment before, or still was about to.

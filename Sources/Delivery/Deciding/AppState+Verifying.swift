@@ -68,7 +68,7 @@ extension AppState {
     private mutating func attemptSucceeded(_ attempt: Attempt, at now: Moment) -> Action {
         let took = Duration.seconds(max(0, now.time - attempt.since)).readable
         record.attempt = nil
-        givenUp = nil
+        (givenUp, toldFailure) = (nil, nil)
         resetClock()
         isInterrupted = false
         record.failedFingerprint = nil
