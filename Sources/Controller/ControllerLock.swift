@@ -78,7 +78,11 @@ package final class ControllerLock: Sendable {
             flock(old, LOCK_UN)
             return try Self.take(folder)
         } catch {
-            guard error.isTaken else { throw error.failure(folder) }
+            guard error.isTaken else {
+                // Until it can be taken, the old one keeps out whoever finds the old file.
+                flock(old, LOCK_EX | LOCK_NB)
+                throw error.failure(folder)
+            }
             throw Failure(
                 .conflict,
                 "the store '\(folder)' was deleted, moved or replaced while it was open, and another controller works on it "
