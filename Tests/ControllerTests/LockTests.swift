@@ -11,7 +11,7 @@ import Testing
 
     init() throws {
         scratch = try Scratch()
-        try scratch.write("", to: "store/placeholder")
+        try scratch.write("", to: "store/another")
     }
 
     private func store(_ lock: ControllerLock) throws -> Store {
@@ -56,7 +56,7 @@ import Testing
         var first: Store? = try store(try #require(lock))
         try await first?.record(event("ours"))
         try await shell(["rm", "-rf", "\(scratch.path)/\(what)"])
-        if what == "store" { try scratch.write("", to: "store/placeholder") }
+        if what == "store" { try scratch.write("", to: "store/another") }
         let other = try ControllerLock(folder: folder)
         let second = try store(other)
         try await second.record(event("theirs"))

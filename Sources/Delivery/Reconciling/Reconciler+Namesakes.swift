@@ -13,13 +13,13 @@ extension Reconciler {
             guard let own = try? await platform.identity(), let its = try? await other.identity() else {
                 return Failure(
                     .dependencyNotReady,
-                    "'\(namesake)' is declared, and nobody can say now whether it is on the same Swarm"
+                    "'\(namesake)' is declared, and may be the same; it waits until both targets say which they are"
                 )
             }
             guard own == its else { continue }
             return Failure(
                 .dependencyNotReady,
-                "waiting for '\(namesake)' to take it over, which is declared on the same Swarm"
+                "waiting for '\(namesake)' to take it over, which is declared and on the very same target"
             )
         }
         return nil

@@ -96,6 +96,7 @@ struct ObservedStack: Sendable {
 
     /// What has happened to the stack up to now; needs its tasks.
     var mark: StackMark { StackMark(services: services, tasks: tasks) }
+
     /// The tasks that ended and should not have, of the specifications the services have now.
     var failures: String {
         let services = Dictionary(services.map { ($0.id, $0) }) { first, _ in first }
@@ -105,11 +106,13 @@ struct ObservedStack: Sendable {
         }
         return failed.map(\.id).sorted().joined(separator: " ")
     }
+
     /// When a service was changed last, or a task of it made that runs.
     var changedAt: Timestamp? {
         let times = services.map(\.updatedAt) + tasks.filter(\.isRunning).map(\.createdAt)
         return times.map(parseTime).max().flatMap { $0 > 0 ? Timestamp($0) : nil }
     }
+
     /// What is put after a mark when nobody looked for a time; needs the tasks.
     var sparing: String { StackMark.sparing(tasks) }
 }

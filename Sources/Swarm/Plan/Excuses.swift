@@ -8,13 +8,12 @@ struct Excuses: Sendable {
         self.mark = mark
         let services = Dictionary(services.map { ($0.id, $0) }) { first, _ in first }
         let lost = tasks.filter { task in
-            guard task.hasFailed, task.exitCode == 255, mark?.precedes(task) ?? false,
+            guard let mark, task.hasFailed, task.exitCode == 255, !task.nodeID.isEmpty, mark.precedes(task),
                 let service = services[task.serviceID]
             else { return false }
-            let isUntouched = mark.map { !$0.precedes(service.version) } ?? true
-            return isUntouched || !task.isCurrent(of: service)
+            return !mark.precedes(service.version) || !task.isCurrent(of: service)
         }
-        losses = Dictionary(grouping: lost.filter { !$0.nodeID.isEmpty }, by: \.nodeID)
+        losses = Dictionary(grouping: lost, by: \.nodeID)
             .mapValues { $0.map { parseTime($0.time) } }
     }
 
