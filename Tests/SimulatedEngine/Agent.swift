@@ -155,6 +155,15 @@ extension SimulatedEngine {
         task.generation += 1
         task.isMoving = false
         task.exitCode = code
+        if code == 0, task.state == .starting {
+            // The agent takes a container that ended well while it waited for its health for one that has started.
+            isRunning(task)
+            step(task, moment(1, 60)) { engine in
+                engine.set(task, .complete, "finished")
+                engine.ended(task)
+            }
+            return
+        }
         if code == 0 {
             set(task, .complete, "finished")
         } else {

@@ -1,0 +1,141 @@
+import Testing
+
+@testable import Delivery
+
+/// What is made of a target that is away, slow, or was changed by somebody who is gone.
+extension AppStateTests {
+    @Test func timeInWhichTheTargetIsAwayDoesNotCount() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        for _ in 0..<30 {
+            script.failures["observe"] = Failure(.unavailable, "the Engine is away")
+            script.pass()
+            script.advance(.seconds(20))
+        }
+        script.failures = [:]
+        script.pass()
+        script.advance(.seconds(20))
+        script.pass()
+        #expect(script.state.record.quarantine == nil)
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.running == "v2" && script.kept.first == "v2")
+    }
+
+    /// What becomes of what was there when the target came back may be the outage's doing.
+    @Test func afterAnOutageHealthIsJudgedByWhatHappensFromThenOn() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        script.pass()
+        let before = script.judgedBy ?? ""
+        #expect(!before.contains("spared"))
+        script.failures["observe"] = Failure(.unavailable, "the Engine is away")
+        script.pass()
+        script.failures = [:]
+        script.pass()
+        let after = script.judgedBy ?? ""
+        #expect(after.hasPrefix("\(before) spared "), "the mark stands, and what is there is spared")
+        script.advance(.seconds(20))
+        script.pass()
+        let settled = script.judgedBy ?? ""
+        #expect(
+            settled.hasPrefix("\(before) spared ") && settled != after,
+            "the Engine is given time to come to itself"
+        )
+        #expect(script.plannedBy == after, "the plan knows of it, too")
+        script.advance(.seconds(20))
+        script.pass()
+        #expect(script.judgedBy == settled, "and then no more")
+        script.declare("v3")
+        script.run(for: .seconds(1))
+        #expect(script.judgedBy?.contains("spared") == false)
+    }
+
+    /// A slow look meets it while it runs, each time.
+    @Test func whatFailedBetweenTwoLooksWasNotHealthyAllTheTime() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        script.pass()
+        script.health = .healthy(runsNothing: false)
+        for number in 0..<10 {
+            script.failed += " t\(number)"
+            script.pass()
+            script.advance(.seconds(9))
+        }
+        #expect(!script.kept.contains("v2"))
+        script.run()
+        #expect(script.kept.first == "v2", "once nothing fails any more")
+    }
+
+    @Test func aTargetThatComesAndGoesIsToldOfOnceAMinute() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        for _ in 0..<10 {
+            script.failures["observe"] = Failure(.unavailable, "the Engine is away")
+            script.pass()
+            script.advance(.seconds(3))
+            script.failures = [:]
+            script.pass()
+            script.advance(.seconds(3))
+        }
+        #expect(script.events.filter { $0.reason == .unavailable }.count == 1)
+        // What went well in between makes the same failure news.
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        script.clear()
+        script.declare("v3")
+        script.failures["observe"] = Failure(.unavailable, "the Engine is away")
+        script.pass()
+        #expect(script.reasons.contains(.unavailable))
+    }
+
+    /// A controller that died had changed it a moment before, or still was about to.
+    @Test(arguments: [nil, "v1"]) func whatSomebodyChangedJustNowIsWatchedBeforeItIsTakenOver(before: String?) {
+        var script = AppScript()
+        script.declare("v2")
+        script.running = "v2"
+        script.before = before
+        script.changedAt = script.now.time.adding(.seconds(-12))
+        script.pass()
+        #expect(script.state.record.deployed == nil, "nobody has watched it")
+        script.before = nil
+        script.health = .failed(Failure(.healthCheckFailed, "it ends", next: .needsChange))
+        script.run(for: .seconds(5))
+        #expect(script.running == before ?? "v2", "what was there before is returned to, where the target knows it")
+        #expect(!script.kept.contains("v2"))
+    }
+
+    @Test func whatRanForLongIsTakenOverAtOnce() {
+        var script = AppScript()
+        script.declare("v2")
+        script.running = "v2"
+        script.changedAt = script.now.time.adding(.seconds(-3600))
+        script.pass()
+        #expect(script.state.record.deployed == "v2")
+    }
+
+    /// An Engine that comes and goes keeps a bad state from being rejected for a while, not for ever.
+    @Test func aTargetThatFlapsPutsOffTheTimeOutAFewTimesOnly() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        for _ in 0..<60 where script.state.record.quarantine == nil {
+            script.failures = [:]
+            for _ in 0..<8 where script.state.record.quarantine == nil {
+                script.pass()
+                script.advance(.seconds(1))
+            }
+            script.failures["observe"] = Failure(.unavailable, "the Engine is away")
+            script.pass()
+        }
+        #expect(script.state.record.quarantine?.fingerprint == "v2")
+    }
+}
