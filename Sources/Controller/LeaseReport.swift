@@ -21,7 +21,9 @@ struct LeaseReport: Sendable {
                 kept = now
                 context.changes.send()
             }
-            try? await Task.sleep(for: .seconds(2))
+            // Who waits for another's lease may act soon.
+            let isSteady = now.allSatisfy(\.isOwn) && now == kept
+            try? await Task.sleep(for: isSteady && !now.isEmpty ? .seconds(5) : .seconds(2))
         }
     }
 }

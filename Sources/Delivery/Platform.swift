@@ -104,6 +104,8 @@ package protocol Planned: Sendable {
     var changedAt: Timestamp? { get }
     /// Whether the target is still amid a change of what is there, or gave one up, and knows what was there before.
     var isAmidChange: Bool { get }
+    /// Whether nothing of the app ran, so that there is nothing to be captured.
+    var ranNothing: Bool { get }
     /// Makes the forward changes, in order.
     func apply(_ ownership: Ownership) async throws
     /// Makes the removals.
@@ -122,6 +124,7 @@ extension Planned {
     package var failures: String { "" }
     package var changedAt: Timestamp? { nil }
     package var isAmidChange: Bool { false }
+    package var ranNothing: Bool { false }
 }
 
 /// How an app is.

@@ -54,6 +54,8 @@ package final class Listener: Sendable {
     private let handler: Handler
     private let limits: ServerLimits
     private let state = Mutex(State())
+    /// Rings when a request begins to arrive.
+    private let (arrivals, arrival) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let daemon = Mutex<UInt>(0)
 
     /// - Throws: `ServerError` when the address cannot be listened on or the certificate is none.
@@ -111,13 +113,16 @@ package final class Listener: Sendable {
 
     /// Closes connections whose request does not arrive in time, until the task is cancelled.
     package func watch() async {
-        while !Task.isCancelled {
-            try? await Task.sleep(for: .seconds(1))
-            let now = ContinuousClock.now
-            state.withLock { state in
-                for (descriptor, since) in state.arriving where now - since > limits.arrival {
-                    // Shut down and not closed: the descriptor is the daemon's, which sees the end and closes it.
-                    shutdown(descriptor, Int32(SHUT_RDWR))
+        // Where nothing arrives there is nothing to wake up for.
+        for await _ in arrivals {
+            while !Task.isCancelled, state.withLock({ !$0.arriving.isEmpty }) {
+                try? await Task.sleep(for: .seconds(1))
+                let now = ContinuousClock.now
+                state.withLock { state in
+                    for (descriptor, since) in state.arriving where now - since > limits.arrival {
+                        // Shut down and not closed: the descriptor is the daemon's, which sees the end and closes it.
+                        shutdown(descriptor, Int32(SHUT_RDWR))
+                    }
                 }
             }
         }
@@ -157,7 +162,10 @@ package final class Listener: Sendable {
 
     // MARK: What the daemon calls
 
-    fileprivate func arrives(_ descriptor: Int32) { state.withLock { $0.arriving[descriptor] = .now } }
+    fileprivate func arrives(_ descriptor: Int32) {
+        state.withLock { $0.arriving[descriptor] = .now }
+        arrival.yield()
+    }
 
     /// A request is over: its answer is sent, or its client is gone.
     fileprivate func complete(_ exchange: Exchange) {

@@ -180,7 +180,9 @@ package actor GitSource: Source {
     private func firstHead(_ name: String) async throws -> String? {
         do {
             return try await withMirror(for: nil) {
+                async let ready: Void = objects.getReady()
                 try await fetch(into: git)
+                await ready
                 return try await objects.object("\(name)^{commit}")?.name
             }
         } catch let failure as Failure where failure.message.contains("couldn't find remote ref") {

@@ -45,6 +45,9 @@ actor ObjectReader {
         }
     }
 
+    /// Starts the process before there is a question, which then is answered the sooner.
+    func getReady() { child = child ?? (try? start()) }
+
     /// Ends the process; the next question starts another.
     func stop() {
         guard let child else { return }

@@ -13,6 +13,7 @@ struct SwarmPlanned: Planned {
     var sparing: String { observed.sparing }
     var failures: String { observed.failures }
     var changedAt: Timestamp? { observed.changedAt }
+    var ranNothing: Bool { observed.services.isEmpty }
     var isAmidChange: Bool { observed.services.contains(where: \.isAmidUpdate) }
 
     private var engine: EngineClient { deployment.platform.engine }
@@ -22,7 +23,7 @@ struct SwarmPlanned: Planned {
     // MARK: Applying
 
     func apply(_ ownership: Ownership) async throws {
-        await deployment.platform.unsettle(deployment.id)
+        await deployment.platform.willChange(deployment.id)
         // Names of configs and secrets to their identifiers, those that are made now included.
         var files: [String: String] = [:]
         for object in observed.configs { files["config \(object.name)"] = object.id }
@@ -44,7 +45,7 @@ struct SwarmPlanned: Planned {
     func prune(_ ownership: Ownership, leaving blocked: Set<String>) async throws -> Pruning {
         let steps = stackPlan.removals.filter { !blocked.contains($0.subject) }
         guard !steps.isEmpty else { return .done }
-        await deployment.platform.unsettle(deployment.id)
+        await deployment.platform.willChange(deployment.id)
         let removedServices = Set(steps.compactMap(\.removedService))
         var refused: [String: String] = [:]
         for step in steps {

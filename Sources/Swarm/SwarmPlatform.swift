@@ -49,12 +49,19 @@ package actor SwarmPlatform: Platform {
     /// Images resolved a moment ago, so that one commit asks for each once, however many stacks use it.
     private var resolved: [String: (task: Task<ResolvedImage, any Error>, since: ContinuousClock.Instant)] = [:]
     private let observer: ServiceObserver
+    private let crowd: CrowdLook
+    /// The stacks that were changed here since they were looked at last, and when each was looked at after that.
+    private var justChanged: Set<String> = []
+    private var lookedAtAfterChange: [String: ContinuousClock.Instant] = [:]
+    /// How many stacks are being looked at now.
+    private var looking = 0
     nonisolated let comparisons = RecentComparisons()
 
     package init(engine: EngineClient, settings: SwarmSettings) {
         name = settings.name
         self.engine = engine
         observer = ServiceObserver(engine: engine)
+        crowd = CrowdLook(engine: engine)
         self.settings = settings
     }
 
@@ -120,9 +127,6 @@ package actor SwarmPlatform: Platform {
     }
 
     package func capture(_ ownership: Ownership) async throws -> [UInt8]? {
-        // Most often there is nothing, and one question tells.
-        let filter = labelFilter("\(StackLabel.namespace)=\(ownership.app.name)")
-        guard try await engine.call("GET", "/services", query: [filter]).array?.isEmpty == false else { return nil }
         let observed = try await observe(ownership.app.name)
         guard !observed.services.isEmpty else { return nil }
         return captured(observed, name: ownership.app.name, options: declared[ownership.app] ?? StackOptions())
@@ -174,28 +178,28 @@ package actor SwarmPlatform: Platform {
     /// Everything of one stack as it is now.
     ///
     /// `withFiles`: Whether configs and secrets are wanted as well.
-    func observe(_ stack: String, withFiles: Bool = true) async throws -> ObservedStack {
+    /// `moment`: It must not have been seen earlier.
+    func observe(
+        _ stack: String,
+        withFiles: Bool = true,
+        since moment: ContinuousClock.Instant = .now
+    ) async throws -> ObservedStack {
         // The Engine takes an empty name for any.
         guard !stack.isEmpty else { throw Failure(.invalid, "a stack without a name", next: .needsChange) }
         let remembered = justMade.removeValue(forKey: stack)
         let made = remembered.flatMap { ContinuousClock.now - $0.at < .seconds(2) ? $0.networks : nil }
-        let filter = labelFilter("\(StackLabel.namespace)=\(stack)")
-        async let services = engine.call("GET", "/services", query: [filter, ("status", "true")])
-        async let networks = made == nil ? engine.call("GET", "/networks", query: [filter]) : .null
-        async let configs = withFiles ? engine.call("GET", "/configs", query: [filter]) : .null
-        async let secrets = withFiles ? engine.call("GET", "/secrets", query: [filter]) : .null
-        // Where there were no services there are most often none, and so no tasks.
-        let isKnown = stacksWithServices.contains(stack)
-        async let tasks = isKnown ? engine.call("GET", "/tasks", query: [filter]) : .null
-        var observed = ObservedStack()
-        observed.services = try await services.array?.compactMap(ObservedService.init) ?? []
-        let listed = try await networks.array?.compactMap(ObservedObject.init) ?? []
-        observed.networks = made ?? listed
-        observed.configs = try await configs.array?.compactMap(ObservedObject.init) ?? []
-        observed.secrets = try await secrets.array?.compactMap(ObservedObject.init) ?? []
-        var tasksFound = try await tasks
-        if !observed.services.isEmpty, !isKnown { tasksFound = try await engine.call("GET", "/tasks", query: [filter]) }
-        observed.tasks = tasksFound.array?.compactMap(ObservedTask.init) ?? []
+        if justChanged.remove(stack) != nil { lookedAtAfterChange[stack] = .now }
+        let moment = max(moment, lookedAtAfterChange[stack] ?? moment)
+        looking += 1
+        defer { looking -= 1 }
+        // A look at all is dear where there are many of which few are asked for.
+        let isCrowd = looking > 4 && looking * 16 >= stacksWithServices.count
+        async let files = withFiles ? lookAtFiles(of: stack) : ObservedStack()
+        var observed =
+            isCrowd
+            ? try await crowd.stack(stack, since: moment) : try await look(at: stack, withNetworks: made == nil)
+        if let made { observed.networks = made }
+        (observed.configs, observed.secrets) = (try await files.configs, try await files.secrets)
         if observed.services.isEmpty { stacksWithServices.remove(stack) } else { stacksWithServices.insert(stack) }
         observed = observed.keeping(only: stack)
         for network in observed.networks where networkNames[network.id] != network.name {
@@ -203,6 +207,33 @@ package actor SwarmPlatform: Platform {
         }
         try await nameNetworks(of: observed.services)
         observed.networkNames = networkNames
+        return observed
+    }
+
+    /// One stack's services with their tasks, and its networks.
+    private func look(at stack: String, withNetworks: Bool) async throws -> ObservedStack {
+        let filter = labelFilter("\(StackLabel.namespace)=\(stack)")
+        async let services = engine.call("GET", "/services", query: [filter, ("status", "true")])
+        async let networks = withNetworks ? engine.call("GET", "/networks", query: [filter]) : .null
+        // Where there were no services there are most often none, and so no tasks.
+        let isKnown = stacksWithServices.contains(stack)
+        async let tasks = isKnown ? engine.call("GET", "/tasks", query: [filter]) : .null
+        var observed = ObservedStack()
+        observed.services = try await services.array?.compactMap(ObservedService.init) ?? []
+        observed.networks = try await networks.array?.compactMap(ObservedObject.init) ?? []
+        var tasksFound = try await tasks
+        if !observed.services.isEmpty, !isKnown { tasksFound = try await engine.call("GET", "/tasks", query: [filter]) }
+        observed.tasks = tasksFound.array?.compactMap(ObservedTask.init) ?? []
+        return observed
+    }
+
+    private func lookAtFiles(of stack: String) async throws -> ObservedStack {
+        let filter = labelFilter("\(StackLabel.namespace)=\(stack)")
+        async let configs = engine.call("GET", "/configs", query: [filter])
+        async let secrets = engine.call("GET", "/secrets", query: [filter])
+        var observed = ObservedStack()
+        observed.configs = try await configs.array?.compactMap(ObservedObject.init) ?? []
+        observed.secrets = try await secrets.array?.compactMap(ObservedObject.init) ?? []
         return observed
     }
 
@@ -243,6 +274,12 @@ package actor SwarmPlatform: Platform {
     }
 
     func unsettle(_ id: AppID) { settled[id] = nil }
+
+    /// An app is about to be changed: what others saw of it before says nothing any more.
+    func willChange(_ id: AppID) {
+        unsettle(id)
+        justChanged.insert(id.name)
+    }
 
     /// The digest of an image's tag, asked for at most once in ten seconds.
     func resolve(_ image: String, auth: String?) async throws -> ResolvedImage {

@@ -86,6 +86,7 @@ struct Files: Snapshot {
 /// A stack's desired state, read as the controller reads it.
 func deployment(
     _ files: [String: String],
+    named name: String = "shop",
     on platform: SwarmPlatform,
     options: String = ""
 ) async throws -> any Deployment {
@@ -101,7 +102,7 @@ func deployment(
         )
     )
     var files = files
-    files["stacks.yml"] = "stacks:\n  - {name: shop, compose_file: shop.yml\(options)}\n"
+    files["stacks.yml"] = "stacks:\n  - {name: \(name), compose_file: shop.yml\(options)}\n"
     let snapshot = Files(files: files)
     let fleet = try await reader.fleet(at: snapshot).fleet
     guard let app = fleet.apps.first else { throw Invalid(at: nil, "the stacks file gave no app") }

@@ -7,9 +7,11 @@ extension AppState {
 
     /// Compares afresh what the pass is about with what is there.
     mutating func observe(_ stage: Stage, since moment: ContinuousClock.Instant? = nil, at now: Moment) -> Action {
-        pass?.lookedAt = now.instant
+        // Since a pass was asked for others may have looked at the same; what they saw is good for a moment.
+        let moment = moment ?? max(pass?.asked ?? now.instant, now.instant - .seconds(1))
+        pass?.lookedAt = moment
         let isWatched = pass?.fingerprint != nil && record.attempt?.fingerprint == pass?.fingerprint
-        return ask(.observe(since: moment ?? pass?.asked ?? now.instant, mark: isWatched ? fullMark : nil), stage)
+        return ask(.observe(since: moment, mark: isWatched ? fullMark : nil), stage)
     }
 
     mutating func finish(_ outcome: Outcome) -> Action {

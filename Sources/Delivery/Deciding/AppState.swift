@@ -106,7 +106,7 @@ struct AppState: Sendable {
         var declaredServices = 0
         var marks = Marks()
         var isOwner = false
-        /// When the target was asked how things are.
+        /// How things are is known to be as they were then, or later.
         var lookedAt: ContinuousClock.Instant?
     }
 

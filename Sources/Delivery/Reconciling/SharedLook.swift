@@ -1,11 +1,17 @@
 /// One look at something slow, shared by everybody who asks for it at the same time.
 package actor SharedLook<Value: Sendable> {
     private let fetch: @Sendable () async throws -> Value
+    private let lifetime: Duration?
     private var last: (moment: ContinuousClock.Instant, value: Value)?
     private var running: (began: ContinuousClock.Instant, task: Task<Value, any Error>)?
 
+    /// What looks, and how long what was seen is held at least: for good, when no `lifetime` is given.
+    ///
     /// `fetch`: Looks once.
-    package init(fetch: @escaping @Sendable () async throws -> Value) { self.fetch = fetch }
+    package init(keptFor lifetime: Duration? = nil, fetch: @escaping @Sendable () async throws -> Value) {
+        self.lifetime = lifetime
+        self.fetch = fetch
+    }
 
     /// What a look found that began at the moment or later.
     ///
@@ -20,9 +26,22 @@ package actor SharedLook<Value: Sendable> {
             // again, because waiting for what is finished never lets anybody else in.
             if running?.began == current.began { running = nil }
             let value = try result.get()
-            if last.map({ $0.moment < current.began }) ?? true { last = (current.began, value) }
+            if last.map({ $0.moment < current.began }) ?? true { keep(value, from: current.began) }
             if current.began >= moment { return value }
         }
+    }
+
+    private func keep(_ value: Value, from moment: ContinuousClock.Instant) {
+        last = (moment, value)
+        guard let lifetime else { return }
+        Task { [weak self] in
+            try? await Task.sleep(for: lifetime)
+            await self?.forget(moment)
+        }
+    }
+
+    private func forget(_ moment: ContinuousClock.Instant) {
+        if last?.moment == moment { last = nil }
     }
 
     private func begin() -> (began: ContinuousClock.Instant, task: Task<Value, any Error>) {
