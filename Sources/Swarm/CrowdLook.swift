@@ -32,8 +32,10 @@ struct CrowdLook: Sendable {
     }
 
     /// The services, networks and tasks of a stack, observed at the moment or later.
-    func stack(_ name: String, since moment: ContinuousClock.Instant) async throws -> ObservedStack {
-        let answers = try await look.value(since: moment)
+    ///
+    /// `asks`: Whether the Engine is asked where nobody has just done so; otherwise there is nothing then.
+    func stack(_ name: String, since moment: ContinuousClock.Instant, asks: Bool) async throws -> ObservedStack? {
+        guard let answers = try await asks ? look.value(since: moment) : look.known(since: moment) else { return nil }
         var observed = ObservedStack()
         observed.services = (answers.services[name] ?? []).compactMap(ObservedService.init)
         observed.networks = (answers.networks[name] ?? []).compactMap(ObservedObject.init)

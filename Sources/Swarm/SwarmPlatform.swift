@@ -195,9 +195,9 @@ package actor SwarmPlatform: Platform {
         // A look at all is dear where there are many of which few are asked for.
         let isCrowd = looking > 4 && looking * 16 >= stacksWithServices.count
         async let files = withFiles ? lookAtFiles(of: stack) : ObservedStack()
-        var observed =
-            isCrowd
-            ? try await crowd.stack(stack, since: moment) : try await look(at: stack, withNetworks: made == nil)
+        let shared = try await crowd.stack(stack, since: moment, asks: isCrowd)
+        var observed: ObservedStack
+        if let shared { observed = shared } else { observed = try await look(at: stack, withNetworks: made == nil) }
         if let made { observed.networks = made }
         (observed.configs, observed.secrets) = (try await files.configs, try await files.secrets)
         if observed.services.isEmpty { stacksWithServices.remove(stack) } else { stacksWithServices.insert(stack) }

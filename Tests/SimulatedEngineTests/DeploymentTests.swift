@@ -63,6 +63,22 @@ import Testing
         }
     }
 
+    /// A secret cannot be read, and whose the stack is nobody has asked yet.
+    @Test(arguments: ["hush", "other"]) func comparingChangesNothing(content: String) async throws {
+        let world = World()
+        let files = ["shop.yml": Self.compose, "key.txt": "hush"]
+        let maker = platform(world)
+        let made = try await deployment(files, on: maker)
+        try await made.plan(observedSince: .now).apply(try await ownership(maker))
+        world.pass(seconds: 20)
+        let changes = world.with { $0.changes.count }
+        let other = platform(world)
+        let compared = try await deployment(["shop.yml": Self.compose, "key.txt": content], on: other)
+        let plan = try await compared.plan(observedSince: .now).plan
+        #expect(plan.isEmpty == (content == "hush"), "\(plan)")
+        #expect(world.with { $0.changes.count } == changes)
+    }
+
     /// Somebody made a secret and a config for the stack by hand, or an earlier tool did, and nothing uses them now.
     @Test func whatThisControllerNeverMadeIsNoLeftover() async throws {
         let world = World()

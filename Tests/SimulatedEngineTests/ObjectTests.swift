@@ -41,6 +41,11 @@ import Testing
         #expect(other.body["message"]?.string?.contains("only updates to Labels are allowed") == true)
         let same = world.call("POST", "/secrets/s/update?version=\(version)", body: ["Name": "s", "Data": "eA=="])
         #expect(same.status == 200)
+        // The content is compared before the version.
+        let early = world.call("POST", "/secrets/s/update?version=0", body: ["Name": "s", "Data": "eQ=="])
+        #expect(early.body == other.body)
+        let sequence = world.call("POST", "/secrets/s/update?version=0", body: ["Name": "s", "Data": "eA=="])
+        #expect(sequence.body["message"]?.string?.contains("update out of sequence") == true)
     }
 
     @Test func aRemovedNetworkKeepsItsNameUntilItsContainersAreGone() {

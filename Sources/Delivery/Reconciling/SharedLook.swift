@@ -31,6 +31,11 @@ package actor SharedLook<Value: Sendable> {
         }
     }
 
+    /// What was found last, when it was not looked for earlier than at the moment.
+    package func known(since moment: ContinuousClock.Instant) -> Value? {
+        last.flatMap { $0.moment >= moment ? $0.value : nil }
+    }
+
     private func keep(_ value: Value, from moment: ContinuousClock.Instant) {
         last = (moment, value)
         guard let lifetime else { return }

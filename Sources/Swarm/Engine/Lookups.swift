@@ -34,17 +34,15 @@ extension EngineClient {
 
     /// Whether a secret holds this content.
     ///
-    /// The Engine takes an update only when the data stay as they are.
+    /// The Engine compares the data before it compares the version (swarmkit, `UpdateSecret`), and no object has version 0: so
+    /// it says whether they are the same and never writes.
     func holds(secret: ObservedObject, content: [UInt8]) async throws -> Bool {
         guard var spec = secret.json["Spec"] else { return false }
         spec["Data"] = .string(base64(content))
         do {
-            try await call(
-                "POST",
-                "/secrets/\(secret.id)/update",
-                query: [("version", "\(secret.version)")],
-                body: spec
-            )
+            try await call("POST", "/secrets/\(secret.id)/update", query: [("version", "0")], body: spec)
+            return true
+        } catch let error as EngineError where error.isOutOfSequence {
             return true
         } catch let error as EngineError where error.message.contains("only updates to Labels are allowed") {
             return false
