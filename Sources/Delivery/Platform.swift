@@ -135,6 +135,8 @@ package enum Health: Sendable, Hashable {
     case settling(String)
     /// On its way, with what it waits for.
     case progressing(String)
+    /// On its way, and it cannot go on for want of what is not the revision's to give, such as a node that takes tasks.
+    case held(String)
     /// It will not get there.
     case failed(Failure)
 }

@@ -24,6 +24,34 @@ extension AppStateTests {
         #expect(script.running == "v2" && script.kept.first == "v2")
     }
 
+    /// All nodes are drained: what is declared may be as good as any.
+    @Test func timeInWhichNothingTakesWhatIsToRunDoesNotCount() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        script.clear()
+        script.health = .held("service web: 0 of 1 running, 1 pending (no suitable node)")
+        for _ in 0..<120 {
+            script.pass()
+            script.advance(.seconds(9))
+        }
+        #expect(script.state.record.quarantine == nil)
+        #expect(script.reasons == [.unavailable], "it is said once")
+        #expect(script.state.record.attempt?.message.contains("no suitable node") == true)
+        script.health = .progressing("service web: 0 of 1 running")
+        for _ in 0..<3 {
+            script.pass()
+            script.advance(.seconds(9))
+        }
+        #expect(script.state.record.quarantine == nil)
+        script.run()
+        #expect(
+            script.state.record.quarantine?.fingerprint == "v2",
+            "what never becomes healthy is rolled back all the same"
+        )
+    }
+
     /// What becomes of what was there when the target came back may be the outage's doing.
     @Test func afterAnOutageHealthIsJudgedByWhatHappensFromThenOn() {
         var script = deployed()

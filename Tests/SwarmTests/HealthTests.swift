@@ -338,6 +338,23 @@ import Testing
         #expect(message(judge([service(image: image)], refused + [next])) == nil)
     }
 
+    /// Read off an Engine whose only node was drained, and was active again.
+    @Test func whatNoNodeTakesIsHeldAndWhatNoNodeSuitsIsNot() {
+        func pending(_ why: String, slot: Int64 = 1) -> ObservedTask {
+            task("pending", at: 121, error: "no suitable node (\(why))", slot: slot)
+        }
+        func isHeld(_ tasks: [ObservedTask]) -> Bool {
+            if case .held = judge([service()], tasks) { true } else { false }
+        }
+        #expect(isHeld([pending("1 node not available for new tasks")]))
+        #expect(isHeld([pending("3 nodes not available for new tasks")]))
+        #expect(!isHeld([pending("scheduling constraints not satisfied on 1 node")]))
+        #expect(!isHeld([pending("insufficient resources on 1 node; 2 nodes not available for new tasks")]))
+        #expect(!isHeld([pending("2 nodes not available for new tasks; insufficient resources on 1 node")]))
+        #expect(!isHeld([pending("1 node not available for new tasks"), task("preparing", slot: 2)]))
+        #expect(!isHeld([task("running")]))
+    }
+
     /// Between its end and its next start a task is not to run yet, and the Engine says that none is wanted.
     @Test func aGlobalServiceThatEndsAgainAndAgainIsNotHealthyInBetween() {
         let everywhere = service("web", ["Global": [:]], before: nil)

@@ -179,6 +179,7 @@ extension AppState {
     private mutating func resetCounts() {
         (needsSparing, sparing, regained) = (false, "", nil)
         (isUnfinished, completion) = (false, "")
+        isHeld = false
         seenFailures = ""
         (silences, applies, conflicts) = (0, 0, 0)
     }
@@ -239,7 +240,9 @@ extension AppState {
         guard record.attempt != nil else { return }
         if let lastContact {
             // Whatever held up the question itself is nobody's fault.
-            elapsed += min(now.instant - lastContact, .seconds(10))
+            let passed = min(now.instant - lastContact, .seconds(10))
+            elapsed += passed
+            pass?.counted += passed
         } else {
             // After a time in which nobody knows what happened, what is under way gets its whole time again; not for ever,
             // when the target comes and goes.

@@ -17,6 +17,8 @@ extension AppState {
         // A slow look may meet what keeps failing while it runs, each time.
         if pass.marks.failures != seenFailures { healthySince = nil }
         seenFailures = pass.marks.failures
+        let wasHeld = isHeld
+        if case .held = health { isHeld = true } else { isHeld = false }
         let timeout = declaration.app.timeout
         if !pass.plan.forward.isEmpty {
             guard elapsed > timeout else { return claim(for: .change, situation) }
@@ -32,6 +34,10 @@ extension AppState {
                 return giveUp(Failure(.timedOut, message, next: .needsChange), at: now)
             }
             return tell(what, pollDelay)
+        case .held(let what):
+            healthySince = nil
+            elapsed -= pass.counted
+            return wasHeld ? tell(what, .seconds(1)) : tellHeld(what, at: now)
         case .settling(let what):
             healthySince = healthySince ?? now.instant
             guard elapsed <= timeout else {
@@ -52,6 +58,14 @@ extension AppState {
             }
             return attemptSucceeded(attempt, at: now)
         }
+    }
+
+    /// Says, once, that the attempt cannot go on by itself, and looks again.
+    private mutating func tellHeld(_ what: String, at now: Moment) -> Action {
+        if record.attempt?.phase == .applying { record.attempt?.phase = .verifying }
+        record.attempt?.message = what
+        let message = "cannot go on now, and its time-out waits: \(what)"
+        return save(event(.warning, .unavailable, message, at: now), then: .saving(.again(.seconds(1))))
     }
 
     /// Says how far the attempt is, when that changed, and looks again.
@@ -185,7 +199,10 @@ extension AppState {
     mutating func watched(_ health: Health, _ situation: Situation, at now: Moment) -> Action {
         isInterrupted = false
         let isOnItsWayBack = record.quarantine?.isRolledBack == false
-        if case .progressing = health {} else { progressingSince = nil }
+        switch health {
+        case .progressing, .held: break
+        default: progressingSince = nil
+        }
         switch health {
         case .healthy, .settling:
             guard let quarantine = record.quarantine, isOnItsWayBack else { return well(situation, at: now) }
@@ -194,7 +211,7 @@ extension AppState {
             let message = "rolled back, \(whatIsBack): \(quarantine.failure)"
             let told = event(.warning, .rolledBack, message, details: quarantine.details, at: now)
             return save(told, then: .savingThenWatching)
-        case .progressing(let what):
+        case .progressing(let what), .held(let what):
             let since = progressingSince ?? now.instant
             progressingSince = since
             let elapsed = now.instant - since
@@ -258,7 +275,7 @@ extension AppState {
             clearProblem()
             let message = "already runs as declared; taken over without a change"
             return succeed(.adopted, message, at: now)
-        case .progressing(let what):
+        case .progressing(let what), .held(let what):
             begin(.adopt, message: what, at: now)
             return save(nil, then: .saving(.again(.milliseconds(100))))
         case .failed(let failure):

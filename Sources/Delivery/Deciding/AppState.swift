@@ -74,6 +74,8 @@ struct AppState: Sendable {
     /// Whether some of the attempt's changes could not be made yet; and, once they were, the target's mark before that.
     var isUnfinished = false
     var completion = ""
+    /// Whether the attempt under way cannot go on for want of what is not the revision's to give.
+    var isHeld = false
     /// How often the target came back, and how often something was applied, during the attempt under way.
     var silences = 0
     var applies = 0
@@ -106,6 +108,8 @@ struct AppState: Sendable {
         var declaredServices = 0
         var marks = Marks()
         var isOwner = false
+        /// How much of the attempt's time passed up to this pass's answers.
+        var counted: Duration = .zero
         /// How things are is known to be as they were then, or later.
         var lookedAt: ContinuousClock.Instant?
     }

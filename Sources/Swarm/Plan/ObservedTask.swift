@@ -35,6 +35,11 @@ struct ObservedTask: Sendable {
         spec = json["Spec"] ?? .null
     }
 
+    /// Whether Swarm found that no node takes tasks (swarmkit, `ReadyFilter`), and nothing else.
+    var waitsForAnyNode: Bool {
+        state == "pending" && error.hasSuffix(" not available for new tasks)") && !error.contains(";")
+    }
+
     var hasFailed: Bool { ["failed", "rejected", "orphaned"].contains(state) }
 
     /// Whether it failed because the Engine no longer had its container, as after a restart: nobody's fault that made it.

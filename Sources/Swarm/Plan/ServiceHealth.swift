@@ -19,6 +19,8 @@ struct ServiceHealth {
         /// Everything runs, and Swarm still watches its own update.
         case updating(String)
         case waiting(String)
+        /// No node takes what is still to run.
+        case held(String)
         case failed(Failure, ObservedTask?)
     }
 
@@ -88,8 +90,16 @@ struct ServiceHealth {
         case .done, .updating:
             let good = own.filter { $0.isRunning || $0.hasCompleted }
             return Since(index: good.map(\.version).max() ?? 0, time: good.map { parseTime($0.time) }.max() ?? 0)
-        case .waiting, .failed: return nil
+        case .waiting, .held, .failed: return nil
         }
+    }
+
+    /// Whether all that does not run yet waits for a node, and none takes tasks: all are drained, paused or away.
+    ///
+    /// Where a node takes tasks and does not suit, the declaration may be what is wrong.
+    var waitsForNodes: Bool {
+        let open = own.filter { $0.isWanted && !$0.isRunning && !$0.hasCompleted }
+        return !open.isEmpty && open.allSatisfy(\.waitsForAnyNode)
     }
 
     // MARK: What Swarm says

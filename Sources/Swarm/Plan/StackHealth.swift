@@ -30,6 +30,7 @@ struct StackHealth: Sendable {
         var updating: String?
         var waiting: String?
         var blocked: String?
+        var held: String?
         var runsNothing = true
         for name in Set(desired.map(\.name)).sorted() {
             let found = walk.judgement(of: name)
@@ -42,9 +43,11 @@ struct StackHealth: Sendable {
                 } else {
                     blocked = blocked ?? what
                 }
+            case .held(let what): held = held ?? what
             case .failed(let failure, let task): return Verdict(health: .failed(failure), culprit: task)
             }
         }
+        if let held { return Verdict(health: .held(held), culprit: nil) }
         if let what = waiting ?? blocked { return Verdict(health: .progressing(what), culprit: nil) }
         if let updating { return Verdict(health: .settling(updating), culprit: nil) }
         return Verdict(health: .healthy(runsNothing: runsNothing), culprit: nil)
@@ -124,6 +127,7 @@ struct StackHealth: Sendable {
             if case .waiting(let what) = judgement, let blockedBy {
                 judgement = .waiting("\(what); it waits for service \(blockedBy)")
             }
+            if case .waiting(let what) = judgement, health.waitsForNodes { judgement = .held(what) }
             return Found(
                 judgement: judgement,
                 blockedBy: blockedBy,
