@@ -66,11 +66,37 @@ let runsLongTests = variable("HECATE_TEST_LONG") == "1"
         arguments: ["kill", "halt"]
     )
     func theEngineEndsDuringADeployment(how: String) async throws {
+        try await onItsOwnEngine { folder, engine in try await deployAcrossARestart(of: folder, engine, how) }
+    }
+
+    /// The only node is drained while a good commit arrives, for longer than its time-out.
+    @Test(.enabled(if: runsLongTests, "the nightly run sets HECATE_TEST_LONG=1"), .timeLimit(.minutes(5)))
+    func whatNoNodeTakesIsNotRejected() async throws {
+        try await onItsOwnEngine { _, engine in
+            let fleet = try await Fleet(engine: engine, timeout: "8s")
+            let node = try await fleet.docker("node", "ls", "-q")
+            try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+            try await fleet.running {
+                try await fleet.settled("a")
+                _ = try await fleet.docker("node", "update", "--availability", "drain", trimmedLine(node))
+                try await fleet.commit(["a.yml": sleeper("A: 2")])
+                try await fleet.eventually("it is said") { fleet.log.contains("its time-out waits") }
+                try await Task.sleep(for: .seconds(20))
+                #expect(try await fleet.app("a")["rejected"] == nil, "\(fleet.log)")
+                _ = try await fleet.docker("node", "update", "--availability", "active", trimmedLine(node))
+                try await fleet.settled("a")
+                #expect(try await fleet.environment("a") == ["one": "A=2"])
+                #expect(fleet.log.ranges(of: "its time-out waits").count == 1, "it is said once")
+            }
+        }
+    }
+
+    private func onItsOwnEngine(_ body: (_ folder: String, _ engine: String) async throws -> Void) async throws {
         let scratch = try Scratch()
         let folder = "\(scratch.path)/rig"
         let engine = try await rig("start", folder)
         do {
-            try await deployAcrossARestart(of: folder, engine, how)
+            try await body(folder, engine)
         } catch {
             _ = try? await rig("stop", folder)
             throw error
