@@ -63,7 +63,7 @@ extension AppStateTests {
         script.pass()
         script.pass()
         script.health = .healthy(runsNothing: false)
-        for number in 0..<10 {
+        for number in 0..<5 {
             script.failed += " t\(number)"
             script.pass()
             script.advance(.seconds(9))
@@ -71,6 +71,18 @@ extension AppStateTests {
         #expect(!script.kept.contains("v2"))
         script.run()
         #expect(script.kept.first == "v2", "once nothing fails any more")
+    }
+
+    @Test func whatKeepsFailingBetweenTheLooksIsGivenUpWhenItsTimeIsOver() {
+        var script = deployed()
+        script.declare("v2")
+        script.pass()
+        for number in 0..<40 where script.state.record.quarantine == nil {
+            script.failed += " t\(number)"
+            script.pass()
+            script.advance(.seconds(3))
+        }
+        #expect(script.state.record.quarantine?.fingerprint == "v2")
     }
 
     @Test func aTargetThatComesAndGoesIsToldOfOnceAMinute() {

@@ -1,0 +1,34 @@
+import Delivery
+import JSON
+import Testing
+
+@testable import Swarm
+
+/// What excuses too much, or too little.
+extension HealthTests {
+    /// The Engine keeps the tasks of a specification that was deployed before and is deployed again.
+    @Test func whatFailedBeforeTheDeploymentMakesNoPauseAFailure() {
+        let paused = service("web", ["Replicated": ["Replicas": 2]], update: ["State": "paused"])
+        let before = task("failed", "shutdown", at: 50, id: "old", error: "task: non-zero exit (1)")
+        let lost = task("failed", "shutdown", at: 115, error: "No such container: 1")
+        let again = task("running", at: 130)
+        let left = task("running", at: 60, image: "x:1", slot: 2)
+        let mark = StackMark(text: "index 100 ended old")
+        #expect(message(judge([paused], [lost, again, left], mark: mark)) == nil)
+        #expect(message(judge([paused], [before, lost, again, left], mark: mark)) == nil)
+    }
+
+    @Test func eachFailureOfAPauseMayHaveAnExcuseOfItsOwn() {
+        let paused = service("app", ["Replicated": ["Replicas": 3]], version: 130, update: ["State": "paused"])
+        let early = task("failed", "shutdown", at: 129, of: "app")
+        let lost = task("rejected", "shutdown", at: 145, of: "app", error: "No such container: 1", slot: 2)
+        let running = [task("running", at: 150, of: "app"), task("running", at: 151, of: "app", slot: 2)]
+        let left = task("running", at: 60, of: "app", image: "x:1", slot: 3)
+        let db = task("running", at: 140, of: "db")
+        let order = ["s_app": ["s_db"]]
+        let tasks = running + [left, db]
+        #expect(message(judge([paused, service("db")], tasks + [early], dependsOn: order)) == nil)
+        #expect(message(judge([paused, service("db")], tasks + [lost], dependsOn: order)) == nil)
+        #expect(message(judge([paused, service("db")], tasks + [early, lost], dependsOn: order)) == nil)
+    }
+}

@@ -1,0 +1,116 @@
+import JSON
+import Subprocess
+import TestSupport
+import Testing
+
+/// What excuses too much, or too little.
+extension FailureTests {
+    /// A service that never comes to rest is a good reason to take it out.
+    @Test(.timeLimit(.minutes(4))) func aServiceThatKeepsEndingCanBeTakenOut() async throws {
+        let fleet = try await Fleet(verify: "10s", timeout: "60s")
+        let atOnce = "    networks: [outside]\n    deploy: {restart_policy: {delay: 0s}}"
+        let hosts = "networks: {outside: {external: true, name: host}}\n"
+        let ending = """
+              ending:
+                image: web:1.0.0
+                command: sh -c 'sleep 4; exit 1'
+                networks: [outside]
+                deploy: {restart_policy: {delay: 1s}}
+
+            """
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+            ["a.yml": sleeper(more: atOnce, tail: ending + hosts)]
+        )
+        try await fleet.running {
+            try await fleet.eventually("both are there") { try await fleet.services("a").count == 2 }
+            try await Task.sleep(for: .seconds(6))
+            try await fleet.commit(["a.yml": sleeper("A: 2", more: atOnce, tail: hosts)], "Take it out")
+            try await fleet.settled("a", within: .seconds(90))
+            #expect(try await fleet.services("a").count == 1)
+        }
+        try await fleet.clean("a")
+    }
+
+    /// Swarm pauses the update at the first replica; what a controller does not know excuses none of the others.
+    @Test(.timeLimit(.minutes(4))) func aControllerThatStartsAgainDoesNotRollABadRevisionOn() async throws {
+        let fleet = try await Fleet(verify: "10s", timeout: "120s")
+        let four = "    networks: [outside]\n    deploy: {replicas: 4, restart_policy: {delay: 0s}, "
+            + "update_config: {monitor: 5s}}"
+        let hosts = "networks: {outside: {external: true, name: host}}\n"
+        let good = sleeper(more: four, tail: hosts)
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": good])
+        @Sendable func state() async throws -> String {
+            try await fleet.services("a")["one"]?["UpdateStatus"]?["State"]?.string ?? ""
+        }
+        try await fleet.running {
+            try await fleet.settled("a")
+            let bad = sleeper("A: 2", more: four, tail: hosts)
+                .replacing("trap exit TERM; while", with: "sleep 3; exit 1; while")
+            try await fleet.commit(["a.yml": bad], "Ends by itself")
+            try await fleet.eventually("it is begun") { try await state() == "updating" }
+        }
+        try await fleet.eventually("Swarm paused it") { try await state() == "paused" }
+        try await fleet.running {
+            // The first is seen running for a moment, so that Swarm may have begun with the second.
+            var least = 4
+            try await Task.sleep(for: .seconds(1))
+            let old = try await fleet.olds("a")
+            #expect(old >= 2)
+            try await fleet.eventually("it is rejected", within: .seconds(100)) {
+                least = min(least, try await fleet.olds("a"))
+                return try await fleet.app("a")["rejected"] != nil
+            }
+            #expect(least == old, "\(fleet.log)")
+        }
+        try await fleet.clean("a")
+    }
+
+    /// 255 is how a container ends with its Engine, and how PHP ends when it gives up.
+    @Test(.timeLimit(.minutes(4))) func anUnchangedServiceThatEndsWithTheNewRevisionCounts() async throws {
+        let fleet = try await Fleet(verify: "10s", timeout: "150s")
+        let port = Int.random(in: 20_000..<30_000)
+        @Sendable func compose(_ path: String) -> String {
+            """
+            services:
+              web:
+                image: web:1.0.0
+                command: sh -c 'mkdir /tmp/w; echo hi >/tmp/w/\(path); exec httpd -f -p \(port) -h /tmp/w'
+                stop_grace_period: 1s
+                networks: [outside]
+              worker:
+                image: web:1.0.0
+                command: sh -c 'sleep 1; trap exit TERM; while wget -q -O- http://127.0.0.1:\(port)/jobs; do sleep 1; done; exit 255'
+                stop_grace_period: 1s
+                networks: [outside]
+                deploy: {restart_policy: {delay: 2s}}
+            networks: {outside: {external: true, name: host}}
+
+            """
+        }
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+            ["a.yml": compose("jobs")]
+        )
+        try await fleet.running {
+            try await fleet.settled("a")
+            try await fleet.commit(["a.yml": compose("tasks")], "No jobs any more")
+            try await fleet.eventually("it is rejected", within: .seconds(60)) {
+                try await fleet.app("a")["rejected"] != nil
+            }
+        }
+        try await fleet.clean("a")
+    }
+}
+
+extension Fleet {
+    /// How many tasks run that were told `A=1`.
+    fileprivate func olds(_ stack: String) async throws -> Int {
+        guard let service = try await services(stack)["one"]?["ID"]?.string else { return 0 }
+        return try await api("/tasks").array?.count { task in
+            let variables = task["Spec"]?["ContainerSpec"]?["Env"]?.array?.compactMap(\.string) ?? []
+            return task["ServiceID"]?.string == service && task["DesiredState"]?.string == "running"
+                && task["Status"]?["State"]?.string == "running" && variables.contains("A=1")
+        } ?? 0
+    }
+}
