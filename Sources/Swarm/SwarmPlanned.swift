@@ -11,7 +11,8 @@ struct SwarmPlanned: Planned {
     var plan: Plan { stackPlan.plan }
     var mark: String { observed.mark.text }
     var sparing: String { observed.sparing }
-    var failures: String { observed.failures }
+    // What is no longer declared goes, and may be as it likes.
+    var failures: String { observed.failures(of: Set(deployment.desired.services.map(\.name))) }
     var changedAt: Timestamp? { observed.changedAt }
     var isAmidChange: Bool { observed.services.contains(where: \.isAmidUpdate) }
 

@@ -97,9 +97,10 @@ struct ObservedStack: Sendable {
     /// What has happened to the stack up to now; needs its tasks.
     var mark: StackMark { StackMark(services: services, tasks: tasks) }
 
-    /// The tasks that ended and should not have, of the specifications the services have now.
-    var failures: String {
-        let services = Dictionary(services.map { ($0.id, $0) }) { first, _ in first }
+    /// The tasks that ended and should not have, of the specifications that services of these names have now.
+    func failures(of names: Set<String>) -> String {
+        let counted = services.filter { names.contains($0.name) }
+        let services = Dictionary(counted.map { ($0.id, $0) }) { first, _ in first }
         let failed = tasks.filter { task in
             guard let service = services[task.serviceID], task.isCurrent(of: service) else { return false }
             return task.hasFailed || task.hasCompleted && !service.endsByItself && !service.isJob
