@@ -129,13 +129,12 @@ struct ServiceHealth {
 
     /// Swarm pauses an update as soon as a task ends within the time it watches, and a task that is to end does.
     private var isPauseNoFailure: Bool {
-        let failed = own.filter(\.hasFailed)
-        if isExcused(failed) { return true }
+        let failed = own.filter { $0.hasFailed && isNews($0) }
         if service.endsByItself, !isChecked, isComplete { return true }
         // A task that ended because what it needs was not there yet is started again all the same.
         guard let dependencies else { return true }
         // Swarm may notice late: what counts is when the tasks that failed were made.
-        if !failed.isEmpty, failed.allSatisfy({ began($0, before: dependencies) }) { return true }
+        if !failed.isEmpty, failed.allSatisfy({ excuses.cover($0) || began($0, before: dependencies) }) { return true }
         return service.version <= dependencies.index && !hasOldTasks
     }
 
