@@ -13,7 +13,11 @@ struct Excuses: Sendable {
             else { return false }
             return !mark.precedes(service.version) || !task.isCurrent(of: service)
         }
-        losses = Dictionary(grouping: lost, by: \.nodeID)
+        // Whoever follows one that failed did not run there for longer, and may end so by itself.
+        let first = Dictionary(grouping: lost) { "\($0.serviceID) \($0.place)" }.values.compactMap { tasks in
+            tasks.min { (parseTime($0.createdAt), $0.version) < (parseTime($1.createdAt), $1.version) }
+        }
+        losses = Dictionary(grouping: first, by: \.nodeID)
             .mapValues { $0.map { parseTime($0.time) } }
     }
 
