@@ -150,4 +150,18 @@ extension AppStateTests {
         }
         #expect(script.state.record.quarantine?.fingerprint == "v2")
     }
+
+    /// Nothing can be removed there, and nobody would ever take it off the list.
+    @Test func anAppThatGoesFromATargetThatIsNoMoreIsForgotten() {
+        var script = deployed()
+        script.isTargetKnown = false
+        script.leave = .unknown
+        script.state.remove(because: "it is no longer in fleet", at: script.now.time)
+        guard case .gone = script.pass() else {
+            Issue.record("it is not forgotten")
+            return
+        }
+        #expect(script.done == ["forget"] && script.running == "v1")
+        #expect(script.events.map(\.severity) == [.warning])
+    }
 }

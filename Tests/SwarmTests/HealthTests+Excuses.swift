@@ -31,4 +31,21 @@ extension HealthTests {
         #expect(message(judge([paused, service("db")], tasks + [lost], dependsOn: order)) == nil)
         #expect(message(judge([paused, service("db")], tasks + [early, lost], dependsOn: order)) == nil)
     }
+
+    /// It lacked what was made later, though nobody declared that.
+    @Test func whatWasPausedBeforeAllWasThereGoesOn() {
+        let mark = StackMark(text: "index 100 since index 190")
+        let paused = service("web", ["Replicated": ["Replicas": 2]], version: 120, update: ["State": "paused"])
+        let failed = task("failed", "shutdown", at: 118, error: "task: non-zero exit (1)")
+        let left = task("running", at: 60, image: "x:1", slot: 2)
+        let again = task("running", at: 195)
+        func resumable(_ tasks: [ObservedTask], _ mark: StackMark) -> Set<String> {
+            health([paused], tasks, mark, [:], [], true).resumable()
+        }
+        #expect(message(judge([paused], [failed, again, left], mark: mark)) == nil)
+        #expect(resumable([failed, again, left], mark) == ["s_web"])
+        #expect(resumable([failed, task("ready", "ready", at: 195), left], mark) == [], "it does not run yet")
+        #expect(resumable([failed, again, left], StackMark(text: "index 100")) == [], "all of it was there")
+        #expect(resumable([failed, again, left], StackMark(text: "index 130")) == [], "somebody else's")
+    }
 }

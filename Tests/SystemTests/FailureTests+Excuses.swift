@@ -101,6 +101,68 @@ extension FailureTests {
         }
         try await fleet.clean("a")
     }
+
+    /// Nobody declared that one needs the other, and Swarm pauses the first while the second cannot be made yet.
+    @Test(.timeLimit(.minutes(4))) func whatWasPausedBeforeAllWasThereGoesOn() async throws {
+        let fleet = try await Fleet(verify: "3s", timeout: "60s")
+        let two = "    networks: [outside]\n    deploy: {replicas: 2, restart_policy: {delay: 1s}}"
+        let hosts = "networks: {outside: {external: true, name: host}}\n"
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+            ["a.yml": sleeper(services: ["app"], more: two, tail: hosts)]
+        )
+        try await fleet.running {
+            try await fleet.settled("a")
+            let needing = sleeper("A: 2", services: ["app"], more: two + "\n    volumes: ['shared:/s']")
+                .replacing("sh -c 'trap", with: "sh -c 'test -e /s/ready || exit 1; trap")
+            let store = """
+                  store:
+                    image: web:1.0.0
+                    command: sh -c 'touch /s/ready; trap exit TERM; while true; do sleep 0.2; done'
+                    stop_grace_period: 1s
+                    networks: [outside]
+                    volumes: ['shared:/s']
+                volumes: {shared: {}}
+
+                """
+            // Somebody's service has the name that the second is to have.
+            let taken = "\(fleet.name("a"))_store"
+            try await fleet.docker("service", "create", "-d", "--replicas", "0", "--name", taken, "web:1.0.0")
+            try await fleet.commit(["a.yml": needing + store + hosts], "It needs a store that comes later")
+            try await fleet.eventually("Swarm paused it") {
+                try await fleet.services("a")["app"]?["UpdateStatus"]?["State"]?.string == "paused"
+            }
+            try await Task.sleep(for: .seconds(2))
+            try await fleet.docker("service", "rm", taken)
+            try await fleet.eventually("it is decided", within: .seconds(90)) {
+                let app = try await fleet.app("a")
+                let isSettled = try await fleet.isSettled("a")
+                return isSettled || app["rejected"] != nil
+            }
+            #expect(try await fleet.app("a")["rejected"] == nil, "\(fleet.log)")
+        }
+        try await fleet.clean("a")
+    }
+
+    /// What the configuration calls a Swarm says nothing about what runs there.
+    @Test(.timeLimit(.minutes(3))) func aSwarmThatIsGivenAnotherNameLosesNothing() async throws {
+        let fleet = try await Fleet(verify: "2s")
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+        try await fleet.running { try await fleet.settled("a") }
+        let tasks = try await fleet.tasks("a")
+        let text = fileText(fleet.config) ?? ""
+        try fleet.scratch.write(text.replacing("name: default", with: "name: other"), to: "config.yml")
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml, target: other}"])
+        try await fleet.running {
+            try await Task.sleep(for: .seconds(20))
+            let apps = try await fleet.hecate("list", "apps").output
+            let status = try await fleet.hecate("status")
+            #expect(status.code == 0, "\(apps) \(status.output) \(fleet.log)")
+            #expect(try await fleet.tasks("a") == tasks)
+            #expect(fleet.log.contains("there is no target 'default' in the configuration"))
+        }
+        try await fleet.clean("a")
+    }
 }
 
 extension Fleet {
