@@ -141,9 +141,11 @@ struct ServiceHealth {
     /// Whether Swarm paused its update, with tasks of the one before left, for nothing that was its fault, and what failed
     /// runs by now: then the update can go on.
     var canResume: Bool {
-        guard swarmsUpdate == "paused", hasOldTasks, dependencies != nil, isPauseNoFailure else {
-            return false
-        }
+        guard service.updateStatus?["State"]?.string == "paused", let mark, mark.precedes(service.version), hasOldTasks,
+            dependencies != nil
+        else { return false }
+        // Before all of the deployment was there nothing that failed was anybody's fault.
+        guard !mark.isFollowed(by: service.version) || isPauseNoFailure else { return false }
         return own.filter { $0.hasFailed || $0.hasCompleted }.allSatisfy { ended in
             let others = own.filter { $0.place == ended.place }
             return others.contains(where: \.isRunning) || !others.contains(where: \.isWanted)
