@@ -144,6 +144,37 @@ extension FailureTests {
         try await fleet.clean("a")
     }
 
+    /// Swarm still watches the update that brings the good one back, and calls the bad one what was there before.
+    @Test(.timeLimit(.minutes(4))) func aLostStoreAmidARollbackDoesNotTakeTheBadForTheGood() async throws {
+        let fleet = try await Fleet(verify: "3s", timeout: "60s")
+        let watched = "    networks: [outside]\n    deploy: {update_config: {monitor: 20s}}"
+        let hosts = "networks: {outside: {external: true, name: host}}\n"
+        try await fleet.commit(
+            stacks: ["{name: PREFIXa, compose_file: a.yml}"],
+            ["a.yml": sleeper(more: watched, tail: hosts)]
+        )
+        try await fleet.running {
+            try await fleet.settled("a")
+            let bad = sleeper("A: 2", more: watched, tail: hosts)
+                .replacing("trap exit TERM; while", with: "sleep 1; exit 3; while")
+            try await fleet.commit(["a.yml": bad], "Ends by itself")
+            try await fleet.eventually("it is brought back") {
+                let isRejected = try await fleet.app("a")["rejected"] != nil
+                return try await fleet.environment("a") == ["one": "A=1"] && isRejected
+            }
+        }
+        #expect(try await fleet.services("a")["one"]?["UpdateStatus"]?["State"]?.string == "updating")
+        try await shell(["rm", "-rf", fleet.store])
+        try await fleet.running {
+            try await fleet.eventually("it is tried again") { try await fleet.environment("a") == ["one": "A=2"] }
+            try await fleet.eventually("it is brought back") {
+                let isRejected = try await fleet.app("a")["rejected"] != nil
+                return try await fleet.environment("a") == ["one": "A=1"] && isRejected
+            }
+        }
+        try await fleet.clean("a")
+    }
+
     /// What the configuration calls a Swarm says nothing about what runs there.
     @Test(.timeLimit(.minutes(3))) func aSwarmThatIsGivenAnotherNameLosesNothing() async throws {
         let fleet = try await Fleet(verify: "2s")
