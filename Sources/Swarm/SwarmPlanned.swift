@@ -7,6 +7,7 @@ struct SwarmPlanned: Planned {
     let deployment: SwarmDeployment
     let observed: ObservedStack
     let stackPlan: StackPlan
+    let context: PlanContext
 
     var plan: Plan { stackPlan.plan }
     var mark: String { observed.mark.text }
@@ -108,6 +109,20 @@ struct SwarmPlanned: Planned {
     }
 
     // MARK: Keeping
+
+    /// The names of the services that were as they are desired before the update under way: somebody puts back what was good
+    /// before that.
+    func returning(_ observed: ObservedStack) -> Set<String> {
+        var earlier = observed
+        earlier.services = observed.services.filter(\.isAmidUpdate).map { service in
+            var service = service
+            service.spec = service.previousSpec ?? service.spec
+            return service
+        }
+        let plan = StackPlanner(desired: deployment.desired, observed: earlier, context: context).plan()
+        return Set(earlier.services.map(\.name)).subtracting(plan.pendingServices)
+            .intersection(stackPlan.pendingServices)
+    }
 
     func payload() async throws -> [UInt8] {
         var images: [String: String] = [:]

@@ -178,7 +178,7 @@ struct Worker {
     }
 
     private func capture(_ record: AppRecord, _ event: Event) async throws -> Answer {
-        guard let ownership, let payload = try await platform.capture(ownership) else {
+        guard let ownership, let planned, let payload = try await platform.capture(ownership, before: planned) else {
             return .captured(fingerprint: nil)
         }
         let restored = try await platform.restore(id, payload: payload)

@@ -34,7 +34,8 @@ struct ObservedService: Sendable {
 
     /// Whether Swarm has not come to the end of an update, and so still knows for certain what ran before.
     var isAmidUpdate: Bool {
-        previousSpec != nil && ["updating", "paused"].contains(updateStatus?["State"]?.string)
+        // An update that was paused and goes on is one from what it is about.
+        previousSpec != nil && previousSpec != spec && ["updating", "paused"].contains(updateStatus?["State"]?.string)
     }
 
     /// Whether the service is one of Swarm's jobs.
