@@ -35,8 +35,8 @@ extension FailureTests {
     /// Swarm pauses the update at the first replica; what a controller does not know excuses none of the others.
     @Test(.timeLimit(.minutes(4))) func aControllerThatStartsAgainDoesNotRollABadRevisionOn() async throws {
         let fleet = try await Fleet(verify: "10s", timeout: "120s")
-        let four = "    networks: [outside]\n    deploy: {replicas: 4, restart_policy: {delay: 0s}, "
-            + "update_config: {monitor: 5s}}"
+        let four =
+            "    networks: [outside]\n    deploy: {replicas: 4, restart_policy: {delay: 0s}, update_config: {monitor: 5s}}"
         let hosts = "networks: {outside: {external: true, name: host}}\n"
         let good = sleeper(more: four, tail: hosts)
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": good])

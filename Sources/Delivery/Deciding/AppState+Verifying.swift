@@ -42,7 +42,8 @@ extension AppState {
             return finish(.again(.milliseconds(500)))
         case .healthy(let runsNothing):
             if hasFailedAnew, elapsed > timeout, !isSettlingIn(at: now) {
-                let message = "not well for \(declaration.app.verifyWindow.readable) without a break after \(timeout.readable)"
+                let window = declaration.app.verifyWindow.readable
+                let message = "not well for \(window) without a break after \(timeout.readable)"
                 return giveUp(Failure(.timedOut, message, next: .needsChange), at: now)
             }
             let since = healthySince ?? now.instant
