@@ -48,4 +48,19 @@ extension HealthTests {
         #expect(resumable([failed, again, left], StackMark(text: "index 100")) == [], "all of it was there")
         #expect(resumable([failed, again, left], StackMark(text: "index 130")) == [], "somebody else's")
     }
+
+    /// Swarm keeps five tasks of a place, and this one ends every second.
+    @Test func anUnchangedServiceThatEndsWith255AgainAndAgainCounts() {
+        var web = service()
+        web.updatedAt = "2026-01-01T00:00:10Z"
+        var tasks = crashes(4, from: 120, of: "worker")
+        for index in tasks.indices {
+            tasks[index].exitCode = 255
+            tasks[index].nodeID = "n"
+            tasks[index].createdAt = "2026-01-01T00:00:2\(index)Z"
+            tasks[index].time = "2026-01-01T00:00:2\(index)Z"
+        }
+        let services = [web, service("worker", version: 50)]
+        #expect(message(judge(services, tasks + [task("running")])) != nil)
+    }
 }
