@@ -33,7 +33,9 @@ package protocol Platform: Sendable {
     func claim(_ id: AppID, as claimant: Claimant) async throws -> Ownership
 
     /// What runs under the app's name now, as a revision that can be restored, or nil when nothing does.
-    func capture(_ ownership: Ownership) async throws -> [UInt8]?
+    ///
+    /// `planned`: What is to be returned from, which is never what is kept.
+    func capture(_ ownership: Ownership, before planned: any Planned) async throws -> [UInt8]?
 
     /// Removes the target's leftovers of an app that no kept revision needs.
     /// `kept`: The payloads of the revisions that must stay restorable.

@@ -37,7 +37,7 @@ struct SwarmDeployment: Deployment {
             } else {
                 await platform.unsettle(id)
             }
-            return SwarmPlanned(deployment: self, observed: observed, stackPlan: plan)
+            return SwarmPlanned(deployment: self, observed: observed, stackPlan: plan, context: context)
         } catch let error as EngineError {
             throw Failure(.unavailable, "\(id): \(error)")
         }

@@ -7,11 +7,13 @@ struct SwarmPlanned: Planned {
     let deployment: SwarmDeployment
     let observed: ObservedStack
     let stackPlan: StackPlan
+    let context: PlanContext
 
     var plan: Plan { stackPlan.plan }
     var mark: String { observed.mark.text }
     var sparing: String { observed.sparing }
-    var failures: String { observed.failures }
+    // What is no longer declared goes, and may be as it likes.
+    var failures: String { observed.failures(of: Set(deployment.desired.services.map(\.name))) }
     var changedAt: Timestamp? { observed.changedAt }
     var ranNothing: Bool { observed.services.isEmpty }
     var isAmidChange: Bool { observed.services.contains(where: \.isAmidUpdate) }
@@ -108,6 +110,20 @@ struct SwarmPlanned: Planned {
     }
 
     // MARK: Keeping
+
+    /// The names of the services that were as they are desired before the update under way: somebody puts back what was good
+    /// before that.
+    func returning(_ observed: ObservedStack) -> Set<String> {
+        var earlier = observed
+        earlier.services = observed.services.filter(\.isAmidUpdate).map { service in
+            var service = service
+            service.spec = service.previousSpec ?? service.spec
+            return service
+        }
+        let plan = StackPlanner(desired: deployment.desired, observed: earlier, context: context).plan()
+        return Set(earlier.services.map(\.name)).subtracting(plan.pendingServices)
+            .intersection(stackPlan.pendingServices)
+    }
 
     func payload() async throws -> [UInt8] {
         var images: [String: String] = [:]

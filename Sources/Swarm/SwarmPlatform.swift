@@ -126,10 +126,12 @@ package actor SwarmPlatform: Platform {
         deployment(id, DesiredStack(name: id.name, isRemoval: true), options: StackOptions(), warnings: [])
     }
 
-    package func capture(_ ownership: Ownership) async throws -> [UInt8]? {
+    package func capture(_ ownership: Ownership, before planned: any Planned) async throws -> [UInt8]? {
         let observed = try await observe(ownership.app.name)
         guard !observed.services.isEmpty else { return nil }
-        return captured(observed, name: ownership.app.name, options: declared[ownership.app] ?? StackOptions())
+        let returning = (planned as? SwarmPlanned)?.returning(observed) ?? []
+        let options = declared[ownership.app] ?? StackOptions()
+        return captured(observed, returning: returning, name: ownership.app.name, options: options)
     }
 
     // MARK: Claims as they were read last

@@ -83,7 +83,7 @@ private struct NoPlatform: Platform {
     ) async throws -> Bool { false }
     func claims() async throws -> [AppID: Claim] { [:] }
     func claim(_ id: AppID, as claimant: Claimant) async throws -> Ownership { throw nothing }
-    func capture(_ ownership: Ownership) async throws -> [UInt8]? { nil }
+    func capture(_ ownership: Ownership, before planned: any Planned) async throws -> [UInt8]? { nil }
     func collectGarbage(_ ownership: Ownership, keeping kept: [[UInt8]]) async throws {}
     func release(_ ownership: Ownership) async throws {}
     func lease(of owner: String) async throws -> LeaseRecord? { nil }

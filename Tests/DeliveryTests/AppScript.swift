@@ -16,6 +16,7 @@ struct AppScript {
     var commits = 0
     var leave: Situation.Leave = .held(Claimant(owner: "fleet", controller: "c", until: .now + .seconds(3600)))
     var unmetDependency: String?
+    var isTargetKnown = true
 
     // What the target has.
     var running: String?
@@ -74,7 +75,14 @@ struct AppScript {
     var reasons: [Reason] { events.map(\.reason) }
 
     private var situation: Situation {
-        Situation(leave: leave, targetProblem: nil, unmetDependency: unmetDependency, pruneShare: 0.5, fightAfter: 3)
+        Situation(
+            leave: leave,
+            targetProblem: isTargetKnown ? nil : "there is no target 't'",
+            isTargetKnown: isTargetKnown,
+            unmetDependency: unmetDependency,
+            pruneShare: 0.5,
+            fightAfter: 3
+        )
     }
 
     /// One pass, from its beginning to its end.

@@ -91,7 +91,7 @@ extension AppStateTests {
         script.pass()
         script.pass()
         script.health = .healthy(runsNothing: false)
-        for number in 0..<10 {
+        for number in 0..<5 {
             script.failed += " t\(number)"
             script.pass()
             script.advance(.seconds(9))
@@ -99,6 +99,18 @@ extension AppStateTests {
         #expect(!script.kept.contains("v2"))
         script.run()
         #expect(script.kept.first == "v2", "once nothing fails any more")
+    }
+
+    @Test func whatKeepsFailingBetweenTheLooksIsGivenUpWhenItsTimeIsOver() {
+        var script = deployed()
+        script.declare("v2")
+        script.pass()
+        for number in 0..<40 where script.state.record.quarantine == nil {
+            script.failed += " t\(number)"
+            script.pass()
+            script.advance(.seconds(3))
+        }
+        #expect(script.state.record.quarantine?.fingerprint == "v2")
     }
 
     @Test func aTargetThatComesAndGoesIsToldOfOnceAMinute() {
@@ -165,5 +177,19 @@ extension AppStateTests {
             script.pass()
         }
         #expect(script.state.record.quarantine?.fingerprint == "v2")
+    }
+
+    /// Nothing can be removed there, and nobody would ever take it off the list.
+    @Test func anAppThatGoesFromATargetThatIsNoMoreIsForgotten() {
+        var script = deployed()
+        script.isTargetKnown = false
+        script.leave = .unknown
+        script.state.remove(because: "it is no longer in fleet", at: script.now.time)
+        guard case .gone = script.pass() else {
+            Issue.record("it is not forgotten")
+            return
+        }
+        #expect(script.done == ["forget"] && script.running == "v1")
+        #expect(script.events.map(\.severity) == [.warning])
     }
 }

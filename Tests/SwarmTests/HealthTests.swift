@@ -301,7 +301,9 @@ import Testing
             task("complete", "shutdown", of: "job", id: "f"),
         ]
         let services = [service(), service("job", restart: ["Condition": "none"])]
-        #expect(ObservedStack(services: services, tasks: tasks).failures == "a b")
+        let observed = ObservedStack(services: services, tasks: tasks)
+        #expect(observed.failures(of: ["s_web", "s_job"]) == "a b")
+        #expect(observed.failures(of: ["s_job"]) == "", "what is not declared may be as it likes")
     }
 
     /// A worker's Engine was killed and started again while the manager answered all the time: whatever ran there died at

@@ -255,7 +255,7 @@ extension AppState {
     }
 
     /// Whether the target came back so lately that what fails there may be its own doing.
-    private func isSettlingIn(at now: Moment) -> Bool {
+    func isSettlingIn(at now: Moment) -> Bool {
         regained.map { now.instant - $0 < .seconds(30) } ?? false
     }
 

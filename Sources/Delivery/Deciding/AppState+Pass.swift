@@ -64,6 +64,7 @@ extension AppState {
             loseContact()
             return settle(.rest)
         }
+        if !situation.isTargetKnown, let removal = record.removal { return leaveBehind(removal, at: now) }
         switch situation.leave {
         case .held:
             leaseTries = 0

@@ -131,6 +131,13 @@ extension AppState {
         return ask(.forget(event(.warning, .refused, message, at: now), releases: false), .forgetting)
     }
 
+    /// The configuration has the target no more, and nothing can be removed there; should it come back, its claims tell what
+    /// is not declared.
+    mutating func leaveBehind(_ removal: Removal, at now: Moment) -> Action {
+        let message = "left as it is, because there is no target '\(id.target)' in the configuration: \(removal.why)"
+        return ask(.forget(event(.warning, .unavailable, message, at: now), releases: false), .forgetting)
+    }
+
     mutating func forgotten(_ answer: Answer, at now: Moment) -> Action {
         switch answer {
         case .forgotten where pass?.generation == generation: return finish(.gone)

@@ -15,13 +15,14 @@ extension AppState {
         if case .failed(let failure) = health, !isPartial { return giveUp(failure, at: now) }
         if record.failedFingerprint != pass.fingerprint { clearProblem() }
         // A slow look may meet what keeps failing while it runs, each time.
-        if pass.marks.failures != seenFailures { healthySince = nil }
+        let hasFailedAnew = pass.marks.failures != seenFailures
+        if hasFailedAnew { healthySince = nil }
         seenFailures = pass.marks.failures
         let wasHeld = isHeld
         if case .held = health { isHeld = true } else { isHeld = false }
         let timeout = declaration.app.timeout
         if !pass.plan.forward.isEmpty {
-            guard elapsed > timeout else { return claim(for: .change, situation) }
+            guard elapsed > timeout else { return goOn(situation, at: now) }
             let message = "not as declared after \(timeout.readable): \(summary(of: pass.plan.forward))"
             return giveUp(Failure(.timedOut, message, next: .needsChange), at: now)
         }
@@ -46,6 +47,11 @@ extension AppState {
             }
             return finish(.again(.milliseconds(500)))
         case .healthy(let runsNothing):
+            if hasFailedAnew, elapsed > timeout, !isSettlingIn(at: now) {
+                let window = declaration.app.verifyWindow.readable
+                let message = "not well for \(window) without a break after \(timeout.readable)"
+                return giveUp(Failure(.timedOut, message, next: .needsChange), at: now)
+            }
             let since = healthySince ?? now.instant
             healthySince = since
             // What failed before has to stay well for longer than it takes to fail again.
@@ -66,6 +72,21 @@ extension AppState {
         record.attempt?.message = what
         let message = "cannot go on now, and its time-out waits: \(what)"
         return save(event(.warning, .unavailable, message, at: now), then: .saving(.again(.seconds(1))))
+    }
+
+    /// Makes what is still to be changed; what the target paused goes on only when what runs of it has proved itself, because
+    /// what excuses a failure may excuse that of a bad revision, and the rest still runs the one before.
+    private mutating func goOn(_ situation: Situation, at now: Moment) -> Action {
+        if let pass, let declaration, pass.plan.forward.allSatisfy(\.isResumption) {
+            let since = healthySince ?? now.instant
+            healthySince = since
+            let window = max(declaration.app.verifyWindow, .seconds(5))
+            guard (pass.lookedAt ?? now.instant) - since >= window else {
+                return tell("paused for nothing that was its fault; what runs of it is watched first", .seconds(1))
+            }
+        }
+        healthySince = nil
+        return claim(for: .change, situation)
     }
 
     /// Says how far the attempt is, when that changed, and looks again.

@@ -31,6 +31,8 @@ struct Situation: Sendable {
     var leave: Leave
     /// Why the target cannot be worked with, when that is known.
     var targetProblem: String?
+    /// Whether the configuration has the target at all.
+    var isTargetKnown = true
     /// What a new state has to wait for before it is begun, in words.
     var unmetDependency: String?
     /// How the source declares the app's removal guard; see `Limits`.

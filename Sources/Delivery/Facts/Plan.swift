@@ -37,6 +37,8 @@ package struct Change: Sendable, Hashable {
     package var kind: String
     package var name: String
     package var fields: [FieldChange]
+    /// Whether nothing of the object is changed, and only what the target had paused goes on.
+    package var isResumption = false
 
     /// The object in words, such as `service web_app`.
     package var subject: String { "\(kind) \(name)" }

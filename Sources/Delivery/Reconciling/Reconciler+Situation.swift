@@ -8,6 +8,7 @@ extension Reconciler {
             leave: leave(for: id, of: owner),
             targetProblem: platforms[id.target] == nil
                 ? "there is no target '\(id.target)' in the configuration" : targetProblems[id.target],
+            isTargetKnown: platforms[id.target] != nil,
             unmetDependency: unmetDependency(of: id, state?.declaration?.app.dependsOn ?? []),
             pruneShare: limits.pruneShare,
             fightAfter: limits.fightAfter

@@ -178,7 +178,9 @@ struct Worker {
     }
 
     private func capture(_ record: AppRecord, _ event: Event) async throws -> Answer {
-        guard let ownership, planned?.ranNothing != true, let payload = try await platform.capture(ownership) else {
+        guard let ownership, let planned, !planned.ranNothing,
+            let payload = try await platform.capture(ownership, before: planned)
+        else {
             return .captured(fingerprint: nil)
         }
         let restored = try await platform.restore(id, payload: payload)

@@ -26,7 +26,7 @@ extension NodePlatform {
     }
 
     /// A unit that ran before this agent came is known by its files alone, which are there already.
-    package func capture(_ ownership: Ownership) async throws -> [UInt8]? { nil }
+    package func capture(_ ownership: Ownership, before planned: any Planned) async throws -> [UInt8]? { nil }
 
     package func collectGarbage(_ ownership: Ownership, keeping payloads: [[UInt8]]) async throws {
         guard let name = UnitName(ownership.app.name) else { return }

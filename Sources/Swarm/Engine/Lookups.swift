@@ -132,12 +132,20 @@ extension SwarmPlatform {
     }
 
     /// What runs, as a revision that can be put back.
-    nonisolated func captured(_ observed: ObservedStack, name: String, options: StackOptions) -> [UInt8] {
+    ///
+    /// `returning`: The services whose update under way leads away from what is desired.
+    nonisolated func captured(
+        _ observed: ObservedStack,
+        returning: Set<String>,
+        name: String,
+        options: StackOptions
+    ) -> [UInt8] {
         var stack = DesiredStack(name: name)
         stack.isCaptured = true
         for service in observed.services {
             // What an unfinished update is about has not proved itself; what ran before has.
-            var spec = service.isAmidUpdate ? service.previousSpec ?? service.spec : service.spec
+            let isUnproven = service.isAmidUpdate && !returning.contains(service.name)
+            var spec = isUnproven ? service.previousSpec ?? service.spec : service.spec
             if var task = spec["TaskTemplate"], let networks = task["Networks"]?.array {
                 task["Networks"] = .array(
                     networks.map { item in

@@ -34,7 +34,8 @@ struct ObservedService: Sendable {
 
     /// Whether Swarm has not come to the end of an update, and so still knows for certain what ran before.
     var isAmidUpdate: Bool {
-        previousSpec != nil && ["updating", "paused"].contains(updateStatus?["State"]?.string)
+        // An update that was paused and goes on is one from what it is about.
+        previousSpec != nil && previousSpec != spec && ["updating", "paused"].contains(updateStatus?["State"]?.string)
     }
 
     /// Whether the service is one of Swarm's jobs.
@@ -97,9 +98,10 @@ struct ObservedStack: Sendable {
     /// What has happened to the stack up to now; needs its tasks.
     var mark: StackMark { StackMark(services: services, tasks: tasks) }
 
-    /// The tasks that ended and should not have, of the specifications the services have now.
-    var failures: String {
-        let services = Dictionary(services.map { ($0.id, $0) }) { first, _ in first }
+    /// The tasks that ended and should not have, of the specifications that services of these names have now.
+    func failures(of names: Set<String>) -> String {
+        let counted = services.filter { names.contains($0.name) }
+        let services = Dictionary(counted.map { ($0.id, $0) }) { first, _ in first }
         let failed = tasks.filter { task in
             guard let service = services[task.serviceID], task.isCurrent(of: service) else { return false }
             return task.hasFailed || task.hasCompleted && !service.endsByItself && !service.isJob

@@ -139,22 +139,23 @@ struct ServiceHealth {
 
     /// Swarm pauses an update as soon as a task ends within the time it watches, and a task that is to end does.
     private var isPauseNoFailure: Bool {
-        let failed = own.filter(\.hasFailed)
-        if isExcused(failed) { return true }
+        let failed = own.filter { $0.hasFailed && isNews($0) }
         if service.endsByItself, !isChecked, isComplete { return true }
         // A task that ended because what it needs was not there yet is started again all the same.
         guard let dependencies else { return true }
         // Swarm may notice late: what counts is when the tasks that failed were made.
-        if !failed.isEmpty, failed.allSatisfy({ began($0, before: dependencies) }) { return true }
+        if !failed.isEmpty, failed.allSatisfy({ excuses.cover($0) || began($0, before: dependencies) }) { return true }
         return service.version <= dependencies.index && !hasOldTasks
     }
 
     /// Whether Swarm paused its update, with tasks of the one before left, for nothing that was its fault, and what failed
     /// runs by now: then the update can go on.
     var canResume: Bool {
-        guard swarmsUpdate == "paused", hasOldTasks, dependencies != nil, isPauseNoFailure else {
-            return false
-        }
+        guard service.updateStatus?["State"]?.string == "paused", let mark, mark.precedes(service.version), hasOldTasks,
+            dependencies != nil
+        else { return false }
+        // Before all of the deployment was there nothing that failed was anybody's fault.
+        guard !mark.isFollowed(by: service.version) || isPauseNoFailure else { return false }
         return own.filter { $0.hasFailed || $0.hasCompleted }.allSatisfy { ended in
             let others = own.filter { $0.place == ended.place }
             return others.contains(where: \.isRunning) || !others.contains(where: \.isWanted)

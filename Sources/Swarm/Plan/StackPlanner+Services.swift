@@ -65,7 +65,9 @@ extension StackPlanner {
     /// clears the pause and leaves what runs already alone.
     private func resume(_ current: ObservedService, _ name: String, _ result: inout StackPlan) {
         let field = FieldChange("update", from: "paused for nothing that was its fault", to: "resumed")
-        result.plan.changes.append(Change(.update, "service", name, fields: [field]))
+        var change = Change(.update, "service", name, fields: [field])
+        change.isResumption = true
+        result.plan.changes.append(change)
         result.forward.append(.updateService(id: current.id, version: current.version, name: name, spec: current.spec))
     }
 
