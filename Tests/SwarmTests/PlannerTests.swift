@@ -253,6 +253,10 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
         observed.tasks[2] = try task("next", "running", "x:2", 1)
         let changes = StackPlanner(desired: desired, observed: observed, context: context).plan().plan.changes
         #expect(changes.map(\.action) == (mark.contains("excused") ? [.update] : []))
+        // What is still to be made comes first: only a plan of nothing else waits until what runs has proved itself.
+        let more = try await stack("services: {a: {image: 'x:2', deploy: {replicas: 2}}, b: {image: 'x:2'}}")
+        let both = StackPlanner(desired: more, observed: observed, context: context).plan().plan.changes
+        #expect(both.map { "\($0.action) \($0.name)" } == ["create s_b"])
         // Outside a deployment nothing is resumed: nobody knows what it died of.
         context.mark = nil
         #expect(StackPlanner(desired: desired, observed: observed, context: context).plan().plan.isEmpty)

@@ -39,15 +39,10 @@ struct Worker {
         switch action {
         case .compare(let reading, let declaration): return try await compare(reading, declaration)
         case .listRevisions:
-            do {
-                return .revisions(try await journal.revisions(of: id).map(\.fingerprint))
-            } catch {
-                throw journalFailure(error)
-            }
+            return .revisions(try await revisions().map(\.fingerprint))
         case .prepare(let declaration): return try await prepare(declaration)
         case .restore(let refused):
-            let revisions = try await journal.revisions(of: id)
-            guard let revision = revisions.first(where: { !refused.contains($0.fingerprint) }) else {
+            guard let revision = try await revisions().first(where: { !refused.contains($0.fingerprint) }) else {
                 return .nothingKept
             }
             let platform = try platform
@@ -93,7 +88,7 @@ struct Worker {
             return .pruned(try await planned.prune(ownership, leaving: blocked))
         case .collect:
             guard let ownership else { return .cancelled }
-            let kept = try await journal.revisions(of: id).map(\.payload)
+            let kept = try await revisions().map(\.payload)
             do {
                 try await platform.collectGarbage(ownership, keeping: kept)
             } catch let failure as Failure {
@@ -142,6 +137,15 @@ struct Worker {
             commit: declaration.revision.commit
         )
         return .prepared(reading, warnings: desired.warnings)
+    }
+
+    /// The kept revisions, newest first; a journal that cannot be read says nothing of the target.
+    private func revisions() async throws -> [DeployedRevision] {
+        do {
+            return try await journal.revisions(of: id)
+        } catch {
+            throw journalFailure(error, "read")
+        }
     }
 
     // MARK: Writing
@@ -230,9 +234,9 @@ struct Worker {
         )
     }
 
-    private func journalFailure(_ error: any Error) -> any Error {
+    private func journalFailure(_ error: any Error, _ verb: String = "written") -> any Error {
         if error is CancellationError { return error }
         let message = (error as? Failure)?.message ?? "\(error)"
-        return Failure(.journalFailed, "the journal cannot be written: \(message)")
+        return Failure(.journalFailed, "the journal cannot be \(verb): \(message)")
     }
 }

@@ -16,6 +16,7 @@ extension StackPlanner {
             )
             return health.resumable()
         }
+        var paused: [ObservedService] = []
         for service in desired.services {
             var spec = bound(service.spec, result)
             spec = supported(spec)
@@ -38,7 +39,7 @@ extension StackPlanner {
             )
             guard !changes.isEmpty else {
                 result.unresolved[service.name] = nil
-                if resumable?.contains(service.name) == true { resume(current, service.name, &result) }
+                if resumable?.contains(service.name) == true { paused.append(current) }
                 continue
             }
             if modeKind(spec) != modeKind(current.spec) {
@@ -59,16 +60,20 @@ extension StackPlanner {
                 .updateService(id: current.id, version: current.version, name: service.name, spec: spec)
             )
         }
+        // What runs of a paused update has to prove itself first; what is still to be made need not wait for that.
+        if result.forward.isEmpty { for service in paused { resume(service, &result) } }
     }
 
     /// Goes on with an update that Swarm paused though nothing was wrong with it: the same specification, sent again,
     /// clears the pause and leaves what runs already alone.
-    private func resume(_ current: ObservedService, _ name: String, _ result: inout StackPlan) {
+    private func resume(_ current: ObservedService, _ result: inout StackPlan) {
         let field = FieldChange("update", from: "paused for nothing that was its fault", to: "resumed")
-        var change = Change(.update, "service", name, fields: [field])
+        var change = Change(.update, "service", current.name, fields: [field])
         change.isResumption = true
         result.plan.changes.append(change)
-        result.forward.append(.updateService(id: current.id, version: current.version, name: name, spec: current.spec))
+        result.forward.append(
+            .updateService(id: current.id, version: current.version, name: current.name, spec: current.spec)
+        )
     }
 
     /// A specification with the names of what is deployed in place of the declared names.
