@@ -16,6 +16,7 @@ struct AppScript {
     var commits = 0
     var leave: Situation.Leave = .held(Claimant(owner: "fleet", controller: "c", until: .now + .seconds(3600)))
     var unmetDependency: String?
+    var targetProblem: String?
 
     // What the target has.
     var running: String?
@@ -30,6 +31,8 @@ struct AppScript {
     /// When what runs was changed last, and what ran before when that change is under way.
     var changedAt: Timestamp?
     var before: String?
+    /// What comes of removing something.
+    var pruning = Pruning.done
 
     // What goes wrong: the failure that an action of this name meets.
     var failures: [String: Failure] = [:]
@@ -63,6 +66,13 @@ struct AppScript {
         )
     }
 
+    /// The controller dies and is started again: what it had in memory is gone.
+    mutating func restart() {
+        let record = state.record
+        state = AppState(record)
+        state.saved = record
+    }
+
     mutating func advance(_ duration: Duration) {
         now.instant += duration
         now.time = now.time.adding(duration)
@@ -74,7 +84,13 @@ struct AppScript {
     var reasons: [Reason] { events.map(\.reason) }
 
     private var situation: Situation {
-        Situation(leave: leave, targetProblem: nil, unmetDependency: unmetDependency, pruneShare: 0.5, fightAfter: 3)
+        Situation(
+            leave: leave,
+            targetProblem: targetProblem,
+            unmetDependency: unmetDependency,
+            pruneShare: 0.5,
+            fightAfter: 3
+        )
     }
 
     /// One pass, from its beginning to its end.
@@ -165,6 +181,7 @@ struct AppScript {
             kept = [current] + kept.filter { $0 != current }
             return .committed
         case .prune:
+            guard case .done = pruning else { return .pruned(pruning) }
             undeclared = []
             if current.isEmpty { running = nil }
             return .pruned(.done)
