@@ -169,4 +169,34 @@ import Testing
         #expect(Set(outcome.failures.map(\.reason)) == [.notFound, .timedOut])
         #expect(outcome.records.map(\.id.name) == ["web"])
     }
+
+    /// What waits for it stays as it was declared last, and is not looked for where it is not any more.
+    @Test func anApprovalIsForTheseRemovalsOnly() async throws {
+        let all = ["a", "b", "c", "d"]
+        let apps = ["1": all, "2": ["a"], "3": all, "4": ["a"]]
+        let source = ScriptedSource("fleet", head: .success("1"), apps: apps, interval: .milliseconds(30))
+        let rig = try Rig([source], targets: [Target(platform: NoPlatform(name: "default"), endpoint: "x") { "1" }])
+        let (controller, reconciler) = (rig.controller, rig.controller.context.reconciler)
+        @Sendable func waits() async throws -> Int {
+            try await rig.events(about: "fleet").count { $0.reason == .awaitingApproval }
+        }
+        @Sendable func going() async -> Int { await reconciler.records.count { $0.removal != nil } }
+        try await rig.running {
+            try await eventually("all are looked at") {
+                all.allSatisfy { source.log.contains("prepare default/\($0) at 1") }
+            }
+            source.set { $0.head = .success("2") }
+            try await eventually("it waits") { try await waits() == 1 }
+            await controller.reconcile(names: ["default/b"])
+            #expect(!source.log.contains("prepare default/b at 2"))
+            #expect(await going() == 0)
+            await controller.approve("fleet")
+            #expect(await going() == 3)
+            source.set { $0.head = .success("3") }
+            try await eventually("all are declared again") { await going() == 0 }
+            source.set { $0.head = .success("4") }
+            try await eventually("it waits once more") { try await waits() == 2 }
+            #expect(await going() == 0, "an approval is spent")
+        }
+    }
 }
