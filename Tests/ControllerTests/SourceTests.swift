@@ -199,4 +199,20 @@ import Testing
             #expect(await going() == 0, "an approval is spent")
         }
     }
+
+    /// Its source is still being looked at when the end is asked for.
+    @Test func whoAsksAsTheControllerEndsHoldsItUpForNothing() async throws {
+        let source = ScriptedSource("fleet", head: .success("1"), apps: ["1": ["web"]])
+        let rig = try Rig([source])
+        let asked = Mutex(ContinuousClock.now)
+        try await rig.running {
+            try await eventually("it is read") { await rig.apps() == ["web"] }
+            source.set { $0.delay = .seconds(600) }
+            let before = source.asked
+            _ = try await rig.store.ask("reconcile", subject: "", author: "anna", at: Timestamp(1))
+            try await eventually("it is looked at again") { source.asked > before }
+            asked.withLock { $0 = .now }
+        }
+        #expect(ContinuousClock.now - asked.withLock { $0 } < .seconds(10))
+    }
 }

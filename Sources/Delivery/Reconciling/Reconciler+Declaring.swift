@@ -252,7 +252,7 @@ extension Reconciler {
 
     /// Returns when every target that can be asked has said who owns what.
     package func surveyed() async {
-        guard !surveys.isEmpty else { return }
+        guard !surveys.isEmpty, !hasEnded else { return }
         wake()
         await withCheckedContinuation { surveyWaiters.append($0) }
     }
