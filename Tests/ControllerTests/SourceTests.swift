@@ -200,6 +200,37 @@ import Testing
         }
     }
 
+    /// What goes may be known to the target alone, and the source may be away when the approval is taken up.
+    @Test(arguments: [false, true]) func anApprovalThatWasLeftBeforeTheStartIsNotLost(isAway: Bool) async throws {
+        let away = Failure(.unavailable, "the forge is away")
+        let source = ScriptedSource(
+            "fleet",
+            head: isAway ? .failure(away) : .success("1"),
+            apps: ["1": []],
+            interval: .milliseconds(30)
+        )
+        let claims = ["a", "b", "c"].map { (AppID(target: "default", name: $0), Claim(owner: "fleet")) }
+        let platform = NoPlatform(
+            name: "default",
+            claimed: Dictionary(uniqueKeysWithValues: claims),
+            claimsAfter: .milliseconds(500)
+        )
+        let rig = try Rig([source], targets: [Target(platform: platform, endpoint: "x") { "1" }])
+        let number = try await rig.store.ask("approve", subject: "fleet", author: "anna", at: Timestamp(1))
+        let reconciler = rig.controller.context.reconciler
+        try await rig.running {
+            if isAway {
+                try await eventually("the source is told as away") {
+                    try await !rig.events(about: "fleet").isEmpty
+                }
+                #expect(try await !rig.store.isAnswered(number))
+                source.set { $0.head = .success("1") }
+            }
+            try await eventually("they go") { await reconciler.records.count { $0.removal != nil } == 3 }
+            try await eventually("it is answered") { try await rig.store.isAnswered(number) }
+        }
+    }
+
     /// Its source is still being looked at when the end is asked for.
     @Test func whoAsksAsTheControllerEndsHoldsItUpForNothing() async throws {
         let source = ScriptedSource("fleet", head: .success("1"), apps: ["1": ["web"]])

@@ -118,4 +118,53 @@ extension AppStateTests {
         script.run()
         #expect(script.undeclared.isEmpty && (what == "a service" || script.running == nil))
     }
+
+    // MARK: What was approved while nobody ran
+
+    /// An app that was to lose two of its three services when the controller ended.
+    private func waiting() -> AppScript {
+        var script = deployed()
+        script.undeclared = [Change(.remove, "service", "a"), Change(.remove, "service", "b")]
+        script.declare("v2")
+        script.run(for: .seconds(30))
+        script.restart()
+        script.clear()
+        return script
+    }
+
+    @Test func anApprovalGivenWhileNobodyRanIsForWhatWasToldThen() {
+        var script = waiting()
+        // It is taken up before anybody looked.
+        let isApproved = script.state.approve()
+        #expect(isApproved)
+        script.declare("v2")
+        script.targetProblem = "the Engine cannot be reached"
+        script.pass()
+        script.targetProblem = nil
+        script.run()
+        #expect(script.asked("prune") == 1 && script.state.record.isSettled)
+    }
+
+    @Test func anApprovalGivenWhileNobodyRanIsForNothingElse() {
+        var script = waiting()
+        _ = script.state.approve()
+        script.undeclared.append(Change(.remove, "service", "c"))
+        script.declare("v3")
+        script.run(for: .seconds(30))
+        #expect(script.asked("prune") == 0 && script.reasons.contains(.awaitingApproval))
+        // Nor is it kept for another time.
+        script.undeclared = []
+        script.declare("v4")
+        script.run()
+        script.undeclared = [Change(.remove, "service", "a"), Change(.remove, "service", "b")]
+        script.declare("v5")
+        script.run(for: .seconds(30))
+        #expect(script.asked("prune") == 0)
+        script.restart()
+        script.undeclared = []
+        script.declare("v5")
+        script.run()
+        let isApproved = script.state.approve()
+        #expect(!isApproved, "nothing waits any more")
+    }
 }

@@ -186,6 +186,9 @@ extension Reconciler {
         return isAnything
     }
 
+    /// Whether a source was read since the start; what is no source has nothing to be read.
+    package func isRead(_ source: String) -> Bool { register.isRead(source) }
+
     // MARK: Surveys
 
     /// Has a target asked who owns what there, soon.
