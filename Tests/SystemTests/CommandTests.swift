@@ -170,6 +170,26 @@ import Testing
         }
     }
 
+    /// Only whoever has the lock repairs a store.
+    @Test(.timeLimit(.minutes(1)), arguments: ["--once", "--status"])
+    func aNodesCommandsRepairNoStoreThatAnotherOneHas(option: String) async throws {
+        let scratch = try Scratch()
+        let pid = try await controller(scratch)
+        let store = "\(scratch.path)/store"
+        let first = trimmedLine(try await shell(["pgrep", "-P", pid]))
+        try await shell(["kill", "-STOP", first])
+        try await shell(["sh", "-c", "head -c 20000 /dev/urandom >hecate.db; rm hecate.db-*"], directory: store)
+        try scratch.write("", to: "gitops/apps/none")
+        _ = try await execute(
+            ["timeout", "10", binary, "agent", option, "--store", store],
+            environment: ["HECATE_GITOPS_DIR": "\(scratch.path)/gitops", "HOME": scratch.path]
+        )
+        let names = try await shell(["ls", store])
+        #expect(!names.contains("damaged"), "\(names)")
+        try await shell(["kill", "-CONT", first])
+        try await shell(["kill", first])
+    }
+
     @Test func secretsReachNeitherArgumentsNorMessages() async throws {
         let scratch = try Scratch()
         try scratch.write("hush-hush", to: "password")
