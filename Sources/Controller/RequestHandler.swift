@@ -62,6 +62,9 @@ actor RequestHandler {
         return open.filter { begun.insert($0.number).inserted }
     }
 
+    /// Has a request taken up again.
+    private func leave(_ request: Store.Request) { begun.remove(request.number) }
+
     /// Does what a request asks for, and says so when it is done.
     private nonisolated func answer(_ request: Store.Request) async {
         let context = controller.context
@@ -72,9 +75,15 @@ actor RequestHandler {
             if request.subject.isEmpty || !names.isEmpty { await controller.reconcile(names: names) }
         case "holds": try? await context.reconciler.refreshHolds()
         case "approve":
-            // An approval that was left before the start is for what the sources say then.
-            await controller.looked()
-            await controller.approve(request.subject)
+            // One that was left before the start is for what was told then, and for what the sources and targets say now.
+            if await !controller.approve(request.subject) {
+                await controller.looked()
+                await context.reconciler.surveyed()
+                let isDone = await controller.approve(request.subject)
+                let isRead = await context.reconciler.isRead(request.subject)
+                // It is taken up again as long as nobody can say what it is for.
+                guard isDone || isRead else { return await leave(request) }
+            }
         default: break
         }
         try? await context.store.answer(request.number, at: currentTime())

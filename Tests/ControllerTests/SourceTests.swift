@@ -169,4 +169,81 @@ import Testing
         #expect(Set(outcome.failures.map(\.reason)) == [.notFound, .timedOut])
         #expect(outcome.records.map(\.id.name) == ["web"])
     }
+
+    /// What waits for it stays as it was declared last, and is not looked for where it is not any more.
+    @Test func anApprovalIsForTheseRemovalsOnly() async throws {
+        let all = ["a", "b", "c", "d"]
+        let apps = ["1": all, "2": ["a"], "3": all, "4": ["a"]]
+        let source = ScriptedSource("fleet", head: .success("1"), apps: apps, interval: .milliseconds(30))
+        let rig = try Rig([source], targets: [Target(platform: NoPlatform(name: "default"), endpoint: "x") { "1" }])
+        let (controller, reconciler) = (rig.controller, rig.controller.context.reconciler)
+        @Sendable func waits() async throws -> Int {
+            try await rig.events(about: "fleet").count { $0.reason == .awaitingApproval }
+        }
+        @Sendable func going() async -> Int { await reconciler.records.count { $0.removal != nil } }
+        try await rig.running {
+            try await eventually("all are looked at") {
+                all.allSatisfy { source.log.contains("prepare default/\($0) at 1") }
+            }
+            source.set { $0.head = .success("2") }
+            try await eventually("it waits") { try await waits() == 1 }
+            await controller.reconcile(names: ["default/b"])
+            #expect(!source.log.contains("prepare default/b at 2"))
+            #expect(await going() == 0)
+            await controller.approve("fleet")
+            #expect(await going() == 3)
+            source.set { $0.head = .success("3") }
+            try await eventually("all are declared again") { await going() == 0 }
+            source.set { $0.head = .success("4") }
+            try await eventually("it waits once more") { try await waits() == 2 }
+            #expect(await going() == 0, "an approval is spent")
+        }
+    }
+
+    /// What goes may be known to the target alone, and the source may be away when the approval is taken up.
+    @Test(arguments: [false, true]) func anApprovalThatWasLeftBeforeTheStartIsNotLost(isAway: Bool) async throws {
+        let away = Failure(.unavailable, "the forge is away")
+        let source = ScriptedSource(
+            "fleet",
+            head: isAway ? .failure(away) : .success("1"),
+            apps: ["1": []],
+            interval: .milliseconds(30)
+        )
+        let claims = ["a", "b", "c"].map { (AppID(target: "default", name: $0), Claim(owner: "fleet")) }
+        let platform = NoPlatform(
+            name: "default",
+            claimed: Dictionary(uniqueKeysWithValues: claims),
+            claimsAfter: .milliseconds(500)
+        )
+        let rig = try Rig([source], targets: [Target(platform: platform, endpoint: "x") { "1" }])
+        let number = try await rig.store.ask("approve", subject: "fleet", author: "anna", at: Timestamp(1))
+        let reconciler = rig.controller.context.reconciler
+        try await rig.running {
+            if isAway {
+                try await eventually("the source is told as away") {
+                    try await !rig.events(about: "fleet").isEmpty
+                }
+                #expect(try await !rig.store.isAnswered(number))
+                source.set { $0.head = .success("1") }
+            }
+            try await eventually("they go") { await reconciler.records.count { $0.removal != nil } == 3 }
+            try await eventually("it is answered") { try await rig.store.isAnswered(number) }
+        }
+    }
+
+    /// Its source is still being looked at when the end is asked for.
+    @Test func whoAsksAsTheControllerEndsHoldsItUpForNothing() async throws {
+        let source = ScriptedSource("fleet", head: .success("1"), apps: ["1": ["web"]])
+        let rig = try Rig([source])
+        let asked = Mutex(ContinuousClock.now)
+        try await rig.running {
+            try await eventually("it is read") { await rig.apps() == ["web"] }
+            source.set { $0.delay = .seconds(600) }
+            let before = source.asked
+            _ = try await rig.store.ask("reconcile", subject: "", author: "anna", at: Timestamp(1))
+            try await eventually("it is looked at again") { source.asked > before }
+            asked.withLock { $0 = .now }
+        }
+        #expect(ContinuousClock.now - asked.withLock { $0 } < .seconds(10))
+    }
 }

@@ -20,6 +20,8 @@ final class ScriptedSource: FleetSource {
         var delay = Duration.zero
         /// Whether preparing an app never ends.
         var neverPrepares = false
+        /// The targets whose apps are never prepared.
+        var stuck: Set<String> = []
         var asked = 0
         var log: [String] = []
     }
@@ -83,16 +85,23 @@ final class ScriptedSource: FleetSource {
 
     private func fleet(_ names: [String], at head: String) -> Fleet {
         let apps = names.map { app in
-            App(
-                id: AppID(target: "default", name: app),
+            // On the target it names, or on the one that is usual.
+            let parts = app.split(separator: "/").map(String.init)
+            let id = AppID(target: parts.count > 1 ? parts[0] : "default", name: parts.last ?? app)
+            return App(
+                id: id,
                 source: name,
                 place: Place(file: "stacks.yml"),
                 timeout: .seconds(1),
                 verifyWindow: .seconds(1),
                 interval: .seconds(3600),
                 settings: "",
-                prepare: { [self] _ in
-                    if state.withLock({ $0.neverPrepares }) { try await Task.sleep(for: .seconds(600)) }
+                prepare: { [self] snapshot in
+                    let isStuck = state.withLock { state in
+                        state.log.append("prepare \(id) at \(snapshot.revision.commit)")
+                        return state.neverPrepares || state.stuck.contains(id.target)
+                    }
+                    if isStuck { try await Task.sleep(for: .seconds(600)) }
                     throw Failure(.notFound, Self.unprepared)
                 }
             )

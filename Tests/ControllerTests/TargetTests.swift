@@ -43,6 +43,29 @@ import Testing
         #expect(await controller.context.reconciler.oldestPass == nil)
     }
 
+    /// It answers nothing about its apps and does not say whose they are, and there are more of them than are worked on at
+    /// once.
+    @Test func aTargetThatHangsHoldsUpNoOther() async throws {
+        let all = (0..<20).map { "stuck/app\($0)" } + ["web"]
+        let source = ScriptedSource("fleet", head: .success("1"), apps: ["1": all])
+        source.set { $0.stuck = ["stuck"] }
+        let stuck = Target(platform: NoPlatform(name: "stuck", claimsAfter: .seconds(600)), endpoint: "there") {
+            "Test 1"
+        }
+        let rig = try Rig([source], targets: [stuck, targets()[1]])
+        try await rig.running {
+            try await eventually("the hanging ones are begun") {
+                source.log.count { $0.hasPrefix("prepare stuck/") } >= 8
+            }
+            let begun = ContinuousClock.now
+            try await eventually("the other one is looked at") {
+                try await rig.events(about: "default/web").map(\.reason) == [.notFound]
+            }
+            #expect(ContinuousClock.now - begun < .seconds(10))
+            #expect(source.log.count { $0.hasPrefix("prepare stuck/") } == 8)
+        }
+    }
+
     @Test func aTargetThatGoesIsToldOnceAndThatItCameBackToo() async throws {
         let isThere = Mutex(true)
         let target = Target(platform: NoPlatform(name: "default"), endpoint: "here") {
@@ -68,11 +91,18 @@ import Testing
 }
 
 /// A target on which nothing is, and whose events end at once.
-private struct NoPlatform: Platform {
+struct NoPlatform: Platform {
     let name: String
+    private let claimsAfter: Duration
+    private let claimed: [AppID: Claim]
     private let nothing = Failure(.unavailable, "nothing can be done here")
 
-    init(name: String) { self.name = name }
+    /// What it says about whose its apps are, and how long it takes for that.
+    init(name: String, claimed: [AppID: Claim] = [:], claimsAfter: Duration = .zero) {
+        self.name = name
+        self.claimsAfter = claimsAfter
+        self.claimed = claimed
+    }
 
     func restore(_ id: AppID, payload: [UInt8]) async throws -> any Deployment { throw nothing }
     func removal(of id: AppID) async throws -> any Deployment { throw nothing }
@@ -81,7 +111,10 @@ private struct NoPlatform: Platform {
         fingerprint: String,
         observedSince moment: ContinuousClock.Instant
     ) async throws -> Bool { false }
-    func claims() async throws -> [AppID: Claim] { [:] }
+    func claims() async throws -> [AppID: Claim] {
+        try await Task.sleep(for: claimsAfter)
+        return claimed
+    }
     func claim(_ id: AppID, as claimant: Claimant) async throws -> Ownership { throw nothing }
     func capture(_ ownership: Ownership, before planned: any Planned) async throws -> [UInt8]? { nil }
     func collectGarbage(_ ownership: Ownership, keeping kept: [[UInt8]]) async throws {}

@@ -17,6 +17,7 @@ struct AppScript {
     var leave: Situation.Leave = .held(Claimant(owner: "fleet", controller: "c", until: .now + .seconds(3600)))
     var unmetDependency: String?
     var isTargetKnown = true
+    var targetProblem: String?
 
     // What the target has.
     var running: String?
@@ -31,6 +32,8 @@ struct AppScript {
     /// When what runs was changed last, and what ran before when that change is under way.
     var changedAt: Timestamp?
     var before: String?
+    /// What comes of removing something.
+    var pruning = Pruning.done
 
     // What goes wrong: the failure that an action of this name meets.
     var failures: [String: Failure] = [:]
@@ -64,6 +67,13 @@ struct AppScript {
         )
     }
 
+    /// The controller dies and is started again: what it had in memory is gone.
+    mutating func restart() {
+        let record = state.record
+        state = AppState(record)
+        state.saved = record
+    }
+
     mutating func advance(_ duration: Duration) {
         now.instant += duration
         now.time = now.time.adding(duration)
@@ -77,7 +87,7 @@ struct AppScript {
     private var situation: Situation {
         Situation(
             leave: leave,
-            targetProblem: isTargetKnown ? nil : "there is no target 't'",
+            targetProblem: isTargetKnown ? targetProblem : "there is no target 't'",
             isTargetKnown: isTargetKnown,
             unmetDependency: unmetDependency,
             pruneShare: 0.5,
@@ -173,6 +183,7 @@ struct AppScript {
             kept = [current] + kept.filter { $0 != current }
             return .committed
         case .prune:
+            guard case .done = pruning else { return .pruned(pruning) }
             undeclared = []
             if current.isEmpty { running = nil }
             return .pruned(.done)

@@ -192,4 +192,128 @@ extension AppStateTests {
         #expect(script.done == ["forget"] && script.running == "v1")
         #expect(script.events.map(\.severity) == [.warning])
     }
+
+    /// Such as a power cut during a first deployment.
+    @Test func timeSpentDownDoesNotCount() {
+        var script = AppScript()
+        script.declare("v1")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        script.advance(.seconds(5))
+        script.pass()
+        script.restart()
+        script.advance(.seconds(300))
+        script.declare("v1")
+        script.run(for: .seconds(30))
+        #expect(script.reasons == [.applying], "it has its whole time again")
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.kept == ["v1"] && script.asked("apply") == 1)
+    }
+
+    @Test(arguments: [-86_400, 86_400]) func aJumpOfTheClockChangesNothing(seconds: Int) {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        script.pass()
+        script.now.time = script.now.time.adding(.seconds(seconds))
+        script.run(for: .seconds(30))
+        #expect(script.state.record.quarantine == nil && script.reasons == [.applying])
+        script.health = .healthy(runsNothing: false)
+        script.pass()
+        script.now.time = script.now.time.adding(.seconds(seconds))
+        script.pass()
+        #expect(script.kept == ["v1"], "the window is not over")
+        script.run(for: .seconds(10))
+        #expect(script.kept == ["v2", "v1"])
+    }
+
+    @Test func aTargetThatIsKnownToBeAwayIsNotAsked() {
+        var script = deployed()
+        script.targetProblem = "the Engine cannot be reached"
+        script.declare("v2")
+        for _ in 0..<3 { #expect(script.pass() == .rest) }
+        #expect(script.done == ["save"])
+        script.targetProblem = nil
+        script.run()
+        #expect(script.running == "v2" && script.state.record.waiting == nil)
+    }
+
+    @Test func aConflictIsTriedAgainEverMoreSlowlyAndToldOfOnce() {
+        var script = deployed()
+        script.declare("v2")
+        script.failures["apply"] = Failure(.conflict, "network web_default already exists")
+        script.run(for: .seconds(50))
+        #expect((3...15).contains(script.asked("apply")), "\(script.asked("apply"))")
+        #expect(script.reasons == [.applying])
+        script.failures = [:]
+        script.run()
+        #expect(script.running == "v2" && script.reasons == [.applying, .deployed])
+    }
+
+    @Test func whatIsTakenOverAndIsNeverWellIsToldInTime() {
+        var script = AppScript()
+        script.running = "v1"
+        script.declare("v1")
+        script.health = .progressing("service web: 0 of 1 running")
+        let start = script.now.instant
+        var outcome = Outcome.rest
+        for _ in 0..<600 {
+            outcome = script.pass()
+            guard case .again(let delay) = outcome else { break }
+            script.advance(max(delay, .milliseconds(10)))
+        }
+        #expect(outcome == .retry, "whoever waits for it is answered")
+        #expect(script.now.instant - start < .seconds(75))
+        #expect(script.reasons == [.timedOut] && script.asked("apply") == 0)
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.state.record.isSettled && script.kept == ["v1"])
+    }
+
+    @Test func whatIsBackAfterARejectionIsWatched() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        script.pass()
+        script.pass()
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        script.clear()
+        script.health = .progressing("service web: 0 of 1 running")
+        for _ in 0..<10 {
+            script.pass()
+            script.advance(.seconds(1))
+        }
+        #expect(script.reasons == [.healthCheckFailed])
+        #expect(script.state.record.problem?.message == "service web: 0 of 1 running")
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.reasons == [.healthCheckFailed, .recovered] && script.state.record.problem == nil)
+    }
+
+    // MARK: The journal
+
+    @Test func whatIsGoodIsPutBackThoughNothingCanBeWrittenDown() {
+        var script = deployed()
+        script.failures["save"] = Failure(.journalFailed, "the disk is full")
+        script.running = "by hand"
+        script.run(for: .seconds(60))
+        #expect(script.running == "v1" && script.asked("apply") == 1)
+    }
+
+    @Test func whatCouldNotBeRepairedIsNoFight() {
+        var script = deployed()
+        script.running = "by hand"
+        script.failures["claim"] = Failure(.unavailable, "the Engine is away")
+        for _ in 0..<20 {
+            script.pass()
+            script.advance(.seconds(5))
+        }
+        script.failures = [:]
+        script.run()
+        #expect(script.running == "v1" && script.reasons.contains(.driftRepaired))
+        #expect(!script.reasons.contains(.driftFight))
+    }
 }

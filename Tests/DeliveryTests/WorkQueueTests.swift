@@ -1,5 +1,6 @@
-import Delivery
 import Testing
+
+@testable import Delivery
 
 @Suite struct WorkQueueTests {
     private let start = ContinuousClock.now
@@ -43,6 +44,29 @@ import Testing
         #expect(queue.take(at: start)?.entry.priority == .user)
     }
 
+    /// A retry is asked for at a time to come; what happens before brings the work forward, and nobody can look then yet.
+    @Test func aQuestionNeverLiesInTheFuture() {
+        var queue = WorkQueue<String>()
+        queue.add("a", at: start + .seconds(375), asked: start + .seconds(375), priority: .periodic)
+        queue.add("a", at: start + .seconds(1), asked: start + .seconds(1))
+        #expect(queue.take(at: start)?.key == nil)
+        #expect(queue.take(at: start + .seconds(2))?.entry.asked == start + .seconds(2))
+    }
+
+    @Test func eventsDoNotStarveWhatIsPeriodic() {
+        var queue = WorkQueue<Int>()
+        queue.add(0, at: start, asked: start, priority: .periodic)
+        var now = start
+        var taken: Int?
+        for key in 1...100 where taken != 0 {
+            queue.add(key, at: now, asked: now)
+            taken = queue.take(at: now)?.key
+            if let taken { queue.finish(taken) }
+            now += .milliseconds(100)
+        }
+        #expect(taken == 0 && now - start <= .seconds(6))
+    }
+
     /// Whatever the order of questions, takes and ends: no key is worked on twice at once, and none that was asked for
     /// is lost.
     @Test func randomOrdersLoseNothing() {
@@ -72,6 +96,48 @@ import Testing
             for key in active { queue.finish(key) }
             while let next = queue.take(at: start)?.key { owed.remove(next) }
             #expect(owed.isEmpty)
+        }
+    }
+}
+
+@Suite struct AlarmsTests {
+    private let start = ContinuousClock.now
+
+    @Test func anAlarmThatRangEarlyIsSetAnew() {
+        var alarms = Alarms()
+        func set(_ seconds: Int) -> Bool { alarms.set(start + .seconds(seconds)) }
+        let answers = [set(2), set(2), set(3), set(1)]
+        #expect(answers == [true, false, false, true], "whoever is woken earlier looks again")
+        alarms.rang(start + .seconds(1))
+        alarms.rang(start + .seconds(2))
+        let isSetAnew = set(2)
+        #expect(isSetAnew, "what was due had to wait a nanosecond more")
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct SharedLookTests {
+    /// A moment to come is as good as now: whoever waited for it would look over and over until then.
+    @Test func aMomentToComeMeansNow() async throws {
+        let looks = Counter()
+        let look = SharedLook { await looks.next() }
+        #expect(try await look.value(since: .now + .seconds(3600)) == 1)
+        #expect(try await look.value(since: .now) == 2)
+    }
+
+    @Test func whoeverAsksGetsALookThatBeganNoEarlier() async throws {
+        let looks = Counter()
+        let look = SharedLook { await looks.next() }
+        let before = ContinuousClock.now
+        #expect(try await look.value(since: before) == 1)
+        #expect(try await look.value(since: before) == 1)
+    }
+
+    private actor Counter {
+        private var count = 0
+
+        func next() -> Int {
+            count += 1
+            return count
         }
     }
 }

@@ -189,6 +189,36 @@ import Testing
         #expect(try synchronous() == 2)
     }
 
+    /// An answer to a request may be lost with the power; what a person asked for, or an event tells of, may not.
+    @Test func whatIsPromisedIsOnTheDisk() async throws {
+        func isPromised(_ write: () async throws -> Void) async throws -> Bool {
+            try await store.answer(1, at: Timestamp(1))
+            #expect(try await store.read { try $0.execute("PRAGMA synchronous")[0][0].integer } == 1)
+            try await write()
+            return try await store.read { try $0.execute("PRAGMA synchronous")[0][0].integer } == 2
+        }
+        let hold = Hold(app: id, author: "anna", reason: "migration", since: Timestamp(9))
+        let entry = AuditEntry(
+            time: Timestamp(1),
+            actor: "anna",
+            role: "admin",
+            client: "::1",
+            action: "POST /x",
+            subject: "web",
+            outcome: "done",
+            detail: ""
+        )
+        var record = AppRecord(id: id, source: "fleet")
+        record.quarantine = Quarantine(fingerprint: "q", commit: "x", since: Timestamp(4), failure: "why", details: [])
+        let revision = DeployedRevision(app: id, fingerprint: "f", commit: "c", deployedAt: Timestamp(0), payload: [])
+        #expect(try await isPromised { try await store.hold(hold, event: event("held")) })
+        #expect(try await isPromised { _ = try await store.release(id, event: event("released")) })
+        #expect(try await isPromised { try await store.record(entry) })
+        #expect(try await isPromised { try await store.save(record, event: event("rejected")) })
+        #expect(try await isPromised { try await store.commit(revision, record: record, event: event("deployed")) })
+        #expect(try await isPromised { _ = try await store.ask("approve", subject: "", author: "", at: Timestamp(1)) })
+    }
+
     @Test func aNewStoreIsMadeWholeBeforeItHasItsName() async throws {
         // Everything stands in the file itself; nothing is left to a log that may be lost.
         try await shell(["cp", "\(scratch.path)/hecate.db", "\(scratch.path)/copy.db"])

@@ -93,6 +93,21 @@ import Testing
         }
     }
 
+    /// Not even when the journal has one of that name, which an older version may have written.
+    @Test(arguments: [" ", ".", "..", "a\u{7}"]) func whatNamesNoAppReachesNobody(name: String) async throws {
+        let fixture = try ServerFixture()
+        try await fixture.add(name)
+        try await fixture.add("web", target: name)
+        for path in ["default/\(name)", "\(name)/web"] {
+            for (action, body) in [("reconcile", ""), ("approve", ""), ("suspend", #"{"reason":"x"}"#)] {
+                let answer = await fixture.ask("POST", "/api/v1/apps/\(path)/\(action)", body: body)
+                #expect((400...404).contains(answer.status), "\(path) \(action): \(answer.status) \(answer.text)")
+            }
+        }
+        #expect(fixture.backend.reconciled.withLock { $0.isEmpty } && fixture.backend.approved.withLock { $0.isEmpty })
+        #expect(try await fixture.store.holds().isEmpty)
+    }
+
     @Test func theDocumentIsOfTheVeryRoutes() async throws {
         let fixture = try ServerFixture {
             $0.webhooks = [WebhookSecret(source: "fleet", url: "x", branch: nil, secret: "s")]

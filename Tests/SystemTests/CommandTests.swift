@@ -139,6 +139,57 @@ import Testing
         #expect(result.errorText.split(separator: "\n").count == 3, "\(result.errorText)")
     }
 
+    /// A controller that follows a repository which is not there, until it is ended.
+    private func controller(_ scratch: Scratch) async throws -> String {
+        try scratch.write(
+            "git: {url: /nonexistent/fleet}\nstore: \(scratch.path)/store\ntargets: [{name: default, endpoint: 'unix:///nonexistent'}]\n",
+            to: "config.yml"
+        )
+        let run = "\(binary) run \(scratch.path)/config.yml --log text </dev/null >\(scratch.path)/log 2>&1"
+        let pid = trimmedLine(try await shell(["sh", "-c", "timeout 60 \(run) & echo $!"]))
+        for _ in 0..<200 where fileText("\(scratch.path)/log")?.contains("no such repository") != true {
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        return pid
+    }
+
+    /// An empty word means everything to more than one API.
+    @Test(.timeLimit(.minutes(1))) func aWordThatNamesNothingIsRefused() async throws {
+        let scratch = try Scratch()
+        let pid = try await controller(scratch)
+        _ = try await execute(["kill", pid])
+        for command in [["approve"], ["reconcile"], ["suspend", "--reason", "x"], ["resume"], ["read", "app"]] {
+            for word in ["", "default/", "/web", "a/b/c"] {
+                let words = [binary] + command + [word, "--config", "\(scratch.path)/config.yml"]
+                let result = try await execute(words, timeout: .seconds(20))
+                #expect(
+                    result.code == 1 && result.errorText.contains("is no name of an app"),
+                    "\(command) '\(word)': \(result.code) \(result.errorText)"
+                )
+            }
+        }
+    }
+
+    /// Only whoever has the lock repairs a store.
+    @Test(.timeLimit(.minutes(1)), arguments: ["--once", "--status"])
+    func aNodesCommandsRepairNoStoreThatAnotherOneHas(option: String) async throws {
+        let scratch = try Scratch()
+        let pid = try await controller(scratch)
+        let store = "\(scratch.path)/store"
+        let first = trimmedLine(try await shell(["pgrep", "-P", pid]))
+        try await shell(["kill", "-STOP", first])
+        try await shell(["sh", "-c", "head -c 20000 /dev/urandom >hecate.db; rm hecate.db-*"], directory: store)
+        try scratch.write("", to: "gitops/apps/none")
+        _ = try await execute(
+            ["timeout", "10", binary, "agent", option, "--store", store],
+            environment: ["HECATE_GITOPS_DIR": "\(scratch.path)/gitops", "HOME": scratch.path]
+        )
+        let names = try await shell(["ls", store])
+        #expect(!names.contains("damaged"), "\(names)")
+        try await shell(["kill", "-CONT", first])
+        try await shell(["kill", first])
+    }
+
     @Test func secretsReachNeitherArgumentsNorMessages() async throws {
         let scratch = try Scratch()
         try scratch.write("hush-hush", to: "password")

@@ -14,13 +14,15 @@ extension AppState {
         let removals = openRemovals(at: now)
         let subjects = Set(removals.map(\.subject))
         let isMany = Plan(removals).removesMany(ofDeclared: pass.declaredServices, share: situation.pruneShare)
+        let count = removals.count { $0.kind == "service" }
+        let message =
+            "the change removes \(count) of \(count + pass.declaredServices) services (\(summary(of: removals))); "
+            + "nothing is removed until it is approved: hecate approve \(id.name)"
+        if let waitedBefore, waitedBefore.isApproved, waitedBefore.words == message { approvedRemovals = subjects }
+        waitedBefore = nil
         // What a failed commit added goes with it; nobody has to approve that.
         if isMany, record.quarantine == nil, !subjects.isSubset(of: approvedRemovals) {
             awaitedRemovals = subjects
-            let count = removals.count { $0.kind == "service" }
-            let message =
-                "the change removes \(count) of \(count + pass.declaredServices) services (\(summary(of: removals))); "
-                + "nothing is removed until it is approved: hecate approve \(id.name)"
             let isNews = record.waiting?.message != message
             wait(.awaitingApproval, message, at: now)
             guard isNews else { return watch(at: now) }
@@ -31,9 +33,9 @@ extension AppState {
             return claim(for: .removals, situation)
         }
         announcedRemovals = subjects
-        let message = "removing what is not declared: \(summary(of: removals))"
+        let words = "removing what is not declared: \(summary(of: removals))"
         return ask(
-            .save(record, event(.info, .pruned, message, details: described(removals), at: now)),
+            .save(record, event(.info, .pruned, words, details: described(removals), at: now)),
             .announcingRemovals
         )
     }
@@ -78,6 +80,7 @@ extension AppState {
         announcedRemovals = []
         approvedRemovals = []
         awaitedRemovals = []
+        waitedBefore = nil
         if record.waiting?.reason == .awaitingApproval { record.waiting = nil }
     }
 

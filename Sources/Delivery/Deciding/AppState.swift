@@ -57,6 +57,8 @@ struct AppState: Sendable {
     /// Removals inside the app that wait for a person, and those a person approved, by subject.
     var awaitedRemovals: Set<String> = []
     var approvedRemovals: Set<String> = []
+    /// What waited for a person when the controller before this one ended, in words, and whether it was approved since.
+    var waitedBefore: (words: String, isApproved: Bool)?
     /// What the attempt that was begun last brings about; it may be begun again when the journal fails in between.
     var toldAttempt: String?
     /// The failure that was told of last, and when.
@@ -89,6 +91,9 @@ struct AppState: Sendable {
     init(_ record: AppRecord) {
         id = record.id
         self.record = record
+        if let waiting = record.waiting, waiting.reason == .awaitingApproval {
+            waitedBefore = (waiting.message, false)
+        }
     }
 
     /// A pass under way.
@@ -183,9 +188,10 @@ struct AppState: Sendable {
     ///
     /// True when there were any.
     mutating func approve() -> Bool {
-        guard !awaitedRemovals.isEmpty else { return false }
         approvedRemovals = awaitedRemovals
-        return true
+        // Nobody has looked since the start: it is for what was told before.
+        if awaitedRemovals.isEmpty { waitedBefore?.isApproved = true }
+        return !awaitedRemovals.isEmpty || waitedBefore != nil
     }
 
     // MARK: What others ask

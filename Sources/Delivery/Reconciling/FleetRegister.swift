@@ -69,6 +69,9 @@ struct FleetRegister: Sendable {
     /// Whether every configured source has been read since the start.
     var isComplete: Bool { sources?.allSatisfy { marks[$0] != nil } ?? true }
 
+    /// Whether a source has been read since the start; true for the name of none.
+    func isRead(_ source: String) -> Bool { marks[source] != nil || !isConfigured(source) }
+
     private func isConfigured(_ source: String) -> Bool { sources?.contains(source) ?? (fleets[source] != nil) }
 
     /// What becomes of an app, with the declarations that do not count.

@@ -186,6 +186,9 @@ extension Reconciler {
         return isAnything
     }
 
+    /// Whether a source was read since the start; what is no source has nothing to be read.
+    package func isRead(_ source: String) -> Bool { register.isRead(source) }
+
     // MARK: Surveys
 
     /// Has a target asked who owns what there, soon.
@@ -252,7 +255,7 @@ extension Reconciler {
 
     /// Returns when every target that can be asked has said who owns what.
     package func surveyed() async {
-        guard !surveys.isEmpty else { return }
+        guard !surveys.isEmpty, !hasEnded else { return }
         wake()
         await withCheckedContinuation { surveyWaiters.append($0) }
     }

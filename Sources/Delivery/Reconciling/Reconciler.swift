@@ -37,6 +37,8 @@ package actor Reconciler {
     /// When the alarms that are already set will ring.
     private var alarms = Alarms()
     private var waiters: [Waiter] = []
+    /// Set once nothing is worked on any more: whoever asks from then on would wait for ever.
+    private(set) var hasEnded = false
     /// When each pass that is under way began.
     private var passes: [AppID: ContinuousClock.Instant] = [:]
     /// When the events of this moment are looked into, by target.
@@ -116,7 +118,7 @@ package actor Reconciler {
             }
             group.cancelAll()
         }
-        wakeUp = nil
+        (wakeUp, hasEnded) = (nil, true)
         for waiter in waiters { waiter.continuation.resume() }
         waiters = []
         endSurveys()
@@ -207,7 +209,7 @@ package actor Reconciler {
     package func reconcile(_ ids: [AppID]) async {
         let now = ContinuousClock.now
         let known = ids.filter { states[$0] != nil }
-        guard !known.isEmpty else { return }
+        guard !known.isEmpty, !hasEnded else { return }
         for id in known {
             states[id]?.force()
             enqueue(id, at: now, priority: .user)

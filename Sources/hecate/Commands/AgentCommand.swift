@@ -36,7 +36,7 @@ enum AgentCommand {
         if invocation.has("status") { return try await NodeStatus.print(settings, format: invocation["format"]) }
         hecate_limit_arenas(2)
         let log = Log(invocation["log"])
-        if invocation.has("once") { return try await once(settings, try Settings.ownStore(settings.store), log) }
+        if invocation.has("once") { return try await once(settings, log) }
         let signals = terminations()
         let lock = try Settings.lock(settings.store)
         let store = try Settings.ownStore(settings.store, lock)
@@ -45,20 +45,18 @@ enum AgentCommand {
     }
 
     /// One pass; by the agent that already runs, when one does.
-    private static func once(
-        _ settings: AgentSettings,
-        _ store: Store,
-        _ log: Log
-    ) async throws -> HecateProgram.ExitCode {
+    private static func once(_ settings: AgentSettings, _ log: Log) async throws -> HecateProgram.ExitCode {
         let records: [AppRecord]
         var failures: [Failure] = []
         if ControllerLock.wake(folder: settings.store) {
+            let store = try Settings.existingStore(in: settings.store)
             let number = try await store.askReconcile([], author: Settings.author)
             _ = ControllerLock.wake(folder: settings.store)
             try await store.waitForAnswer(to: number)
             records = try await store.records()
         } else {
-            let lock = try ControllerLock(folder: settings.store)
+            let lock = try Settings.lock(settings.store)
+            let store = try Settings.ownStore(settings.store, lock)
             let outcome = try await Wiring(settings, store: store, log: log).once(lock)
             (records, failures) = (outcome.records, outcome.failures)
         }

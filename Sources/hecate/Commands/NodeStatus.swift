@@ -7,7 +7,7 @@ internal import Quadlet
 /// `hecate agent --status`: what the folder wants and what runs.
 enum NodeStatus {
     static func print(_ settings: AgentSettings, format: String?) async throws -> HecateProgram.ExitCode {
-        let store = try? Settings.ownStore(settings.store)
+        let store = try? Settings.existingStore(in: settings.store)
         let records = try await store?.records() ?? []
         let platform = try await NodePlatform.found(layout: settings.layout, revisions: { _ in [] })
         let overview = try await platform.overview()

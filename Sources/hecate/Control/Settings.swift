@@ -64,7 +64,12 @@ enum Settings {
     /// Opens the store that a command reads.
     /// - Throws: `Failure` when no controller has ever run there.
     static func existingStore(_ invocation: Invocation) throws -> Store {
-        let folder = try storeFolder(invocation)
+        try existingStore(in: try storeFolder(invocation))
+    }
+
+    /// Opens a store as it is, beside whoever works on it.
+    /// - Throws: `Failure` when no controller has ever run there.
+    static func existingStore(in folder: String) throws -> Store {
         let path = "\(folder)/hecate.db"
         guard access(path, F_OK) == 0 else {
             throw Failure(
@@ -82,12 +87,24 @@ enum Settings {
         return try ControllerLock(folder: folder)
     }
 
-    /// Opens the controller's own store, making its folder.
+    /// Opens a store as it is; makes it first where none is, unless somebody else is about to.
+    static func madeStore(_ folder: String) throws -> Store {
+        if let store = try? existingStore(in: folder) { return store }
+        do {
+            _ = try ownStore(folder, try lock(folder))
+        } catch let failure as Failure where failure.reason == .conflict {
+            // Whoever has the lock makes it.
+        }
+        return try existingStore(in: folder)
+    }
+
+    /// Opens the controller's own store.
     ///
-    /// `lock`: Makes sure that it stays one controller's alone when its file goes.
-    static func ownStore(_ folder: String, _ lock: ControllerLock? = nil) throws -> Store {
-        try makeFolder(folder)
-        return try Store(path: "\(folder)/hecate.db", secure: { try lock?.hold() })
+    /// `lock`: Held by whoever repairs a store, for as long as they work on it; makes sure that it stays theirs alone when its
+    /// file goes.
+    static func ownStore(_ folder: String, _ lock: ControllerLock) throws -> Store {
+        // The store may outlive the work by a moment, and must not keep the lock from whoever is next.
+        try Store(path: "\(folder)/hecate.db", secure: { [weak lock] in try lock?.hold() })
     }
 
     private static func isReadable(_ path: String) -> Bool { access(path, R_OK) == 0 }

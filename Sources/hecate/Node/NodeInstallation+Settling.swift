@@ -17,13 +17,15 @@ extension NodeInstallation {
 
     /// Has units brought to what the folder says now, by the agent that runs or here, and tells how that went.
     func settle(_ units: [String]) async throws -> HecateProgram.ExitCode {
-        let store = try Settings.ownStore(settings.store)
+        let store: Store
         if ControllerLock.wake(folder: settings.store) {
+            store = try Settings.existingStore(in: settings.store)
             let number = try await store.askReconcile(units, author: Settings.author)
             _ = ControllerLock.wake(folder: settings.store)
             try await store.waitForAnswer(to: number)
         } else {
-            let lock = try ControllerLock(folder: settings.store)
+            let lock = try Settings.lock(settings.store)
+            store = try Settings.ownStore(settings.store, lock)
             _ = try await Wiring(self.settings, store: store, log: Log(nil)).once(lock, only: units)
         }
         var code = HecateProgram.ExitCode.success

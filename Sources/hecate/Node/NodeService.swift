@@ -56,7 +56,7 @@ struct NodeService {
 
     /// Has the agent leave it as it is.
     func hold(because reason: String) async throws {
-        let store = try Settings.ownStore(installation.settings.store)
+        let store = try Settings.madeStore(installation.settings.store)
         let id = AppID(target: "node", name: unit.name)
         let words = "stopped and suspended"
         try await store.suspend(id, by: Settings.author, because: reason, at: currentTime(), word: words)
@@ -65,7 +65,7 @@ struct NodeService {
 
     /// Has the agent keep it running again.
     func release() async throws {
-        let store = try Settings.ownStore(installation.settings.store)
+        let store = try Settings.madeStore(installation.settings.store)
         let id = AppID(target: "node", name: unit.name)
         guard try await store.resume(id, by: Settings.author, at: currentTime(), word: "started") else { return }
         try await announce(store, id)

@@ -1,0 +1,168 @@
+import Delivery
+import Diagnostics
+import HTTP
+import JSON
+import Synchronization
+import Testing
+
+@testable import Swarm
+
+/// What a Swarm is asked for and what is believed of its answers.
+@Suite struct PlatformTests {
+    /// An Engine with a fixed answer for each path; the rest is empty.
+    private final class Answers: Transport {
+        private let answers: [String: (status: Int, body: JSON)]
+        let asked = Mutex<[String]>([])
+
+        init(_ answers: [String: (status: Int, body: JSON)]) { self.answers = answers }
+
+        func send(_ request: Request) async throws -> Response {
+            let path = request.path.split(separator: "?").first.map(String.init) ?? ""
+            let short = path.hasPrefix("/v1.41") ? String(path.dropFirst(6)) : path
+            asked.withLock { $0.append("\(request.method) \(short)") }
+            let version: JSON = ["ApiVersion": "1.41", "Version": "20.10.24"]
+            let answer = short == "/version" ? (200, version) : answers["\(request.method) \(short)"] ?? (200, [])
+            return Response(status: answer.0, body: Array(answer.1.text().utf8))
+        }
+
+        func stream(_ request: Request) -> AsyncThrowingStream<[UInt8], any Error> { AsyncThrowingStream { nil } }
+    }
+
+    private struct Files: Snapshot {
+        let revision = Revision(source: "fleet", commit: "c")
+        let files: [String: String]
+
+        func read(_ path: String) async throws -> [UInt8] {
+            guard let text = files[path] else { throw Invalid(at: nil, "there is no file '\(path)'") }
+            return Array(text.utf8)
+        }
+
+        func identifier(of path: String) async throws -> String? { files[path] }
+    }
+
+    private func platform(_ engine: Answers, kept: [[UInt8]] = []) -> SwarmPlatform {
+        SwarmPlatform(
+            engine: EngineClient(transport: engine, name: "default"),
+            settings: SwarmSettings(name: "default", registries: [], kept: { _ in kept })
+        )
+    }
+
+    /// What a stacks file and a Compose file declare, on a platform.
+    private func deployment(
+        _ entry: String,
+        _ compose: String,
+        on platform: SwarmPlatform
+    ) async throws
+        -> SwarmDeployment
+    {
+        let reader = FleetReader(
+            stacksFile: "stacks.yml",
+            platforms: [platform],
+            defaults: FleetDefaults(
+                timeout: .seconds(60),
+                verifyWindow: .seconds(2),
+                interval: .seconds(300),
+                variables: [:],
+                bindRoot: "/srv"
+            )
+        )
+        let files = Files(files: ["stacks.yml": "stacks: [{name: s, compose_file: a.yml\(entry)}]", "a.yml": compose])
+        let app = try #require(try await reader.fleet(at: files).fleet.apps.first)
+        return try #require(try await app.prepare(files) as? SwarmDeployment)
+    }
+
+    private let image = "x@sha256:\(String(repeating: "ab", count: 32))"
+
+    /// An object of a stack, as the Engine lists it.
+    private func object(_ number: Int, _ name: String, of stack: String) -> JSON {
+        let labels: JSON = ["com.docker.stack.namespace": .string(stack)]
+        return [
+            "ID": .string("id\(number)"), "Id": .string("id\(number)"), "Name": .string(name), "Labels": labels,
+            "Version": ["Index": 1], "Spec": ["Name": .string(name), "Labels": labels],
+        ]
+    }
+
+    // MARK: What is believed
+
+    /// An Engine, or a proxy before it, that does not heed label filters.
+    @Test func whatTheEngineListsOfOthersIsLeftOut() async throws {
+        func list(_ kind: String) -> (Int, JSON) {
+            (200, [object(1, "s_\(kind)", of: "s"), object(2, "s2_\(kind)", of: "s2"), object(3, "s_other", of: "")])
+        }
+        let engine = Answers([
+            "GET /services": list("a"), "GET /networks": list("b"), "GET /configs": list("c"),
+            "GET /secrets": list("d"),
+        ])
+        let platform = platform(engine)
+        let plan = try await platform.removal(of: AppID(target: "default", name: "s")).plan(observedSince: .now).plan
+        #expect(plan.changes.map(\.subject) == ["service s_a", "network s_b", "config s_c", "secret s_d"])
+        let nothing = await #expect(throws: Failure.self) {
+            try await platform.removal(of: AppID(target: "default", name: "")).plan(observedSince: .now)
+        }
+        #expect(nothing?.message == "a stack without a name")
+    }
+
+    /// A removed network's name is free only when its last task has ended.
+    @Test(arguments: [
+        (409, "network with name s_default already exists"), (403, "network s_default is already in use"),
+        (500, "rpc error: code = AlreadyExists desc = name conflicts with an existing object"),
+    ])
+    func aNameThatIsStillTakenIsAConflict(answer: (status: Int, message: String)) async throws {
+        let engine = Answers([
+            "POST /networks/create": (answer.status, ["message": .string(answer.message)])
+        ])
+        let wanted = try await deployment("", "services: {web: {image: '\(image)'}}", on: platform(engine))
+        let planned = try await wanted.plan(observedSince: .now)
+        let claimant = Claimant(owner: "fleet", controller: "c", until: .now + .seconds(60))
+        let failure = await #expect(throws: Failure.self) {
+            try await planned.apply(Ownership(confirmedByTarget: wanted.id, for: claimant))
+        }
+        #expect(failure?.reason == .conflict, "\(String(describing: failure))")
+        #expect(engine.asked.withLock { $0.count { $0.hasPrefix("POST") } } == 1)
+    }
+
+    @Test func anExternalVolumeNeedNotBeThere() async throws {
+        let engine = Answers([:])
+        let compose = "services: {web: {image: '\(image)', volumes: ['v:/v']}}\nvolumes: {v: {external: true}}"
+        let planned = try await deployment("", compose, on: platform(engine)).plan(observedSince: .now)
+        #expect(planned.plan.changes.map(\.subject) == ["network s_default", "service s_web"])
+        #expect(!engine.asked.withLock { $0.contains { $0.contains("volumes") } })
+    }
+
+    // MARK: What is kept
+
+    @Test func aRevisionIsPutBackWithTheOptionsItHad() async throws {
+        let entry = ", prune: false, registry_auth: false, resolve_image: never, ignore_differences: [web.replicas]"
+        let platform = platform(Answers([:]))
+        let declared = try await deployment(entry, "services: {web: {image: x}}", on: platform)
+        let payload = try await declared.plan(observedSince: .now).payload()
+        let restored = try #require(try await platform.restore(declared.id, payload: payload) as? SwarmDeployment)
+        for options in [declared.options, restored.options] {
+            #expect(!options.prunes && !options.sendsRegistryAuth && !options.resolvesImages)
+            #expect(options.ignored.map { "\($0.service).\($0.field)" } == ["web.replicas"])
+        }
+    }
+
+    /// Who cleans unused configs away takes the claims along, and HiveMind's marks.
+    @Test func aNamePrefixOutlivesItsClaim() async throws {
+        let mark: JSON = [
+            "ID": "m", "Version": ["Index": 1],
+            "Spec": [
+                "Name": "hivemind-state-s",
+                "Labels": ["io.nicholstech.hivemind.state": "true", "io.nicholstech.hivemind.stack": "s"],
+            ],
+        ]
+        let compose = "name: website\nservices: {web: {image: '\(image)', volumes: ['v:/v']}}\nvolumes: {v: }"
+        func source(_ deployment: SwarmDeployment) -> String? {
+            let container = deployment.desired.services.first?.spec["TaskTemplate"]?["ContainerSpec"]
+            return container?["Mounts"]?.array?.first?["Source"]?.string
+        }
+        let before = try await deployment("", compose, on: platform(Answers(["GET /configs": (200, [mark])])))
+        #expect(source(before) == "website_v")
+        let payload = try await before.plan(observedSince: .now).payload()
+        let after = try await deployment("", compose, on: platform(Answers([:]), kept: [payload]))
+        #expect(source(after) == "website_v", "a volume of another name is an empty one")
+        let stranger = try await deployment("", compose, on: platform(Answers([:])))
+        #expect(source(stranger) == "s_v")
+    }
+}
