@@ -1,12 +1,13 @@
 /// What a step is told of the world around its app.
 extension Reconciler {
     func situation(of id: AppID) -> Situation {
-        let owner = states[id]?.state.declaration?.owner ?? (states[id]?.state.record.source).flatMap { register[$0]?.owner }
+        let place = states[id]
+        let owner = place?.state.declaration?.owner ?? place.flatMap { register[$0.state.record.source]?.owner }
         return Situation(
             leave: leave(for: id, of: owner),
             targetProblem: platforms[id.target] == nil
                 ? "there is no target '\(id.target)' in the configuration" : targetProblems[id.target],
-            unmetDependency: unmetDependency(of: id, states[id]?.state.declaration?.app.dependsOn ?? []),
+            unmetDependency: unmetDependency(of: id, place?.state.declaration?.app.dependsOn ?? []),
             pruneShare: limits.pruneShare,
             fightAfter: limits.fightAfter
         )
@@ -49,7 +50,8 @@ extension Reconciler {
         for replaced in app.replaces where !register.isDeclared(replaced) {
             guard let state = states[replaced]?.state else {
                 // The journal does not know it; the target says whose it is.
-                guard claims[replaced.target]?[replaced]?.owner == states[id]?.state.declaration?.owner else { continue }
+                let owner = states[id]?.state.declaration?.owner
+                guard claims[replaced.target]?[replaced]?.owner == owner else { continue }
                 states[replaced] = Place(AppState(AppRecord(id: replaced, source: app.source)))
                 markForRemoval(replaced, because: "replaced by \(id)")
                 continue

@@ -233,7 +233,7 @@ package actor Reconciler {
         for id in Set(before.keys).union(holds.keys) where before[id] != holds[id] {
             enqueue(id, priority: .user)
         }
-        for id in states.keys where states[id]?.state.record.hold != holds[id] { states[id]?.state.record.hold = holds[id] }
+        for (id, place) in states where place.state.record.hold != holds[id] { place.state.record.hold = holds[id] }
         wake()
     }
 
