@@ -200,7 +200,10 @@ extension Simulation {
         }
         source.push(fleet)
         let began = World.shared.now
-        awaitDeployment(of: app.name, by: source, since: began, until: began + seconds(30))
+        // The source is asked every ten seconds, and tasks are replaced one after the other.
+        let changed = app.services[0]
+        let limit = 20 + changed.replicas * (changed.nature == .slow ? 12 : 6)
+        awaitDeployment(of: app.name, by: source, since: began, until: began + seconds(limit))
         return app.name
     }
 
@@ -211,8 +214,8 @@ extension Simulation {
             return
         }
         if World.shared.now >= limit {
-            let why = "\(name) was committed half a minute ago while the other Swarm is silent"
-            laws.fail(.silenceDelaysNobody, "\(why): \(missing)")
+            let time = (World.shared.now - began) / 1_000_000_000
+            laws.fail(.silenceDelaysNobody, "\(name), committed \(time) s ago beside a silent Swarm: \(missing)")
         } else {
             World.shared.at(World.shared.now + seconds(2), for: World.nobody) { [weak self] in
                 self?.awaitDeployment(of: name, by: source, since: began, until: limit)
