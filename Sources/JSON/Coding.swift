@@ -8,7 +8,9 @@ package struct JSONError: Error, CustomStringConvertible {
 extension JSON {
     /// Reads one JSON value.
     /// - Throws: `JSONError` with the line and column of the first thing that is not JSON.
-    package init(parsing bytes: [UInt8]) throws(JSONError) {
+    package init(parsing bytes: [UInt8]) throws(JSONError) { try self.init(parsing: bytes[...]) }
+
+    package init(parsing bytes: ArraySlice<UInt8>) throws(JSONError) {
         var error = json_error_t()
         let flags = JSON_DECODE_ANY_FLAG
         let parsed = bytes.withUnsafeBytes { buffer in

@@ -9,7 +9,7 @@ extension Reconciler {
         let wasComplete = register.isComplete
         register.accept(fleet)
         ids.formUnion(register.mentioned(by: source))
-        for (id, state) in states where state.record.source == source { ids.insert(id) }
+        for (id, place) in states where place.state.record.source == source { ids.insert(id) }
         await assign(ids, commit: fleet.revision.commit)
         mapDependants()
         await decideRemovals(of: fleet)
@@ -21,7 +21,7 @@ extension Reconciler {
             }
         }
         // What moved to another source just now is that one's already, and waits for this look as well.
-        for (id, state) in states where state.record.source == source || ids.contains(id) { enqueue(id) }
+        for (id, place) in states where place.state.record.source == source || ids.contains(id) { enqueue(id) }
         for target in platforms.keys {
             leasePings[target]?.yield()
             requestSurvey(of: target)
@@ -32,7 +32,7 @@ extension Reconciler {
     private func assign(_ ids: Set<AppID>, commit: String) async {
         var told: [(Event.Severity, AppID, String)] = []
         for id in ids.sorted() where id.isValid {
-            let holder = states[id]?.record.source
+            let holder = states[id]?.state.record.source
             let (fate, refused) = register.fate(of: id, heldBy: holder)
             for refusal in refused where refusals.insert(refusal).inserted {
                 let message =
@@ -43,15 +43,15 @@ extension Reconciler {
             switch fate {
             case .declared(let declaration):
                 ensure(id, source: declaration.app.source)
-                states[id]?.declare(declaration)
+                states[id]?.state.declare(declaration)
                 if let holder, holder != declaration.app.source {
                     refusals = refusals.filter { $0.app != id }
                     told.append((.info, id, "moved from the source '\(holder)' to '\(declaration.app.source)'"))
                 }
             case .unreadable(let failure, let source, let commit):
                 ensure(id, source: source)
-                states[id]?.leaveAlone(because: failure, source: source, commit: commit)
-            case .orphaned: states[id]?.abandon()
+                states[id]?.state.leaveAlone(because: failure, source: source, commit: commit)
+            case .orphaned: states[id]?.state.abandon()
             case .undeclared, .retired, .unknown: break
             }
         }
@@ -70,13 +70,13 @@ extension Reconciler {
         guard states[id] == nil else { return }
         var record = AppRecord(id: id, source: source)
         record.hold = holds[id]
-        states[id] = AppState(record)
+        states[id] = Place(AppState(record))
     }
 
     private func mapDependants() {
         dependants = [:]
-        for (id, state) in states {
-            for other in state.declaration?.app.dependsOn ?? [] { dependants[other, default: []].insert(id) }
+        for (id, place) in states {
+            for other in place.state.declaration?.app.dependsOn ?? [] { dependants[other, default: []].insert(id) }
         }
     }
 
@@ -143,7 +143,7 @@ extension Reconciler {
             default: break
             }
         }
-        for (id, state) in states where state.record.source == source && state.record.removal == nil {
+        for (id, place) in states where place.state.record.source == source && place.state.record.removal == nil {
             consider(id, heldBy: source)
         }
         // What the journal does not know, and the target says is this source's. All targets are heard first: the guard counts
@@ -159,7 +159,7 @@ extension Reconciler {
     private var isSurveyed: Bool { platforms.keys.allSatisfy { claims[$0] != nil } }
 
     func markForRemoval(_ id: AppID, because why: String) {
-        states[id]?.remove(because: why, at: environment.now())
+        states[id]?.state.remove(because: why, at: environment.now())
         enqueue(id)
         wake()
     }
@@ -177,7 +177,7 @@ extension Reconciler {
             await decideRemovals(of: fleet)
         }
         for id in states.keys where id.name == name || id.description == name {
-            if states[id]?.approve() == true {
+            if states[id]?.state.approve() == true {
                 isAnything = true
                 enqueue(id, priority: .user)
             }
@@ -231,7 +231,7 @@ extension Reconciler {
     /// Why an app is not a source's to remove; empty when there is nothing to remove, nil when it is the source's or nobody
     /// can say now.
     private func reasonToStay(_ id: AppID, _ fleet: Fleet, _ platform: any Platform) async -> String? {
-        if let holder = states[id]?.record.source {
+        if let holder = states[id]?.state.record.source {
             return holder == fleet.revision.source
                 ? nil : "the source '\(holder)' has it; take it out there, or take the name out here"
         }

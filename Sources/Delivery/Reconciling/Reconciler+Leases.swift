@@ -45,8 +45,8 @@ extension Reconciler {
         for fleet in register.fleets.values {
             let key = LeaseKey(owner: fleet.owner, target: target)
             guard leases[key] == nil else { continue }
-            let isNeeded = states.contains { id, state in
-                id.target == target && state.record.source == fleet.revision.source
+            let isNeeded = states.contains { id, place in
+                id.target == target && place.state.record.source == fleet.revision.source
             }
             guard isNeeded else { continue }
             let lease = Lease(identity: environment.identity, term: limits.leaseTerm)
@@ -96,7 +96,7 @@ extension Reconciler {
         if case .held = entry.told, case .held = standing { return }
         let sources = register.fleets.values.filter { $0.owner == key.owner }.map(\.revision.source)
         func look() {
-            for (id, state) in states where id.target == key.target && sources.contains(state.record.source) {
+            for (id, place) in states where id.target == key.target && sources.contains(place.state.record.source) {
                 enqueue(id, priority: .periodic)
             }
             wake()

@@ -1,15 +1,14 @@
 /// What a step is told of the world around its app.
 extension Reconciler {
     func situation(of id: AppID) -> Situation {
-        // Looked up once: an app's state is large, and reading it copies it.
-        let state = states[id].map { (declaration: $0.declaration, source: $0.record.source) }
-        let owner = state?.declaration?.owner ?? state.flatMap { register[$0.source]?.owner }
+        let place = states[id]
+        let owner = place?.state.declaration?.owner ?? place.flatMap { register[$0.state.record.source]?.owner }
         return Situation(
             leave: leave(for: id, of: owner),
             targetProblem: platforms[id.target] == nil
                 ? "there is no target '\(id.target)' in the configuration" : targetProblems[id.target],
             isTargetKnown: platforms[id.target] != nil,
-            unmetDependency: unmetDependency(of: id, state?.declaration?.app.dependsOn ?? []),
+            unmetDependency: unmetDependency(of: id, place?.state.declaration?.app.dependsOn ?? []),
             pruneShare: limits.pruneShare,
             fightAfter: limits.fightAfter
         )
@@ -36,9 +35,8 @@ extension Reconciler {
     /// What a new state of an app has to wait for before it is begun, in words; nil when nothing.
     private func unmetDependency(of id: AppID, _ dependencies: [AppID]) -> String? {
         for dependency in dependencies {
-            let other = states[dependency]
-            if other?.isCurrent == true { continue }
-            let why = other?.record.ready.map { " (\($0.message))" } ?? ""
+            if states[dependency]?.state.isCurrent == true { continue }
+            let why = states[dependency]?.state.record.ready.map { " (\($0.message))" } ?? ""
             return "waiting for \(dependency.target == id.target ? dependency.name : dependency.description)\(why)"
         }
         return nil
@@ -46,15 +44,16 @@ extension Reconciler {
 
     /// Looks again at the apps that wait for this one, and at those it replaces.
     func becameReady(_ id: AppID) {
-        for other in dependants[id] ?? [] where states[other]?.record.waiting?.reason == .dependencyNotReady {
+        for other in dependants[id] ?? [] where states[other]?.state.record.waiting?.reason == .dependencyNotReady {
             enqueue(other)
         }
-        guard let app = states[id]?.declaration?.app else { return }
+        guard let app = states[id]?.state.declaration?.app else { return }
         for replaced in app.replaces where !register.isDeclared(replaced) {
-            guard let state = states[replaced] else {
+            guard let state = states[replaced]?.state else {
                 // The journal does not know it; the target says whose it is.
-                guard claims[replaced.target]?[replaced]?.owner == states[id]?.declaration?.owner else { continue }
-                states[replaced] = AppState(AppRecord(id: replaced, source: app.source))
+                let owner = states[id]?.state.declaration?.owner
+                guard claims[replaced.target]?[replaced]?.owner == owner else { continue }
+                states[replaced] = Place(AppState(AppRecord(id: replaced, source: app.source)))
                 markForRemoval(replaced, because: "replaced by \(id)")
                 continue
             }

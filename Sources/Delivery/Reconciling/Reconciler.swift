@@ -10,7 +10,7 @@ package actor Reconciler {
     let environment: Environment
     private let backoff = Backoff()
 
-    var states: [AppID: AppState] = [:]
+    var states: [AppID: Place] = [:]
     var register: FleetRegister
     /// Removals that wait for a person, and those a person has approved, by source.
     var awaiting: [String: Set<AppID>] = [:]
@@ -49,6 +49,13 @@ package actor Reconciler {
     var surveys: [String: Bool] = [:]
     var surveyWaiters: [CheckedContinuation<Void, Never>] = []
 
+    /// Where an app's state is: it is large, and so looked at and changed without being copied.
+    final class Place {
+        var state: AppState
+
+        init(_ state: AppState) { self.state = state }
+    }
+
     /// Somebody who waits until apps have come to rest.
     private struct Waiter {
         var ids: Set<AppID>
@@ -82,7 +89,7 @@ package actor Reconciler {
         for record in try await journal.records() where record.id.isValid {
             var state = AppState(record)
             state.saved = record
-            states[record.id] = state
+            states[record.id] = Place(state)
         }
         try await refreshHolds()
     }
@@ -90,8 +97,8 @@ package actor Reconciler {
     /// Has every record saved and what is deployed kept again, because an empty journal took the place of a damaged one.
     package func saveAgain() {
         for id in states.keys {
-            states[id]?.saved = nil
-            states[id]?.kept = nil
+            states[id]?.state.saved = nil
+            states[id]?.state.kept = nil
             enqueue(id, priority: .periodic)
         }
         wake()
@@ -211,7 +218,7 @@ package actor Reconciler {
         let known = ids.filter { states[$0] != nil }
         guard !known.isEmpty, !hasEnded else { return }
         for id in known {
-            states[id]?.force()
+            states[id]?.state.force()
             enqueue(id, at: now, priority: .user)
         }
         wake()
@@ -228,7 +235,7 @@ package actor Reconciler {
         for id in Set(before.keys).union(holds.keys) where before[id] != holds[id] {
             enqueue(id, priority: .user)
         }
-        for id in states.keys where states[id]?.record.hold != holds[id] { states[id]?.record.hold = holds[id] }
+        for (id, place) in states where place.state.record.hold != holds[id] { place.state.record.hold = holds[id] }
         wake()
     }
 
@@ -243,7 +250,7 @@ package actor Reconciler {
     /// What a pass over an app would change now, by the very code that a pass runs.
     /// - Throws: `Failure` when the app is not declared or its declaration cannot be read.
     package func plan(of id: AppID) async throws -> Plan {
-        guard let state = states[id] else { throw Failure(.notFound, "there is no app '\(id)'") }
+        guard let state = states[id]?.state else { throw Failure(.notFound, "there is no app '\(id)'") }
         if let failure = state.unreadable { throw failure }
         if state.record.removal != nil {
             guard let platform = platforms[id.target] else { return Plan() }
@@ -259,12 +266,12 @@ package actor Reconciler {
     package var apps: [AppID] { states.keys.sorted() }
 
     /// The present record of every app, as it is in memory: what a journal that cannot be written does not know.
-    package var records: [AppRecord] { states.values.map(\.record).sorted { $0.id < $1.id } }
+    package var records: [AppRecord] { states.values.map(\.state.record).sorted { $0.id < $1.id } }
 
     // MARK: Sweeps
 
     private func noteInterval(of id: AppID, since moment: ContinuousClock.Instant) {
-        guard let app = states[id]?.declaration?.app else { return }
+        guard let app = states[id]?.state.declaration?.app else { return }
         let due = moment + app.interval
         nextSweep = nextSweep.map { min($0, due) } ?? due
     }
@@ -274,15 +281,15 @@ package actor Reconciler {
         let now = ContinuousClock.now
         guard let next = nextSweep, next <= now else { return }
         nextSweep = nil
-        let isDue = states.values.contains { state in
-            state.declaration.flatMap { declaration in
-                state.lastPass.map { $0 + declaration.app.interval <= now }
+        let isDue = states.values.contains { place in
+            place.state.declaration.flatMap { declaration in
+                place.state.lastPass.map { $0 + declaration.app.interval <= now }
             } ?? false
         }
         for id in states.keys {
-            guard let app = states[id]?.declaration?.app, let last = states[id]?.lastPass else { continue }
+            guard let app = states[id]?.state.declaration?.app, let last = states[id]?.state.lastPass else { continue }
             if isDue, last + app.interval * 0.8 <= now {
-                states[id]?.lastPass = now
+                states[id]?.state.lastPass = now
                 enqueue(id, at: now, priority: .periodic)
                 noteInterval(of: id, since: now)
             } else {
@@ -311,7 +318,7 @@ package actor Reconciler {
     private func pass(_ id: AppID, _ worker: inout Worker, _ correlation: String) async -> Outcome {
         var situation = situation(of: id)
         guard
-            var action = states[id]?.begin(
+            var action = states[id]?.state.begin(
                 asked: worker.asked,
                 correlation: correlation,
                 situation,
@@ -327,7 +334,7 @@ package actor Reconciler {
                 answer = .failed(failure)
             }
             situation = self.situation(of: id)
-            guard let next = states[id]?.next(answer, situation, at: environment.moment) else { return .gone }
+            guard let next = states[id]?.state.next(answer, situation, at: environment.moment) else { return .gone }
             action = next
         }
     }
@@ -338,24 +345,24 @@ package actor Reconciler {
         asked: ContinuousClock.Instant,
         at now: ContinuousClock.Instant
     ) {
-        states[id]?.lastPass = now
+        states[id]?.state.lastPass = now
         noteInterval(of: id, since: now)
         switch outcome {
         case .rest:
-            states[id]?.failures = 0
-            if states[id]?.isCurrent == true { becameReady(id) }
+            states[id]?.state.failures = 0
+            if states[id]?.state.isCurrent == true { becameReady(id) }
             settle(id, asked: asked)
         case .again(let delay): enqueue(id, at: now + delay)
         case .check(let delay):
             enqueue(id, at: now + delay, priority: .periodic)
-            if states[id]?.isCurrent == true { becameReady(id) }
+            if states[id]?.state.isCurrent == true { becameReady(id) }
             settle(id, asked: asked)
         case .retry:
-            let failures = (states[id]?.failures ?? 0) + 1
-            states[id]?.failures = failures
+            let failures = (states[id]?.state.failures ?? 0) + 1
+            states[id]?.state.failures = failures
             var delay = backoff.delay(afterFailures: failures, jitter: environment.chance())
             // A target or a disk that was away is back sooner than a mistake is mended.
-            if let reason = states[id]?.record.problem?.reason, [.unavailable, .journalFailed].contains(reason) {
+            if let reason = states[id]?.state.record.problem?.reason, [.unavailable, .journalFailed].contains(reason) {
                 delay = min(delay, .seconds(30))
             }
             enqueue(id, at: now + delay, priority: .periodic)

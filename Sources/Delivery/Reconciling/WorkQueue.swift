@@ -114,7 +114,10 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
             while let first = timeline.first, waiting[first.key]?.due != first.due || active.contains(first.key) {
                 timeline.pop()
             }
-            return [ready.first?.entry.due, timeline.first?.due].compactMap { $0 }.min()
+            guard let first = ready.first?.entry.due, let next = timeline.first?.due else {
+                return ready.first?.entry.due ?? timeline.first?.due
+            }
+            return min(first, next)
         }
     }
 }

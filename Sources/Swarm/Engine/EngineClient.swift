@@ -30,8 +30,8 @@ package actor EngineClient {
     package nonisolated let endpoint: String
     private nonisolated let connection: any Transport
     private var negotiated: (version: APIVersion, engine: String)?
-    /// What was read of the last answers to a few lists: one that comes again, byte for byte, is not read again.
-    private var recent = Recent<String, (bytes: [UInt8], value: JSON)>(most: 32)
+    /// What was read of the last answers to a few lists.
+    private var recent = Recent<String, ListReading>(most: 32)
     /// The longest list, in bytes, that is worth the memory.
     private static let longestRecent = 64 * 1024
 
@@ -81,12 +81,14 @@ package actor EngineClient {
         let question = path + Self.encode(query)
         let bytes = try await ask(method, question, body: body, registryAuth: registryAuth, timeout: timeout)
         guard !bytes.isEmpty else { return .null }
-        let isList = method == "GET" && !query.isEmpty && bytes.count <= Self.longestRecent
-        if isList, let last = recent[question], last.bytes == bytes { return last.value }
+        if method == "GET", !query.isEmpty, bytes.count <= Self.longestRecent,
+            let list = ListReading(bytes, after: recent[question])
+        {
+            recent.keep(list, for: question)
+            return list.value
+        }
         do {
-            let answer = try JSON(parsing: bytes)
-            if isList { recent.keep((bytes, answer), for: question) }
-            return answer
+            return try JSON(parsing: bytes)
         } catch {
             throw Failure(
                 .unavailable,

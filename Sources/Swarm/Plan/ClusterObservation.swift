@@ -121,7 +121,8 @@ struct ObservedStack: Sendable {
 
 /// Seconds since 1970 of a time as the Engine writes it (RFC 3339 in UTC with up to nine decimals); zero for none.
 func parseTime(_ text: String) -> Double {
-    let parts = text.split(whereSeparator: { "-T:Z".contains($0) })
+    let separators = "-T:Z".utf8
+    let parts = text.utf8.split(whereSeparator: { separators.contains($0) }).map(Substring.init)
     guard parts.count == 6, let year = Int(parts[0]), let month = Int(parts[1]), let day = Int(parts[2]),
         let hour = Int(parts[3]), let minute = Int(parts[4]), let second = Double(parts[5])
     else { return 0 }

@@ -65,7 +65,7 @@ struct StackMark: Sendable, Hashable {
         list.isEmpty ? "" : " " + ([word] + list.sorted()).joined(separator: " ")
     }
 
-    private static func short(_ task: ObservedTask) -> String { String(task.id.prefix(letters)) }
+    private static func short(_ task: ObservedTask) -> String { String(Substring(task.id.utf8.prefix(letters))) }
 
     /// Whether something that was last written at an index was written after the mark.
     func precedes(_ version: Int64) -> Bool { index.map { version > $0 } ?? false }

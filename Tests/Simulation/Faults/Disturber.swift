@@ -200,16 +200,22 @@ extension Simulation {
         }
         source.push(fleet)
         let began = World.shared.now
-        awaitDeployment(of: app.name, by: source, since: began, until: began + seconds(60))
+        // The source is asked every ten seconds, and tasks are replaced one after the other.
+        let changed = app.services[0]
+        let limit = 20 + changed.replicas * (changed.nature == .slow ? 12 : 6)
+        awaitDeployment(of: app.name, by: source, since: began, until: began + seconds(limit))
         return app.name
     }
 
     private func awaitDeployment(of name: String, by source: Repository, since began: Int64, until limit: Int64) {
-        guard let app = source.fleet[name], isRunning, let target = target(app.target) else { return }
-        if Observation(target: target).runs(app) {
+        guard let app = source.fleet[name], isRunning else { return }
+        guard let missing = laws.difference(from: app, at: source.commits[source.head].id) else {
             Statistics.highest("seconds to deploy beside silence", Int((World.shared.now - began) / 1_000_000_000))
-        } else if World.shared.now >= limit {
-            laws.expectDeployed(app, "\(name) was committed a minute ago while the other Swarm is silent")
+            return
+        }
+        if World.shared.now >= limit {
+            let time = (World.shared.now - began) / 1_000_000_000
+            laws.fail(.silenceDelaysNobody, "\(name), committed \(time) s ago beside a silent Swarm: \(missing)")
         } else {
             World.shared.at(World.shared.now + seconds(2), for: World.nobody) { [weak self] in
                 self?.awaitDeployment(of: name, by: source, since: began, until: limit)

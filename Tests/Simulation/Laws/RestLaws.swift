@@ -138,11 +138,15 @@ extension Laws {
         if load > most { fail(.loadBounded, "\(life) has \(load) tasks asleep or ready") }
     }
 
-    func expectDeployed(_ app: DeclaredApp, _ why: String) {
-        guard let target = simulation.target(app.target) else { return }
-        if let difference = Observation(target: target).difference(from: app) {
-            fail(.silenceDelaysNobody, "\(why): \(difference)")
+    /// What an app still is without after a commit, in words; nil when it runs and its controller knows it to be well.
+    func difference(from app: DeclaredApp, at commit: String) -> String? {
+        guard let target = simulation.target(app.target) else { return nil }
+        if let difference = Observation(target: target).difference(from: app) { return difference }
+        let record = simulation.controllers[0].store.records[AppID(target: app.target, name: app.name)]
+        guard let view = record.map(RecordView.init), view.isReady, view.deployedCommit == commit else {
+            return "it runs and is not known to be deployed"
         }
+        return nil
     }
 }
 
