@@ -7,7 +7,7 @@ enum Disturbance: String, CaseIterable {
     /// The Engine and the way to it.
     case engineRestart, outage, outageInChange, silence, slowness, crawl, deafProxy, faultyCalls, cutOff
     /// People with a shell on the manager.
-    case scaleByHand, changeByHand, removeByHand, deploySameByHand, deployOtherByHand, changeForeign, handOver
+    case drain, scaleByHand, changeByHand, removeByHand, deploySameByHand, deployOtherByHand, changeForeign, handOver
     /// What works by itself beside it: something that scales services, and somebody else's automation.
     case autoscale, busyNeighbour
     /// People who ask the controller for something.
@@ -19,7 +19,7 @@ enum Disturbance: String, CaseIterable {
         (10, .faultyCalls), (4, .scaleByHand), (4, .changeByHand), (3, .removeByHand), (3, .deploySameByHand),
         (2, .deployOtherByHand), (2, .changeForeign), (5, .reconcile), (3, .suspend), (2, .approve), (4, .cutOff),
         (1, .handOver), (3, .lateSource), (3, .diskNearlyFull), (5, .outageInChange), (1, .crawl), (2, .deafProxy),
-        (2, .autoscale),
+        (2, .autoscale), (3, .drain),
         (1, .busyNeighbour),
     ]
 

@@ -60,6 +60,14 @@ extension Simulation {
             // Of two controllers one loses its way to the target, and the other takes over.
             if controllers.count == 1 { startSecondController(until: world.now + seconds(random.within(200...400))) }
             target?.cutOff[controllers[0].number] = world.now + seconds(random.within(20...150))
+        case .drain:
+            guard let target else { return "" }
+            let availability = random.pick(["drain", "pause"]) ?? ""
+            target.setNode(availability: availability)
+            world.at(world.now + seconds(random.within(10...240)), for: World.nobody) {
+                target.setNode(availability: "active")
+            }
+            return "\(availability), \(commit(&random, [.changeService, .addService, .changeConfig]))"
         case .handOver: return source.map { handOver($0, &random) } ?? ""
         case .slowness: target?.slowUntil = until
         case .faultyCalls:

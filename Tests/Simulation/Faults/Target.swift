@@ -66,6 +66,13 @@ final class Target: @unchecked Sendable {
         pump()
     }
 
+    /// Somebody drains or pauses the only node, or lets it work again.
+    func setNode(availability: String) {
+        advance()
+        engine.setNode("vm", availability: availability)
+        pump()
+    }
+
     /// A controller changes something: sometimes that is what breaks the way to it, right after.
     func strain(by life: Life) {
         guard let left = breaking else { return }

@@ -118,6 +118,7 @@ extension Simulation {
         stopSecondController()
         for target in targets {
             target.cutOff = [:]
+            target.setNode(availability: "active")
             (target.downUntil, target.silentUntil, target.slowUntil) = (0, 0, 0)
             (target.crawlUntil, target.deafUntil, target.breaking) = (0, 0, nil)
         }
