@@ -97,6 +97,17 @@ import Testing
         #expect(isHeld(first, at: start + .seconds(9)))
     }
 
+    @Test func whoWaitsLooksInTheVeryMomentInWhichTheOthersTimeIsOver() {
+        var (target, first, second) = (Target(), lease("a"), lease("b"))
+        turn(&first, &target, at: start)
+        turn(&first, &target, at: start)
+        turn(&second, &target, at: start + .seconds(1))
+        #expect(second.interval(at: start + .seconds(1)) == .seconds(1))
+        #expect(second.interval(at: start + .milliseconds(12_600)) == .milliseconds(400))
+        turn(&second, &target, at: start + .seconds(13))
+        #expect(isHeld(second, at: start + .seconds(13)))
+    }
+
     @Test func anotherProcessOfTheSameControllerTakesOverAtOnce() {
         var (target, first, next) = (Target(), lease("a"), lease("a", instance: "2"))
         turn(&first, &target, at: start)

@@ -55,10 +55,14 @@ struct Lease: Sendable {
 
     /// How much earlier than the others think a holder stops.
     var margin: Duration { term / 5 }
-    /// How long until it is looked after again: soon, when it is not ours or was not renewed when it should have been.
+
+    /// How long until it is looked after again: soon, when it is not ours or was not renewed when it should have been, and in
+    /// the moment in which another one's may have ended.
     func interval(at now: ContinuousClock.Instant) -> Duration {
         let isFresh = validUntil.map { $0 - now > term / 2 } ?? false
-        return isOurs && isFresh ? term * 5 / 12 : term / 12
+        if isOurs && isFresh { return term * 5 / 12 }
+        let left = seen.map { $0.since + term - now } ?? .zero
+        return left > .zero ? min(left, term / 12) : term / 12
     }
 
     func standing(at now: ContinuousClock.Instant) -> Standing {
