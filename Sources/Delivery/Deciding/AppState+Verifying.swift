@@ -18,14 +18,14 @@ extension AppState {
         let hasFailedAnew = pass.marks.failures != seenFailures
         if hasFailedAnew { healthySince = nil }
         seenFailures = pass.marks.failures
-        let wasHeld = isHeld
-        if case .held = health { isHeld = true } else { isHeld = false }
         let timeout = declaration.app.timeout
         if !pass.plan.forward.isEmpty {
             guard elapsed > timeout else { return goOn(situation, at: now) }
             let message = "not as declared after \(timeout.readable): \(summary(of: pass.plan.forward))"
             return giveUp(Failure(.timedOut, message, next: .needsChange), at: now)
         }
+        let wasHeld = isHeld
+        if case .held = health { isHeld = true } else { isHeld = false }
         switch health {
         case .failed(let failure): return giveUp(failure, at: now)
         case .progressing(let what):
