@@ -15,7 +15,8 @@ extension AppState {
         if case .failed(let failure) = health, !isPartial { return giveUp(failure, at: now) }
         if record.failedFingerprint != pass.fingerprint { clearProblem() }
         // A slow look may meet what keeps failing while it runs, each time.
-        let hasFailedAnew = pass.marks.failures != seenFailures
+        let failures = Set(pass.marks.failures.split(separator: " "))
+        let hasFailedAnew = !failures.isSubset(of: seenFailures.split(separator: " "))
         if hasFailedAnew { healthySince = nil }
         seenFailures = pass.marks.failures
         let timeout = declaration.app.timeout
