@@ -27,6 +27,8 @@ extension AppState {
         }
         let wasHeld = isHeld
         if case .held = health { isHeld = true } else { isHeld = false }
+        // What was ended with its node begins anew.
+        if wasHeld, !isHeld { giveWholeTime() }
         switch health {
         case .failed(let failure): return giveUp(failure, at: now)
         case .progressing(let what):
