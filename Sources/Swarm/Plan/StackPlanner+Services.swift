@@ -16,6 +16,7 @@ extension StackPlanner {
             )
             return health.resumable()
         }
+        var paused: [ObservedService] = []
         for service in desired.services {
             var spec = bound(service.spec, result)
             spec = supported(spec)
@@ -38,7 +39,7 @@ extension StackPlanner {
             )
             guard !changes.isEmpty else {
                 result.unresolved[service.name] = nil
-                if resumable?.contains(service.name) == true { resume(current, service.name, &result) }
+                if resumable?.contains(service.name) == true { paused.append(current) }
                 continue
             }
             if modeKind(spec) != modeKind(current.spec) {
@@ -59,6 +60,8 @@ extension StackPlanner {
                 .updateService(id: current.id, version: current.version, name: service.name, spec: spec)
             )
         }
+        // It is watched first, and what is not there yet is not kept waiting for that.
+        if result.forward.isEmpty { for service in paused { resume(service, service.name, &result) } }
     }
 
     /// Goes on with an update that Swarm paused though nothing was wrong with it: the same specification, sent again,
