@@ -64,7 +64,7 @@ import Testing
     }
 
     /// A secret cannot be read, and whose the stack is nobody has asked yet.
-    @Test(arguments: ["hush", "other"]) func comparingChangesNothing(content: String) async throws {
+    @Test(arguments: ["hush", "other", ""]) func comparingChangesNothing(content: String) async throws {
         let world = World()
         let files = ["shop.yml": Self.compose, "key.txt": "hush"]
         let maker = platform(world)
