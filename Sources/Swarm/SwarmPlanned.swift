@@ -89,10 +89,31 @@ struct SwarmPlanned: Planned {
             pending: stackPlan.pendingServices,
             hasEarlierRevision: hasEarlierRevision
         ).verdict()
-        guard case .failed(var failure) = judged.health, let culprit = judged.culprit else { return judged.health }
+        guard case .failed(var failure) = judged.health else {
+            return try await heldWhereNothingIsTaken(judged.health, mark)
+        }
+        guard let culprit = judged.culprit else { return judged.health }
         failure.message += await nodeName(culprit.nodeID).map { " on node \($0)" } ?? ""
         failure.details += await logs(of: culprit).map { "log: \($0)" }
         return .failed(failure)
+    }
+
+    /// Swarm makes no tasks of a global service where no node takes any, and so nothing of it has proved itself.
+    private func heldWhereNothingIsTaken(_ health: Health, _ mark: String?) async throws -> Health {
+        let names = Set(deployment.desired.services.map(\.name))
+        let idle = observed.services.first { service in
+            let isGlobal = ["Global", "GlobalJob"].contains { service.spec["Mode"]?[$0] != nil }
+            guard isGlobal, names.contains(service.name) else { return false }
+            return !observed.tasks.contains {
+                $0.serviceID == service.id && $0.isCurrent(of: service) && ($0.isWanted || $0.hasCompleted)
+            }
+        }
+        guard mark != nil, let idle else { return health }
+        let nodes = try await engine.call("GET", "/nodes").array ?? []
+        let isTaken = nodes.contains {
+            $0["Spec"]?["Availability"]?.string == "active" && $0["Status"]?["State"]?.string == "ready"
+        }
+        return isTaken ? health : .held("service \(idle.name): no node takes tasks")
     }
 
     private func nodeName(_ id: String) async -> String? {
