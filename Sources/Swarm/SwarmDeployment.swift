@@ -37,7 +37,13 @@ struct SwarmDeployment: Deployment {
             } else {
                 await platform.unsettle(id)
             }
-            return SwarmPlanned(deployment: self, observed: observed, stackPlan: plan, context: context)
+            return SwarmPlanned(
+                deployment: self,
+                observed: observed,
+                stackPlan: plan,
+                lookedAt: moment,
+                context: context
+            )
         } catch let error as EngineError {
             throw Failure(.unavailable, "\(id): \(error)")
         }

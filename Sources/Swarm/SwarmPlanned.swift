@@ -7,6 +7,8 @@ struct SwarmPlanned: Planned {
     let deployment: SwarmDeployment
     let observed: ObservedStack
     let stackPlan: StackPlan
+    /// It was observed then, or later.
+    let lookedAt: ContinuousClock.Instant
     let context: PlanContext
 
     var plan: Plan { stackPlan.plan }
@@ -15,7 +17,8 @@ struct SwarmPlanned: Planned {
     // What is no longer declared goes, and may be as it likes.
     var failures: String { observed.failures(of: Set(deployment.desired.services.map(\.name))) }
     var changedAt: Timestamp? { observed.changedAt }
-    var ranNothing: Bool { observed.services.isEmpty }
+    /// Somebody may deploy by hand while an image is resolved: only what was seen just now is not asked for again.
+    var ranNothing: Bool { observed.services.isEmpty && .now - lookedAt < .milliseconds(500) }
     var isAmidChange: Bool { observed.services.contains(where: \.isAmidUpdate) }
 
     private var engine: EngineClient { deployment.platform.engine }
@@ -89,10 +92,31 @@ struct SwarmPlanned: Planned {
             pending: stackPlan.pendingServices,
             hasEarlierRevision: hasEarlierRevision
         ).verdict()
-        guard case .failed(var failure) = judged.health, let culprit = judged.culprit else { return judged.health }
+        guard case .failed(var failure) = judged.health else {
+            return try await heldWhereNothingIsTaken(judged.health, mark)
+        }
+        guard let culprit = judged.culprit else { return judged.health }
         failure.message += await nodeName(culprit.nodeID).map { " on node \($0)" } ?? ""
         failure.details += await logs(of: culprit).map { "log: \($0)" }
         return .failed(failure)
+    }
+
+    /// Swarm makes no tasks of a global service where no node takes any, and so nothing of it has proved itself.
+    private func heldWhereNothingIsTaken(_ health: Health, _ mark: String?) async throws -> Health {
+        let names = Set(deployment.desired.services.map(\.name))
+        let idle = observed.services.first { service in
+            let isGlobal = ["Global", "GlobalJob"].contains { service.spec["Mode"]?[$0] != nil }
+            guard isGlobal, names.contains(service.name) else { return false }
+            return !observed.tasks.contains {
+                $0.serviceID == service.id && $0.isCurrent(of: service) && ($0.isWanted || $0.hasCompleted)
+            }
+        }
+        guard mark != nil, let idle else { return health }
+        let nodes = try await engine.call("GET", "/nodes").array ?? []
+        let isTaken = nodes.contains {
+            $0["Spec"]?["Availability"]?.string == "active" && $0["Status"]?["State"]?.string == "ready"
+        }
+        return isTaken ? health : .held("service \(idle.name): no node takes tasks")
     }
 
     private func nodeName(_ id: String) async -> String? {

@@ -127,6 +127,9 @@ package actor SwarmPlatform: Platform {
     }
 
     package func capture(_ ownership: Ownership, before planned: any Planned) async throws -> [UInt8]? {
+        // Most often there is nothing, and one question tells.
+        let filter = labelFilter("\(StackLabel.namespace)=\(ownership.app.name)")
+        guard try await engine.call("GET", "/services", query: [filter]).array?.isEmpty == false else { return nil }
         let observed = try await observe(ownership.app.name)
         guard !observed.services.isEmpty else { return nil }
         let returning = (planned as? SwarmPlanned)?.returning(observed) ?? []
@@ -190,7 +193,10 @@ package actor SwarmPlatform: Platform {
         guard !stack.isEmpty else { throw Failure(.invalid, "a stack without a name", next: .needsChange) }
         let remembered = justMade.removeValue(forKey: stack)
         let made = remembered.flatMap { ContinuousClock.now - $0.at < .seconds(2) ? $0.networks : nil }
-        if justChanged.remove(stack) != nil { lookedAtAfterChange[stack] = .now }
+        if justChanged.remove(stack) != nil {
+            lookedAtAfterChange = lookedAtAfterChange.filter { .now - $0.value < .seconds(60) }
+            lookedAtAfterChange[stack] = .now
+        }
         let moment = max(moment, lookedAtAfterChange[stack] ?? moment)
         looking += 1
         defer { looking -= 1 }

@@ -52,6 +52,41 @@ extension AppStateTests {
         )
     }
 
+    @Test func thatNothingTakesWhatIsToRunIsToldAlsoWhenApplyingTookTwoPasses() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .held("service web: 0 of 1 running, 1 pending (no suitable node)")
+        script.failures["apply"] = Failure(.conflict, "somebody changed it")
+        script.pass()
+        script.failures = [:]
+        script.clear()
+        script.run()
+        #expect(script.running == "v2")
+        #expect(script.reasons == [.unavailable])
+    }
+
+    /// What ran for most of the time was ended with its node, and begins anew.
+    @Test func whatBeginsAnewOnceItIsTakenHasItsWholeTime() {
+        var script = deployed()
+        script.declare("v2")
+        func wait(_ health: Health, _ seconds: Int) {
+            script.health = health
+            for _ in 0..<seconds {
+                script.pass()
+                script.advance(.seconds(1))
+            }
+        }
+        wait(.progressing("service web: 0 of 1 running"), 50)
+        wait(.held("service web: 0 of 1 running, 1 pending (no suitable node)"), 30)
+        wait(.progressing("service web: 0 of 1 running"), 50)
+        #expect(script.state.record.quarantine == nil)
+        for _ in 0..<6 where script.state.record.quarantine == nil {
+            wait(.held("service web: 0 of 1 running, 1 pending (no suitable node)"), 30)
+            wait(.progressing("service web: 0 of 1 running"), 50)
+        }
+        #expect(script.state.record.quarantine?.fingerprint == "v2", "not for ever")
+    }
+
     /// What becomes of what was there when the target came back may be the outage's doing.
     @Test func afterAnOutageHealthIsJudgedByWhatHappensFromThenOn() {
         var script = deployed()
@@ -99,6 +134,25 @@ extension AppStateTests {
         #expect(!script.kept.contains("v2"))
         script.run()
         #expect(script.kept.first == "v2", "once nothing fails any more")
+    }
+
+    /// Swarm keeps only the last few tasks of each place.
+    @Test func aFailureThatIsForgottenIsNoNewOne() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.failed = "t1 t2"
+        for _ in 0..<6 {
+            script.pass()
+            script.advance(.seconds(9))
+        }
+        script.health = .healthy(runsNothing: false)
+        script.pass()
+        script.advance(.seconds(9))
+        script.failed = "t2"
+        script.pass()
+        #expect(script.state.record.quarantine == nil)
+        #expect(script.kept.first == "v2")
     }
 
     @Test func whatKeepsFailingBetweenTheLooksIsGivenUpWhenItsTimeIsOver() {

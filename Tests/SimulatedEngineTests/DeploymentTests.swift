@@ -63,8 +63,33 @@ import Testing
         }
     }
 
+    /// Swarm makes no tasks of them, and without tasks there is nothing that could be wrong.
+    @Test(arguments: ["global", "global-job"]) func whatRunsOnEachNodeWaitsForOneThatTakesTasks(
+        mode: String
+    ) async throws {
+        let world = World()
+        let platform = platform(world)
+        let file = "services: {agent: {image: web:1.0.0, deploy: {mode: \(mode)}}}"
+        let desired = try await deployment(["shop.yml": file], on: platform)
+        let names = world.call("GET", "/nodes").body.array?.compactMap { $0["Description"]?["Hostname"]?.string } ?? []
+        #expect(!names.isEmpty)
+        func set(_ availability: String) {
+            for name in names { world.with { $0.setNode(name, availability: availability) } }
+        }
+        set("drain")
+        let plan = try await desired.plan(observedSince: .now)
+        try await plan.apply(try await ownership(platform))
+        world.pass(seconds: 20)
+        let held = try await desired.plan(observedSince: .now).health(since: plan.mark, hasEarlierRevision: true)
+        #expect(held == .held("service shop_agent: no node takes tasks"))
+        set("active")
+        world.pass(seconds: 20)
+        let taken = try await desired.plan(observedSince: .now).health(since: plan.mark, hasEarlierRevision: true)
+        if case .held = taken { Issue.record("a node takes tasks") }
+    }
+
     /// A secret cannot be read, and whose the stack is nobody has asked yet.
-    @Test(arguments: ["hush", "other"]) func comparingChangesNothing(content: String) async throws {
+    @Test(arguments: ["hush", "other", ""]) func comparingChangesNothing(content: String) async throws {
         let world = World()
         let files = ["shop.yml": Self.compose, "key.txt": "hush"]
         let maker = platform(world)

@@ -63,4 +63,18 @@ extension HealthTests {
         let services = [web, service("worker", version: 50)]
         #expect(message(judge(services, tasks + [task("running")])) != nil)
     }
+
+    /// Swarm writes the service again as it rolls it back, so that what it rolls back looks like what ran before.
+    @Test func whatEndsWith255AndIsRolledBackBySwarmCounts() {
+        var web = service(version: 150, image: "x:1", before: nil)
+        web.updateStatus = ["State": "rollback_completed", "StartedAt": "2026-01-01T00:00:10Z"]
+        web.updatedAt = "2026-01-01T00:00:30Z"
+        var bad = task("failed", "shutdown", at: 120, error: "task: non-zero exit (255)", exitCode: 255)
+        (bad.nodeID, bad.createdAt, bad.time) = ("n", "2026-01-01T00:00:11Z", "2026-01-01T00:00:13Z")
+        let back = task("running", at: 140, image: "x:1")
+        #expect(message(judge([web], [bad, back], pending: ["s_web"])) != nil)
+        var old = task("failed", "shutdown", at: 121, image: "x:0", exitCode: 255, slot: 2)
+        (old.nodeID, old.createdAt, old.time) = ("n", "2025-12-31T00:00:00Z", "2026-01-01T00:00:13Z")
+        #expect(message(judge([web], [bad, old, back], pending: ["s_web"])) == nil, "its Engine ended")
+    }
 }

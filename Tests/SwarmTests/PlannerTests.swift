@@ -253,13 +253,43 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
         observed.tasks[2] = try task("next", "running", "x:2", 1)
         let changes = StackPlanner(desired: desired, observed: observed, context: context).plan().plan.changes
         #expect(changes.map(\.action) == (mark.contains("excused") ? [.update] : []))
-        // What is still to be made comes first: only a plan of nothing else waits until what runs has proved itself.
-        let more = try await stack("services: {a: {image: 'x:2', deploy: {replicas: 2}}, b: {image: 'x:2'}}")
-        let both = StackPlanner(desired: more, observed: observed, context: context).plan().plan.changes
-        #expect(both.map { "\($0.action) \($0.name)" } == ["create s_b"])
         // Outside a deployment nothing is resumed: nobody knows what it died of.
         context.mark = nil
         #expect(StackPlanner(desired: desired, observed: observed, context: context).plan().plan.isEmpty)
+    }
+
+    /// What it goes on with has to prove itself first, and nobody waits for that when there is something else to do.
+    @Test func nothingIsResumedWithOtherChanges() async throws {
+        let text = "services: {a: {image: 'x:2', deploy: {replicas: 2}}, b: {image: 'y:1'}}"
+        let before = try await stack(text)
+        let desired = try await stack(text.replacing("y:1", with: "y:2"))
+        var observed = observation(of: before, planned(before))
+        let index = try #require(observed.services.firstIndex { $0.name == "s_a" })
+        observed.services[index].updateStatus = ["State": "paused"]
+        let service = observed.services[index]
+        func task(_ id: String, _ state: String, _ image: String, _ slot: Int64) throws -> ObservedTask {
+            var spec = service.spec["TaskTemplate"] ?? .null
+            if var container = spec["ContainerSpec"] {
+                container["Image"] = .string(image)
+                spec["ContainerSpec"] = container
+            }
+            return try #require(
+                ObservedTask([
+                    "ID": .string(id), "ServiceID": .string(service.id), "Version": ["Index": 7], "Slot": .int(slot),
+                    "DesiredState": .string(state), "Status": ["State": .string(state)], "Spec": spec,
+                ])
+            )
+        }
+        observed.tasks = [
+            try task("dead", "failed", "x:2", 1), try task("next", "running", "x:2", 1),
+            try task("old", "running", "x:1", 2),
+        ]
+        let context = PlanContext(apiVersion: APIVersion(1, 41), mark: StackMark(text: "index 0 excused dead"))
+        func names(_ desired: DesiredStack) -> [String] {
+            StackPlanner(desired: desired, observed: observed, context: context).plan().plan.changes.map(\.name)
+        }
+        #expect(names(before) == ["s_a"])
+        #expect(names(desired) == ["s_b"])
     }
 
     // MARK: Names

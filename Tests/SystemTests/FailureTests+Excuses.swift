@@ -102,6 +102,26 @@ extension FailureTests {
         try await fleet.clean("a")
     }
 
+    /// Swarm writes the service once more as it rolls it back, and what is rolled back is then of an earlier specification.
+    @Test(.timeLimit(.minutes(4))) func whatEndsWith255AndIsRolledBackBySwarmIsNotTriedAgain() async throws {
+        let fleet = try await Fleet(verify: "10s", timeout: "120s")
+        let more =
+            "    networks: [outside]\n    deploy: {update_config: {failure_action: rollback, monitor: 5s}}"
+        let hosts = "networks: {outside: {external: true, name: host}}\n"
+        let good = sleeper(more: more, tail: hosts)
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": good])
+        try await fleet.running {
+            try await fleet.settled("a")
+            let bad = sleeper("A: 2", more: more, tail: hosts)
+                .replacing("trap exit TERM; while", with: "sleep 2; exit 255; while")
+            try await fleet.commit(["a.yml": bad], "Gives up")
+            try await fleet.eventually("it is rejected", within: .seconds(45)) {
+                try await fleet.app("a")["rejected"] != nil
+            }
+        }
+        try await fleet.clean("a")
+    }
+
     /// Nobody declared that one needs the other, and Swarm pauses the first while the second cannot be made yet.
     @Test(.timeLimit(.minutes(4))) func whatWasPausedBeforeAllWasThereGoesOn() async throws {
         let fleet = try await Fleet(verify: "3s", timeout: "60s")

@@ -91,6 +91,32 @@ let runsLongTests = variable("HECATE_TEST_LONG") == "1"
         }
     }
 
+    /// Swarm makes no tasks of it meanwhile, and it ends at once where it runs.
+    @Test(.enabled(if: runsLongTests, "the nightly run sets HECATE_TEST_LONG=1"), .timeLimit(.minutes(5)))
+    func whatRunsOnEachNodeIsJudgedWhereItRuns() async throws {
+        try await onItsOwnEngine { _, engine in
+            let fleet = try await Fleet(engine: engine, timeout: "30s")
+            let node = trimmedLine(try await fleet.docker("node", "ls", "-q"))
+            let global = "    deploy: {mode: global}"
+            try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper(more: global)])
+            try await fleet.running {
+                try await fleet.settled("a")
+                _ = try await fleet.docker("node", "update", "--availability", "drain", node)
+                let bad = sleeper("A: 2", more: global).replacing("trap exit TERM; while", with: "exit 1; while")
+                try await fleet.commit(["a.yml": bad], "Ends at once")
+                try await fleet.eventually("it is said") { fleet.log.contains("its time-out waits") }
+                try await Task.sleep(for: .seconds(10))
+                _ = try await fleet.docker("node", "update", "--availability", "active", node)
+                try await fleet.eventually("it is rejected", within: .seconds(90)) {
+                    try await fleet.app("a")["rejected"] != nil
+                }
+                try await fleet.eventually("what was good is back", within: .seconds(60)) {
+                    try await fleet.environment("a") == ["one": "A=1"]
+                }
+            }
+        }
+    }
+
     private func onItsOwnEngine(_ body: (_ folder: String, _ engine: String) async throws -> Void) async throws {
         let scratch = try Scratch()
         let folder = "\(scratch.path)/rig"

@@ -244,14 +244,18 @@ extension AppState {
             elapsed += passed
             pass?.counted += passed
         } else {
-            // After a time in which nobody knows what happened, what is under way gets its whole time again; not for ever,
-            // when the target comes and goes.
-            silences += 1
-            if silences <= 3 { elapsed = .zero }
+            // Nobody knows what happened meanwhile.
+            giveWholeTime()
             needsSparing = true
             regained = now.instant
         }
         lastContact = now.instant
+    }
+
+    /// Gives what is under way its whole time again; not for ever, when the target comes and goes.
+    mutating func giveWholeTime() {
+        silences += 1
+        if silences <= 3 { elapsed = .zero }
     }
 
     /// Whether the target came back so lately that what fails there may be its own doing.

@@ -15,17 +15,20 @@ extension AppState {
         if case .failed(let failure) = health, !isPartial { return giveUp(failure, at: now) }
         if record.failedFingerprint != pass.fingerprint { clearProblem() }
         // A slow look may meet what keeps failing while it runs, each time.
-        let hasFailedAnew = pass.marks.failures != seenFailures
+        let failures = Set(pass.marks.failures.split(separator: " "))
+        let hasFailedAnew = !failures.isSubset(of: seenFailures.split(separator: " "))
         if hasFailedAnew { healthySince = nil }
         seenFailures = pass.marks.failures
-        let wasHeld = isHeld
-        if case .held = health { isHeld = true } else { isHeld = false }
         let timeout = declaration.app.timeout
         if !pass.plan.forward.isEmpty {
             guard elapsed > timeout else { return goOn(situation, at: now) }
             let message = "not as declared after \(timeout.readable): \(summary(of: pass.plan.forward))"
             return giveUp(Failure(.timedOut, message, next: .needsChange), at: now)
         }
+        let wasHeld = isHeld
+        if case .held = health { isHeld = true } else { isHeld = false }
+        // What was ended with its node begins anew.
+        if wasHeld, !isHeld { giveWholeTime() }
         switch health {
         case .failed(let failure): return giveUp(failure, at: now)
         case .progressing(let what):

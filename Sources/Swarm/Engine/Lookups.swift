@@ -35,9 +35,9 @@ extension EngineClient {
     /// Whether a secret holds this content.
     ///
     /// The Engine compares the data before it compares the version (swarmkit, `UpdateSecret`), and no object has version 0: so
-    /// it says whether they are the same and never writes.
+    /// it says whether they are the same and never writes. It compares no empty data, and has no empty secret.
     func holds(secret: ObservedObject, content: [UInt8]) async throws -> Bool {
-        guard var spec = secret.json["Spec"] else { return false }
+        guard !content.isEmpty, var spec = secret.json["Spec"] else { return false }
         spec["Data"] = .string(base64(content))
         do {
             try await call("POST", "/secrets/\(secret.id)/update", query: [("version", "0")], body: spec)

@@ -38,6 +38,12 @@ struct ObservedService: Sendable {
         previousSpec != nil && previousSpec != spec && ["updating", "paused"].contains(updateStatus?["State"]?.string)
     }
 
+    /// When somebody changed it last; Swarm writes it once more as it rolls an update back.
+    var changedAt: String {
+        guard updateStatus?["State"]?.string?.hasPrefix("rollback") == true else { return updatedAt }
+        return updateStatus?["StartedAt"]?.string ?? updatedAt
+    }
+
     /// Whether the service is one of Swarm's jobs.
     var isJob: Bool { spec["Mode"]?["ReplicatedJob"] != nil || spec["Mode"]?["GlobalJob"] != nil }
 

@@ -7,7 +7,7 @@ struct Excuses: Sendable {
     init(mark: StackMark?, services: [ObservedService], tasks: [ObservedTask]) {
         self.mark = mark
         // Swarm keeps few of a place's tasks: what was made since the deployment began never ran there for longer.
-        let began = services.filter { mark?.precedes($0.version) ?? false }.map { parseTime($0.updatedAt) }.min()
+        let began = services.filter { mark?.precedes($0.version) ?? false }.map { parseTime($0.changedAt) }.min()
         let services = Dictionary(services.map { ($0.id, $0) }) { first, _ in first }
         let lost = tasks.filter { task in
             guard let mark, task.hasFailed, task.exitCode == 255, !task.nodeID.isEmpty, mark.precedes(task),
