@@ -81,6 +81,8 @@ struct DeclaredFleet: Equatable {
 
     /// Whether every entry of it can be read.
     var isReadable: Bool {
-        oddity == nil && namelessEntries == 0 && emptyItems == 0 && !apps.contains { $0.oddity == .unknownKey }
+        // Where no app is declared, no entry is written at all.
+        let hasOddEntries = !apps.isEmpty && (namelessEntries > 0 || emptyItems > 0)
+        return oddity == nil && !hasOddEntries && !apps.contains { $0.oddity == .unknownKey }
     }
 }
