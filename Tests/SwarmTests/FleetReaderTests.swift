@@ -5,18 +5,6 @@ import Testing
 @testable import Swarm
 
 @Suite struct FleetReaderTests {
-    private struct Files: Snapshot {
-        let revision = Revision(source: "fleet", commit: "c")
-        let files: [String: String]
-
-        func read(_ path: String) async throws -> [UInt8] {
-            guard let text = files[path] else { throw Invalid(at: nil, "there is no file '\(path)'") }
-            return Array(text.utf8)
-        }
-
-        func identifier(of path: String) async throws -> String? { files[path] }
-    }
-
     @Test func aFleetSaysWhetherItsFileWasReadInFull() async throws {
         let reader = FleetReader.offline(
             stacksFile: "stacks.yml",
@@ -24,10 +12,10 @@ import Testing
             variables: [:],
             bindRoot: "/srv"
         )
-        let whole = try await reader.fleet(at: Files(files: ["stacks.yml": "stacks: [{name: a, compose_file: a.yml}]"]))
+        let whole = try await reader.fleet(at: Files(["stacks.yml": "stacks: [{name: a, compose_file: a.yml}]"]))
         #expect(!whole.fleet.isPartial)
         #expect(whole.fleet.warnings.isEmpty)
-        let partial = try await reader.fleet(at: Files(files: ["stacks.yml": "stacks: [{compose_file: a.yml}]"]))
+        let partial = try await reader.fleet(at: Files(["stacks.yml": "stacks: [{compose_file: a.yml}]"]))
         #expect(partial.fleet.isPartial)
         #expect(partial.fleet.unreadable.isEmpty)
         #expect(partial.fleet.warnings.map(\.description) == ["stacks.yml:1:10: a stack needs 'name'"])

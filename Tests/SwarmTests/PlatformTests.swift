@@ -1,5 +1,4 @@
 import Delivery
-import Diagnostics
 import HTTP
 import JSON
 import Synchronization
@@ -28,18 +27,6 @@ import Testing
         func stream(_ request: Request) -> AsyncThrowingStream<[UInt8], any Error> { AsyncThrowingStream { nil } }
     }
 
-    private struct Files: Snapshot {
-        let revision = Revision(source: "fleet", commit: "c")
-        let files: [String: String]
-
-        func read(_ path: String) async throws -> [UInt8] {
-            guard let text = files[path] else { throw Invalid(at: nil, "there is no file '\(path)'") }
-            return Array(text.utf8)
-        }
-
-        func identifier(of path: String) async throws -> String? { files[path] }
-    }
-
     private func platform(_ engine: Answers, kept: [[UInt8]] = []) -> SwarmPlatform {
         SwarmPlatform(
             engine: EngineClient(transport: engine, name: "default"),
@@ -55,18 +42,8 @@ import Testing
     ) async throws
         -> SwarmDeployment
     {
-        let reader = FleetReader(
-            stacksFile: "stacks.yml",
-            platforms: [platform],
-            defaults: FleetDefaults(
-                timeout: .seconds(60),
-                verifyWindow: .seconds(2),
-                interval: .seconds(300),
-                variables: [:],
-                bindRoot: "/srv"
-            )
-        )
-        let files = Files(files: ["stacks.yml": "stacks: [{name: s, compose_file: a.yml\(entry)}]", "a.yml": compose])
+        let reader = fleetReader(of: platform)
+        let files = Files(["stacks.yml": "stacks: [{name: s, compose_file: a.yml\(entry)}]", "a.yml": compose])
         let app = try #require(try await reader.fleet(at: files).fleet.apps.first)
         return try #require(try await app.prepare(files) as? SwarmDeployment)
     }

@@ -26,25 +26,6 @@ import Testing
         func stream(_ request: Request) -> AsyncThrowingStream<[UInt8], any Error> { AsyncThrowingStream { nil } }
     }
 
-    /// The files of a commit; counts how often one of them is read.
-    private final class Files: Snapshot {
-        let revision = Revision(source: "fleet", commit: "c")
-        let files: Mutex<[String: String]>
-        let reads = Mutex(0)
-
-        init(_ files: [String: String]) { self.files = Mutex(files) }
-
-        func read(_ path: String) async throws -> [UInt8] {
-            reads.withLock { $0 += 1 }
-            guard let text = files.withLock({ $0[path] }) else {
-                throw Invalid(at: nil, "there is no file '\(path)'")
-            }
-            return Array(text.utf8)
-        }
-
-        func identifier(of path: String) async throws -> String? { files.withLock { $0[path] } }
-    }
-
     private func platform(_ lists: Lists) -> SwarmPlatform {
         SwarmPlatform(
             engine: EngineClient(transport: lists, name: "default"),
@@ -76,17 +57,7 @@ import Testing
 
     @Test func aStackIsReadAgainWhenOneOfItsFilesChanged() async throws {
         let platform = platform(Lists())
-        let reader = FleetReader(
-            stacksFile: "stacks.yml",
-            platforms: [platform],
-            defaults: FleetDefaults(
-                timeout: .seconds(60),
-                verifyWindow: .seconds(2),
-                interval: .seconds(300),
-                variables: [:],
-                bindRoot: "/srv"
-            )
-        )
+        let reader = fleetReader(of: platform)
         let files = Files([
             "stacks.yml": "stacks: [{name: a, compose_file: a.yml}]",
             "a.yml": "services: {web: {image: x, configs: [c]}}\nconfigs: {c: {file: c.txt}}",

@@ -1,6 +1,8 @@
 import Compose
+import Delivery
 import Diagnostics
 import JSON
+import Synchronization
 
 @testable import Swarm
 
@@ -65,4 +67,38 @@ func planned(
 ) -> StackPlan {
     let context = PlanContext(apiVersion: APIVersion(1, 41), secretHashes: hashes)
     return StackPlanner(desired: desired, observed: observed, context: context).plan()
+}
+
+/// The files of a commit; counts how often one of them is read.
+final class Files: Snapshot {
+    let revision = Revision(source: "fleet", commit: "c")
+    let files: Mutex<[String: String]>
+    let reads = Mutex(0)
+
+    init(_ files: [String: String]) { self.files = Mutex(files) }
+
+    func read(_ path: String) async throws -> [UInt8] {
+        reads.withLock { $0 += 1 }
+        guard let text = files.withLock({ $0[path] }) else {
+            throw Invalid(at: nil, "there is no file '\(path)'")
+        }
+        return Array(text.utf8)
+    }
+
+    func identifier(of path: String) async throws -> String? { files.withLock { $0[path] } }
+}
+
+/// What reads the stacks of one Swarm.
+func fleetReader(of platform: SwarmPlatform) -> FleetReader {
+    FleetReader(
+        stacksFile: "stacks.yml",
+        platforms: [platform],
+        defaults: FleetDefaults(
+            timeout: .seconds(60),
+            verifyWindow: .seconds(2),
+            interval: .seconds(300),
+            variables: [:],
+            bindRoot: "/srv"
+        )
+    )
 }

@@ -72,6 +72,11 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(4))) func tasksOnAnotherNodeAreWatchedThroughTheManager() async throws {
+        try await withWorker { engine, _ in try await deployElsewhere(engine) }
+    }
+
+    /// Runs a Swarm of a manager and a worker.
+    private func withWorker(_ body: (_ engine: String, _ worker: String) async throws -> Void) async throws {
         try await withRig("start") { manager, engine in
             let folder = "\(manager)-worker"
             try await shell(
@@ -79,7 +84,7 @@ import Testing
                 environment: ["RIG_LIFETIME": "600", "RIG_AVAILABILITY": "active"]
             )
             do {
-                try await deployElsewhere(engine)
+                try await body(engine, folder)
             } catch {
                 _ = try? await rig("stop", folder)
                 throw error
@@ -120,34 +125,20 @@ import Testing
 
     /// The manager answers all the time, so that nothing says that the Engine of the worker ended.
     @Test(.timeLimit(.minutes(5))) func aWorkerWhoseEngineIsKilledAmidAnUpdateRejectsNothing() async throws {
-        try await withRig("start") { manager, engine in
-            let folder = "\(manager)-worker"
-            try await shell(
-                ["\(checkout)/Rigs/swarm.sh", "worker", folder, manager],
-                environment: ["RIG_LIFETIME": "600", "RIG_AVAILABILITY": "active"]
-            )
-            do {
-                try await updateElsewhere(engine, folder)
-            } catch {
-                _ = try? await rig("stop", folder)
-                throw error
-            }
-            _ = try await rig("stop", folder)
-        }
+        try await withWorker { engine, worker in try await updateElsewhere(engine, worker) }
     }
 
     private func updateElsewhere(_ engine: String, _ worker: String) async throws {
         let fleet = try await Fleet(engine: engine, verify: "5s", timeout: "120s")
         let placed =
             "    networks: [outside]\n    deploy: {replicas: 6, placement: {constraints: [node.role == worker]}}"
-        let hosts = "networks: {outside: {external: true, name: host}}\n"
         try await fleet.commit(
             stacks: ["{name: PREFIXa, compose_file: a.yml}"],
-            ["a.yml": sleeper(more: placed, tail: hosts)]
+            ["a.yml": sleeper(more: placed, tail: outsideNetwork)]
         )
         try await fleet.running {
             try await fleet.settled("a")
-            try await fleet.commit(["a.yml": sleeper("A: 2", more: placed, tail: hosts)])
+            try await fleet.commit(["a.yml": sleeper("A: 2", more: placed, tail: outsideNetwork)])
             try await fleet.eventually("it is under way") { try await fleet.environment("a") == ["one": "A=2"] }
             try await Task.sleep(for: .seconds(3))
             _ = try await rig("kill", worker)
@@ -157,12 +148,7 @@ import Testing
                 ["\(checkout)/Rigs/swarm.sh", "restart", worker],
                 environment: ["RIG_LIFETIME": "600", "RIG_NETWORK": "/proc/\(manager)/ns/net"]
             )
-            try await fleet.eventually("it is decided", within: .seconds(150)) {
-                let app = try await fleet.app("a")
-                let isSettled = try await fleet.isSettled("a")
-                return isSettled || app["rejected"] != nil
-            }
-            #expect(try await fleet.app("a")["rejected"] == nil, "\(fleet.log)")
+            #expect(try await fleet.decided("a", within: .seconds(150))["rejected"] == nil, "\(fleet.log)")
         }
     }
 

@@ -42,28 +42,22 @@ import Testing
         let fleet = try await Fleet(verify: "10s", timeout: "60s")
         let names = ["a", "b", "c", "d"]
         let atOnce = "    networks: [outside]\n    deploy: {restart_policy: {delay: 0s}}"
-        let hosts = "networks: {outside: {external: true, name: host}}\n"
         @Sendable func all(_ text: String) -> [String: String] {
             Dictionary(names.map { ("\($0).yml", text) }) { first, _ in first }
         }
         try await fleet.commit(
             stacks: names.map { "{name: PREFIX\($0), compose_file: \($0).yml}" },
-            all(sleeper(more: atOnce, tail: hosts))
+            all(sleeper(more: atOnce, tail: outsideNetwork))
         )
         try await fleet.running {
             for name in names { try await fleet.settled(name) }
             // Long enough for Swarm itself not to pause the update.
-            let ending = sleeper("A: 2", more: atOnce, tail: hosts)
+            let ending = sleeper("A: 2", more: atOnce, tail: outsideNetwork)
                 .replacing("trap exit TERM; while", with: "sleep 6; exit 1; while")
             #expect(ending.contains("exit 1"))
             try await fleet.commit(all(ending), "Ends every six seconds")
             for name in names {
-                try await fleet.eventually("it is decided", within: .seconds(90)) {
-                    let app = try await fleet.app(name)
-                    let isSettled = try await fleet.isSettled(name)
-                    return isSettled || app["rejected"] != nil
-                }
-                let app = try await fleet.app(name)
+                let app = try await fleet.decided(name)
                 #expect(app["rejected"] != nil, "\(app)")
             }
         }
@@ -73,11 +67,10 @@ import Testing
     /// Swarm pauses an update when its first task ends, and goes on with no other once what it lacked is there.
     @Test(.timeLimit(.minutes(3))) func aServiceOfTwoThatWaitsForASlowNewDependencyIsNotRejected() async throws {
         let fleet = try await Fleet(verify: "3s", timeout: "60s")
-        let hosts = "networks: {outside: {external: true, name: host}}\n"
         let two = "    networks: [outside]\n    deploy: {replicas: 2}"
         try await fleet.commit(
             stacks: ["{name: PREFIXa, compose_file: a.yml}"],
-            ["a.yml": sleeper(services: ["web"], more: two, tail: hosts)]
+            ["a.yml": sleeper(services: ["web"], more: two, tail: outsideNetwork)]
         )
         try await fleet.running {
             try await fleet.settled("a")
@@ -92,13 +85,8 @@ import Testing
                     networks: [outside]
 
                 """
-            try await fleet.commit(["a.yml": needing + store + hosts], "It needs a store that takes its time")
-            try await fleet.eventually("it is decided", within: .seconds(90)) {
-                let app = try await fleet.app("a")
-                let isSettled = try await fleet.isSettled("a")
-                return isSettled || app["rejected"] != nil
-            }
-            #expect(try await fleet.app("a")["rejected"] == nil, "\(fleet.log)")
+            try await fleet.commit(["a.yml": needing + store + outsideNetwork], "It needs a store that takes its time")
+            #expect(try await fleet.decided("a")["rejected"] == nil, "\(fleet.log)")
         }
         try await fleet.clean("a")
     }

@@ -115,6 +115,18 @@ final class Fleet: Sendable {
         }
     }
 
+    /// Waits until a stack is ready at the head of the branch, or its revision was rejected.
+    ///
+    /// - Returns: The stack's record then.
+    func decided(_ stack: String, within limit: Duration = .seconds(90)) async throws -> JSON {
+        try await eventually("it is decided", within: limit) {
+            let isRejected = try await app(stack)["rejected"] != nil
+            let isSettled = try await isSettled(stack)
+            return isSettled || isRejected
+        }
+        return try await app(stack)
+    }
+
     /// Looks again and again until something holds.
     func eventually(
         _ what: String,
@@ -183,6 +195,9 @@ final class Fleet: Sendable {
         }
     }
 }
+
+/// Declares the machine's own network as `outside`: what uses it starts at once, and reaches what listens on the loopback.
+let outsideNetwork = "networks: {outside: {external: true, name: host}}\n"
 
 /// A Compose file of one service that does nothing for long.
 func sleeper(
