@@ -174,7 +174,7 @@ extension FailureTests {
             }
         }
         #expect(try await fleet.services("a")["one"]?["UpdateStatus"]?["State"]?.string == "updating")
-        try await shell(["rm", "-rf", fleet.store])
+        try await fleet.loseStore()
         try await fleet.running {
             try await fleet.eventually("it is tried again") { try await fleet.environment("a") == ["one": "A=2"] }
             try await fleet.eventually("it is brought back") {

@@ -162,7 +162,7 @@ import Testing
         )
         try await fleet.running { try await fleet.settled("a", "b") }
         let before = try await fleet.tasks("a")
-        try await shell(["rm", "-rf", fleet.store])
+        try await fleet.loseStore()
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"])
         try await fleet.running {
             try await fleet.settled("a")

@@ -63,6 +63,11 @@ final class Fleet: Sendable {
         try await repository.commit(files.mapValues { $0.replacing("PREFIX", with: prefix) }, subject)
     }
 
+    /// Takes the store away at one moment, and then deletes it, though a controller may be writing into it.
+    func loseStore() async throws {
+        try await shell(["sh", "-c", "mv store lost && { rm -rf lost || rm -rf lost; }"], directory: scratch.path)
+    }
+
     // MARK: The controller
 
     func hecate(_ words: String..., timeout: Duration = .seconds(60)) async throws -> Completion {

@@ -155,7 +155,7 @@ import Testing
         let tasks = try await fleet.tasks("a")
         let versions = try await fleet.services("a").mapValues { $0["Version"] }
         await first.end("KILL")
-        try await shell(["rm", "-rf", fleet.store])
+        try await fleet.loseStore()
         let start = ContinuousClock.now
         try await fleet.running {
             try await fleet.settled("a", within: .seconds(20))

@@ -127,7 +127,7 @@ import Testing
         // The first source's forge is away, and all that is known of it with it.
         try await shell(["mv", fleet.repository.path, "\(fleet.repository.path).away"])
         if isStoreLost {
-            try await shell(["rm", "-rf", fleet.store])
+            try await fleet.loseStore()
         } else {
             try await shell(["sh", "-c", "rm -rf \(fleet.store)/mirrors \(fleet.store)/*/*.git"])
         }
@@ -318,7 +318,7 @@ import Testing
         let fleet = try await Fleet(verify: "1s")
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
         try await fleet.running { try await fleet.settled("a") }
-        try await shell(["rm", "-rf", fleet.store])
+        try await fleet.loseStore()
         try await fleet.commit(["stacks.yml": "stacks: []\n"])
         try await fleet.running {
             try await fleet.eventually("it goes", within: .seconds(30)) { try await fleet.services("a").isEmpty }

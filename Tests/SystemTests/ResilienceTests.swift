@@ -160,7 +160,7 @@ let runsLongTests = variable("HECATE_TEST_LONG") == "1"
 
     /// What is done to the mirrors under a running controller.
     private static let damages = [
-        "rm -rf mirrors", "rm -rf mirrors/*",
+        "rm -rf mirrors || rm -rf mirrors", "rm -rf mirrors/* || rm -rf mirrors/*",
         "find mirrors -type f | while read -r f; do head -c \"$(stat -c %s \"$f\")\" /dev/urandom >\"$f\"; done",
         "find mirrors -type f -exec truncate -s 0 {} +",
     ]

@@ -105,7 +105,7 @@ import Testing
         let fleet = try await deployed()
         try await fleet.running {
             try await fleet.settled("a", "b")
-            try await shell(["rm", "-rf", fleet.store])
+            try await fleet.loseStore()
             try await fleet.eventually("it is written anew") {
                 fleet.log.contains("everything in it was written there")
             }
@@ -124,7 +124,7 @@ import Testing
             let first = try await execute(["sh", "-c", find]).outputText.split(separator: "\n").first.map(String.init)
             let pid = try #require(first)
             try await shell(["kill", "-STOP", pid])
-            try await shell(["rm", "-rf", fleet.store])
+            try await fleet.loseStore()
             async let second = execute(["timeout", "20", fleet.binary, "run", fleet.config])
             try await fleet.eventually("it began") { try await fleet.app("a") != .null }
             try await shell(["kill", "-CONT", pid])
