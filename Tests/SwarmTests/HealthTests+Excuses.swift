@@ -40,7 +40,7 @@ extension HealthTests {
         let left = task("running", at: 60, image: "x:1", slot: 2)
         let again = task("running", at: 195)
         func resumable(_ tasks: [ObservedTask], _ mark: StackMark) -> Set<String> {
-            health([paused], tasks, mark, [:], [], true).resumable()
+            Set(health([paused], tasks, mark, [:], [], true).resumable().keys)
         }
         #expect(message(judge([paused], [failed, again, left], mark: mark)) == nil)
         #expect(resumable([failed, again, left], mark) == ["s_web"])

@@ -292,6 +292,38 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
         #expect(names(desired) == ["s_b"])
     }
 
+    /// Swarm makes a task anew only of what is told apart from what the last one was made of.
+    @Test func whatIsGoneWithItsNodeIsStartedAgain() async throws {
+        let text = "services: {a: {image: 'x:2', deploy: {restart_policy: {condition: none}}}}"
+        let desired = try await stack(text)
+        var observed = observation(of: desired, planned(desired))
+        let service = observed.services[0]
+        observed.tasks = [
+            try #require(
+                ObservedTask([
+                    "ID": "gone", "ServiceID": .string(service.id), "Version": ["Index": 7], "Slot": 1,
+                    "DesiredState": "shutdown", "Status": ["State": "shutdown"],
+                    "Spec": service.spec["TaskTemplate"] ?? .null,
+                ])
+            )
+        ]
+        var context = PlanContext(apiVersion: APIVersion(1, 41), mark: StackMark(text: "index 0"))
+        let plan = StackPlanner(desired: desired, observed: observed, context: context).plan()
+        guard case .updateService(_, _, _, let spec)? = plan.forward.first else {
+            Issue.record("\(plan.plan)")
+            return
+        }
+        #expect(plan.plan.changes.map(\.isResumption) == [true])
+        #expect(spec["TaskTemplate"]?["ForceUpdate"]?.int == 1)
+        // What is started again is no difference to anybody.
+        observed.services[0].spec = spec
+        observed.tasks = []
+        #expect(StackPlanner(desired: desired, observed: observed, context: context).plan().plan.isEmpty)
+        context.mark = nil
+        observed.services[0].spec = service.spec
+        #expect(StackPlanner(desired: desired, observed: observed, context: context).plan().plan.isEmpty)
+    }
+
     // MARK: Names
 
     @Test func aNetworkWhoseNameBeginsAlikeIsAnother() async throws {

@@ -52,6 +52,11 @@ struct ObservedService: Sendable {
         let condition = spec["TaskTemplate"]?["RestartPolicy"]?["Condition"]?.string
         return condition == "none" || condition == "on-failure"
     }
+
+    /// Whether a task that ended need not be followed by another.
+    var mayStandStill: Bool {
+        endsByItself || spec["TaskTemplate"]?["RestartPolicy"]?["MaxAttempts"]?.int ?? 0 > 0
+    }
 }
 
 /// A network, config or secret as the Engine reports it.

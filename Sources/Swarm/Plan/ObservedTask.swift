@@ -83,6 +83,11 @@ struct ObservedTask: Sendable {
         return spec["ContainerSpec"] == template?["ContainerSpec"] && spec["ForceUpdate"] == template?["ForceUpdate"]
     }
 
+    /// Whether two tasks were made from the same specification.
+    func isLike(_ other: ObservedTask) -> Bool {
+        spec["ContainerSpec"] == other.spec["ContainerSpec"] && spec["ForceUpdate"] == other.spec["ForceUpdate"]
+    }
+
     /// The task and what became of it, for people.
     func description(in service: ObservedService) -> String {
         var what = error.isEmpty ? state : error

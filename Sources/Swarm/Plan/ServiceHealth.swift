@@ -121,8 +121,11 @@ struct ServiceHealth {
         case "rollback_paused": what = "Swarm rolled the update back"
         // What is declared was restored, when nothing is left to change.
         case .some(let state) where state.hasPrefix("rollback") && isPending:
-            let failed = tasks.filter { $0.hasFailed && isNews($0) }
-            if isExcused(failed) { return nil }
+            let ended = tasks.filter { task in
+                let hasEnded = task.hasFailed || task.hasCompleted && !service.endsByItself
+                return isNews(task) && (hasEnded || wasMoved(task))
+            }
+            if isExcused(ended) { return nil }
             what = "Swarm rolled the update back"
         default: return nil
         }
@@ -144,7 +147,11 @@ struct ServiceHealth {
         // A task that ended because what it needs was not there yet is started again all the same.
         guard let dependencies else { return true }
         // Swarm may notice late: what counts is when the tasks that failed were made.
-        if !failed.isEmpty, failed.allSatisfy({ excuses.cover($0) || began($0, before: dependencies) }) { return true }
+        let isForgiven = failed.allSatisfy { excuses.cover($0) || began($0, before: dependencies) }
+        if !failed.isEmpty, isForgiven { return true }
+        if isForgiven, own.contains(where: { isNews($0) && wasMoved($0) }) {
+            return service.endsByItself || !own.contains { $0.hasCompleted && isNews($0) }
+        }
         return service.version <= dependencies.index && !hasOldTasks
     }
 
@@ -159,6 +166,17 @@ struct ServiceHealth {
         return own.filter { $0.hasFailed || $0.hasCompleted }.allSatisfy { ended in
             let others = own.filter { $0.place == ended.place }
             return others.contains(where: \.isRunning) || !others.contains(where: \.isWanted)
+        }
+    }
+
+    /// Whether nothing of the service runs or will, through no fault of its own: its tasks went with their Engine or their
+    /// node, and its restart policy starts no others.
+    var isStranded: Bool {
+        guard mark != nil, dependencies != nil, service.spec["Mode"]?["Replicated"] != nil, wanted > 0, !own.isEmpty,
+            own.allSatisfy({ $0.hasEnded && !$0.isWanted && !$0.hasCompleted })
+        else { return false }
+        return Dictionary(grouping: own, by: \.place).values.allSatisfy { tasks in
+            tasks.newest.map { excuses.cover($0) || wasMoved($0) } ?? false
         }
     }
 
@@ -208,8 +226,22 @@ struct ServiceHealth {
         mark.map { $0.precedes(task) && $0.isFollowed(by: task.version) && !excuses.cover(task) } ?? true
     }
 
-    /// Whether tasks failed, and none of them is to blame.
-    private func isExcused(_ failed: [ObservedTask]) -> Bool { !failed.isEmpty && failed.allSatisfy(excuses.cover) }
+    /// Whether tasks ended, and none of them is to blame.
+    private func isExcused(_ ended: [ObservedTask]) -> Bool {
+        !ended.isEmpty && ended.allSatisfy { excuses.cover($0) || wasMoved($0) }
+    }
+
+    /// Whether Swarm itself ended a task that it had no reason to end but its node: the node is drained, or was.
+    ///
+    /// Such a task has no error, and the next of its place, where there is one, is of the same specification; what an update
+    /// replaced is followed by one of another.
+    private func wasMoved(_ task: ObservedTask) -> Bool {
+        guard task.state == "shutdown", task.error.isEmpty else { return false }
+        let begun = parseTime(task.createdAt)
+        let next = tasks.filter { $0.place == task.place && parseTime($0.createdAt) > begun }
+            .min { parseTime($0.createdAt) < parseTime($1.createdAt) }
+        return next?.isLike(task) ?? true
+    }
 
     /// Whether a task was made, or had ended, before something was so.
     private func began(_ task: ObservedTask, before since: Since) -> Bool {

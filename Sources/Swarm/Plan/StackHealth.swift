@@ -53,11 +53,23 @@ struct StackHealth: Sendable {
         return Verdict(health: .healthy(runsNothing: runsNothing), culprit: nil)
     }
 
-    /// The names of the services whose update Swarm paused, and can go on.
-    func resumable() -> Set<String> {
-        guard services.contains(where: { $0.updateStatus?["State"]?.string == "paused" }) else { return [] }
+    /// How a service that stands still, through no fault of its own, goes on.
+    enum Resumption {
+        /// Swarm paused its update, which can go on.
+        case ofUpdate
+        /// Its tasks went with their Engine or their node, and nothing but a new start makes others.
+        case ofTasks
+    }
+
+    /// The services that stand still and can go on, by name.
+    func resumable() -> [String: Resumption] {
+        guard services.contains(where: { $0.updateStatus?["State"]?.string == "paused" || $0.mayStandStill }) else {
+            return [:]
+        }
         var walk = Walk(self)
-        return Set(desired.map(\.name).filter { walk.judgement(of: $0).canResume })
+        var result: [String: Resumption] = [:]
+        for name in desired.map(\.name) { result[name] = walk.judgement(of: name).resumption }
+        return result
     }
 
     /// Judges services after what they depend on, each once.
@@ -68,7 +80,7 @@ struct StackHealth: Sendable {
             var blockedBy: String?
             /// When it was healthy, with all that it depends on; nil while it is not.
             var healthySince: ServiceHealth.Since?
-            var canResume = false
+            var resumption: Resumption?
         }
 
         private let stack: StackHealth
@@ -132,7 +144,7 @@ struct StackHealth: Sendable {
                 judgement: judgement,
                 blockedBy: blockedBy,
                 healthySince: since.flatMap { since in health.healthySince(judgement).map(since.and) },
-                canResume: health.canResume
+                resumption: health.canResume ? .ofUpdate : health.isStranded ? .ofTasks : nil
             )
         }
     }

@@ -16,7 +16,7 @@ extension StackPlanner {
             )
             return health.resumable()
         }
-        var paused: [ObservedService] = []
+        var paused: [(service: ObservedService, resumption: StackHealth.Resumption)] = []
         for service in desired.services {
             var spec = bound(service.spec, result)
             spec = supported(spec)
@@ -39,7 +39,7 @@ extension StackPlanner {
             )
             guard !changes.isEmpty else {
                 result.unresolved[service.name] = nil
-                if resumable?.contains(service.name) == true { paused.append(current) }
+                if let resumption = resumable?[service.name] { paused.append((current, resumption)) }
                 continue
             }
             if modeKind(spec) != modeKind(current.spec) {
@@ -61,18 +61,33 @@ extension StackPlanner {
             )
         }
         // What runs of a paused update has to prove itself first; what is still to be made need not wait for that.
-        if result.forward.isEmpty { for service in paused { resume(service, &result) } }
+        if result.forward.isEmpty { for (service, resumption) in paused { resume(service, resumption, &result) } }
     }
 
-    /// Goes on with an update that Swarm paused though nothing was wrong with it: the same specification, sent again,
-    /// clears the pause and leaves what runs already alone.
-    private func resume(_ current: ObservedService, _ result: inout StackPlan) {
-        let field = FieldChange("update", from: "paused for nothing that was its fault", to: "resumed")
+    /// Goes on with what stands still though nothing was wrong with it.
+    ///
+    /// The same specification, sent again, clears the pause of an update and leaves what runs already alone. Where nothing
+    /// runs any more Swarm makes other tasks only of what is told apart from what they were made of.
+    private func resume(
+        _ current: ObservedService,
+        _ resumption: StackHealth.Resumption,
+        _ result: inout StackPlan
+    ) {
+        var spec = current.spec
+        let field: FieldChange
+        switch resumption {
+        case .ofUpdate: field = FieldChange("update", from: "paused for nothing that was its fault", to: "resumed")
+        case .ofTasks:
+            field = FieldChange("tasks", from: "gone with their Engine or node", to: "started again")
+            var task = spec["TaskTemplate"] ?? [:]
+            task["ForceUpdate"] = .int((task["ForceUpdate"]?.int ?? 0) + 1)
+            spec["TaskTemplate"] = task
+        }
         var change = Change(.update, "service", current.name, fields: [field])
         change.isResumption = true
         result.plan.changes.append(change)
         result.forward.append(
-            .updateService(id: current.id, version: current.version, name: current.name, spec: current.spec)
+            .updateService(id: current.id, version: current.version, name: current.name, spec: spec)
         )
     }
 

@@ -148,6 +148,18 @@ extension Laws {
         if !isDeclared, !isBaseline { fail(.removalDeclared, "\(name) was removed, and every commit so far wants it") }
     }
 
+    /// Whether a task of a service runs, is to run, or has done what it had to do.
+    private func runsOrIsDone(_ mutating: Mutating, on target: Target) -> Bool {
+        let answer = target.engine.handle(Request("GET", "/v1.44/tasks"))
+        let tasks = (try? JSON(parsing: answer.body))?.array ?? []
+        return tasks.contains { task in
+            guard task["ServiceID"] == mutating.object?["ID"] else { return false }
+            let state = task["Status"]?["State"]?.string ?? ""
+            return ["ready", "running"].contains(task["DesiredState"]?.string ?? "") && state != "failed"
+                || state == "complete"
+        }
+    }
+
     private func checkUpdate(_ mutating: Mutating, on target: Target) {
         guard let before = mutating.object?["Spec"], let after = mutating.body else { return }
         checkIgnored(mutating, before, after)
@@ -159,7 +171,8 @@ extension Laws {
         if before == after || before == stored && !isPaused {
             fail(.noPointlessUpdate, "\(mutating.name) was updated to what it is already")
         } else if !isPaused,
-            before["TaskTemplate"]?["ForceUpdate"] ?? 0 != after["TaskTemplate"]?["ForceUpdate"] ?? 0
+            before["TaskTemplate"]?["ForceUpdate"] ?? 0 != after["TaskTemplate"]?["ForceUpdate"] ?? 0,
+            runsOrIsDone(mutating, on: target)
         {
             fail(.noPointlessUpdate, "\(mutating.name) was restarted by force")
         }
