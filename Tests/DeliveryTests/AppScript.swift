@@ -128,7 +128,9 @@ struct AppScript {
 
     private mutating func answer(to action: Action) -> Answer {
         switch action {
-        case .compare(let reading, _): return .compared(isSame: running == fingerprint, reading)
+        case .compare(let reading, _):
+            let isWell = if case .failed = health { false } else { true }
+            return .compared(isSame: running == fingerprint && isWell, reading)
         case .listRevisions: return .revisions(kept)
         case .prepare(let declaration):
             current = fingerprint
@@ -157,8 +159,8 @@ struct AppScript {
                 declaredServices: declaredServices,
                 Marks(
                     now: "\(done.count)",
-                    sparing: "spared \(done.count)",
                     failures: failed,
+                    sparing: "spared \(done.count)",
                     changedAt: changedAt,
                     isAmidChange: before != nil
                 )

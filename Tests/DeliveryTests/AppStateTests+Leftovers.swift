@@ -65,6 +65,20 @@ extension AppStateTests {
 
     // MARK: What goes
 
+    /// The disk is full: what could not be told does not go.
+    @Test func anAppGoesOnlyOnceThatCouldBeToldAndWrittenDown() {
+        var script = deployed()
+        script.clear()
+        script.state.remove(because: "it is no longer declared", at: script.now.time)
+        script.failures["save"] = Failure(.journalFailed, "the disk is full")
+        script.run(for: .seconds(120))
+        #expect(script.running == "v1" && script.asked("prune") == 0)
+        script.failures = [:]
+        script.run()
+        #expect(script.running == nil && script.asked("forget and release") == 1)
+        #expect(script.reasons.contains(.pruned))
+    }
+
     @Test func anEntryThatCannotBeReadAndIsTakenOutGoes() {
         var script = deployed()
         let failure = Failure(.invalid, "unknown key", next: .needsChange)

@@ -267,6 +267,7 @@ extension AppState {
     mutating func loseContact() {
         lastContact = nil
         healthySince = nil
+        recovery.since = nil
     }
 }
 

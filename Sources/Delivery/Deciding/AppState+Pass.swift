@@ -183,6 +183,7 @@ extension AppState {
         case (.confirming(let failure), .observed(let plan, _, _)):
             // It may have failed since it was compared: then there is something to do about it, and no news yet.
             if !plan.forward.isEmpty { return finish(.again(.milliseconds(50))) }
+            recovery.relapse(isNews: record.problem == nil, at: now.instant)
             return tell(failure, .error, then: .retry, at: now)
         case (.adopting, .judged(let health)): return adopted(health, at: now)
         case (.committing, .committed):

@@ -69,6 +69,8 @@ extension AppState {
         case .savingThenWatching: return watch(at: now)
         case .savingThenTidying(let outcome), .collecting(let outcome): return finish(outcome)
         case .announcingRemovals: announcedRemovals = []
+        // What could not be told does not go either.
+        case .removing where failure.reason == .journalFailed: announcedRemovals = []
         case .committing: return fail(failure, at: now)
         case .superseding, .warning, .noticingDrift: return next(.announced, situation, at: now)
         case .claiming(.forgetting) where failure.reason == .notFound:

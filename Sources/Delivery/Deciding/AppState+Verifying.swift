@@ -229,6 +229,9 @@ extension AppState {
         }
         switch health {
         case .healthy, .settling:
+            if health != .healthy(runsNothing: true), let left = timeToProve(isOnItsWayBack, at: now) {
+                return settle(isOnItsWayBack ? .again(min(left, .seconds(1))) : .check(after: left))
+            }
             guard let quarantine = record.quarantine, isOnItsWayBack else { return well(situation, at: now) }
             // Nothing had to be changed to be back, the target did it by itself, or an earlier pass did it all.
             record.quarantine?.isRolledBack = true
@@ -238,16 +241,31 @@ extension AppState {
         case .progressing(let what), .held(let what):
             let since = progressingSince ?? now.instant
             progressingSince = since
+            recovery.since = nil
             let elapsed = now.instant - since
             // What somebody just restarted is no news yet, and whoever waits for the app waits for it, for a while.
             let timeout = declaration?.app.timeout ?? .zero
             if elapsed < (isOnItsWayBack ? timeout : .seconds(3)) { return finish(.again(.milliseconds(500))) }
             let isPatient = elapsed < timeout
             let outcome: Outcome = isPatient ? .again(.seconds(2)) : .check(after: .seconds(30))
+            recovery.relapse(isNews: record.problem == nil, at: now.instant)
             return tell(Failure(.healthCheckFailed, what), .warning, then: outcome, at: now)
         case .failed(let failure):
             return observe(.confirming(failure), since: now.instant, at: now)
         }
+    }
+
+    /// How long an app that was not well, or that its target itself has rolled back, has still to stay well before that is
+    /// believed; nil when it is.
+    private mutating func timeToProve(_ isOnItsWayBack: Bool, at now: Moment) -> Duration? {
+        guard isOnItsWayBack || record.problem?.reason == .healthCheckFailed, let pass else { return nil }
+        let failures = Set(pass.marks.failures.split(separator: " "))
+        let hasFailedAnew = !failures.isSubset(of: (recovery.seenFailures ?? pass.marks.failures).split(separator: " "))
+        recovery.seenFailures = pass.marks.failures
+        let since = hasFailedAnew ? now.instant : recovery.since ?? now.instant
+        recovery.since = since
+        let left = recovery.window(declaration?.app.verifyWindow ?? .zero) - ((pass.lookedAt ?? since) - since)
+        return left > .zero ? left : nil
     }
 
     private mutating func well(_ situation: Situation, at now: Moment) -> Action {
@@ -265,6 +283,7 @@ extension AppState {
         toldFailure = nil
         // Whoever was told that it is not well is told that it is.
         guard wasWrong else { return tidy(.rest, situation) }
+        (recovery.since, recovery.seenFailures, recovery.last) = (nil, nil, now.instant)
         let message = "well again, \(record.running)"
         return save(event(.info, .recovered, message, at: now), then: .savingThenTidying(.rest))
     }

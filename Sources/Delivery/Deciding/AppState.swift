@@ -37,6 +37,8 @@ struct AppState: Sendable {
     var givenUp: (fingerprint: String, times: Int, until: ContinuousClock.Instant)?
     /// Since when an app with nothing under way has been on its way to be well.
     var progressingSince: ContinuousClock.Instant?
+    /// How an app that was not well comes to be well again.
+    var recovery = Recovery()
     /// At which commit the present problem was told of.
     var toldCommit: String?
     /// How often the lease was not known yet, in a row.
@@ -93,6 +95,29 @@ struct AppState: Sendable {
         self.record = record
         if let waiting = record.waiting, waiting.reason == .awaitingApproval {
             waitedBefore = (waiting.message, false)
+        }
+    }
+
+    /// That an app is well again is said once it has proved it: what ends again and again looks well in between.
+    struct Recovery: Sendable {
+        /// Since when it was well at every look; nil while it is not.
+        var since: ContinuousClock.Instant?
+        /// What had failed at the last look.
+        var seenFailures: String?
+        /// When it was last said, and how often it did not last.
+        var last: ContinuousClock.Instant?
+        var relapses = 0
+
+        /// How long it has to stay well: the longer, the more often it did not last.
+        func window(_ verifyWindow: Duration) -> Duration {
+            relapses == 0 ? verifyWindow : max(verifyWindow, .seconds(30) * (1 << min(relapses - 1, 4)))
+        }
+
+        /// It is not well.
+        mutating func relapse(isNews: Bool, at now: ContinuousClock.Instant) {
+            since = nil
+            guard isNews else { return }
+            relapses = last.map { now - $0 < .seconds(600) } ?? false ? relapses + 1 : 0
         }
     }
 

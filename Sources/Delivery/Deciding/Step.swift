@@ -35,9 +35,9 @@ enum Action: Sendable {
 /// The target's own reckoning as it was observed; see `Planned`.
 struct Marks: Sendable, Equatable {
     var now = ""
+    var failures = ""
     // During an attempt only.
     var sparing = ""
-    var failures = ""
     // Outside of one only.
     var changedAt: Timestamp?
     var isAmidChange = false

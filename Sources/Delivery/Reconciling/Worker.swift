@@ -63,11 +63,11 @@ struct Worker {
             guard let deployment else { return .cancelled }
             let made = try await deployment.plan(observedSince: moment, mark: mark)
             planned = made
-            var marks = Marks(now: made.mark)
+            var marks = Marks(now: made.mark, failures: made.failures)
             if mark == nil {
                 (marks.changedAt, marks.isAmidChange) = (made.changedAt, made.isAmidChange)
             } else {
-                (marks.sparing, marks.failures) = (made.sparing, made.failures)
+                marks.sparing = made.sparing
             }
             return .observed(made.plan, declaredServices: made.declaredServices, marks)
         case .claim(let claimant):
