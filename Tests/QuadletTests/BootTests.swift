@@ -32,22 +32,36 @@ import Testing
         // Ahead of the files' own time, so that whatever runs was started after they were written.
         let manager = SimulatedManager(seed: 1, start: 4_000_000_000_000_000_000, folders: folders)
         self.manager = manager
-        platform = NodePlatform(
+        platform = Self.platform(layout, manager, manager)
+        reader = NodeReader(platform: platform, defaults: Self.defaults, isActing: true)
+    }
+
+    private static let defaults = NodeDefaults(
+        timeout: .seconds(60),
+        verifyWindow: .seconds(5),
+        interval: .seconds(300)
+    )
+
+    private static func platform(
+        _ layout: NodeLayout,
+        _ systemd: any ServiceManager,
+        _ manager: SimulatedManager
+    ) -> NodePlatform {
+        NodePlatform(
             layout: layout,
-            machine: Machine(systemd: manager) { await manager.run($0) },
+            machine: Machine(systemd: systemd) { await manager.run($0) },
             podman: "5.4.2",
             quadlet: "/usr/libexec/podman/quadlet",
             revisions: { _ in [] }
         )
-        let defaults = NodeDefaults(timeout: .seconds(60), verifyWindow: .seconds(5), interval: .seconds(300))
-        reader = NodeReader(platform: platform, defaults: defaults, isActing: true)
     }
 
     private func unit(_ stamp: Int) -> String {
         "[Container]\nImage=localhost/web:1.0.0\nEnvironment=STAMP=\(stamp)\n"
     }
 
-    private func plan() async throws -> any Planned {
+    private func plan(on platform: NodePlatform? = nil) async throws -> any Planned {
+        let reader = platform.map { NodeReader(platform: $0, defaults: Self.defaults, isActing: true) } ?? reader
         let fleet = try await reader.fleet().fleet
         let app = try #require(fleet.apps.first)
         return try await app.prepare(fleet.snapshot).plan(observedSince: .now)
@@ -99,4 +113,52 @@ import Testing
         await manager.pass(.seconds(2))
         #expect(try await planned.health(since: nil, hasEarlierRevision: true) == .healthy(runsNothing: false))
     }
+
+    /// The answer to a restart never came, or the agent died before it could write down what it had started.
+    @Test(arguments: [true, false]) func whetherAStartCameAboutIsKnownThoughItsAnswerIsNot(_ came: Bool) async throws {
+        try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
+        try await apply(try await plan())
+        await manager.pass(.seconds(2))
+        try writeFile(unit(2), to: "\(layout.gitops)/apps/web.container")
+        let losing = Self.platform(layout, LosingManager(manager, delivers: came), manager)
+        await #expect(throws: Failure.self) { try await apply(try await plan(on: losing)) }
+        for platform in [losing, Self.platform(layout, manager, manager)] {
+            // While its job is under way it is not asked for again.
+            if came { #expect(try await plan(on: platform).plan.isEmpty) }
+        }
+        await manager.pass(.seconds(2))
+        #expect(await manager.with { $0.variable("STAMP", of: "web.service") } == (came ? "2" : "1"))
+        for platform in [losing, Self.platform(layout, manager, manager)] {
+            let changes = try await plan(on: platform).plan.changes
+            #expect(changes.map(\.subject) == (came ? [] : ["service web.service"]))
+        }
+    }
+}
+
+/// A service manager whose answers to jobs never come.
+private struct LosingManager: ServiceManager {
+    let base: SimulatedManager
+    /// Whether what is asked for is done all the same.
+    let delivers: Bool
+
+    init(_ base: SimulatedManager, delivers: Bool) {
+        self.base = base
+        self.delivers = delivers
+    }
+
+    func enqueue(_ method: Systemd.UnitMethod, _ unit: String) async throws(SystemdError) -> Systemd.JobID {
+        if delivers { _ = try await base.enqueue(method, unit) }
+        throw SystemdError(name: "", description: "Connection timed out")
+    }
+
+    func units(named names: [String]) async throws(SystemdError) -> [Systemd.Unit] { await base.units(named: names) }
+    func properties(of unit: String) async throws(SystemdError) -> [String: String] {
+        await base.properties(of: unit)
+    }
+    func managerVersion() async throws(SystemdError) -> String { await base.managerVersion() }
+    func managerState() async throws(SystemdError) -> String { await base.managerState() }
+    func result(of job: Systemd.JobID) async -> String { await base.result(of: job) }
+    func reload() async throws(SystemdError) { await base.reload() }
+    func resetFailed(_ unit: String) async throws(SystemdError) { await base.resetFailed(unit) }
+    func signals() async throws(SystemdError) -> AsyncStream<Systemd.Signal> { await base.signals() }
 }

@@ -70,7 +70,7 @@ struct NodeDeployment: Deployment {
 
     private func decide(_ planned: inout NodePlanned, _ unit: UnitDeclaration, _ state: Systemd.Unit?) async throws {
         let service = unit.service
-        let start = await platform.start(of: service)
+        let start = try await platform.knownStart(of: service, state)
         let isUp = ["active", "activating", "reloading"].contains(state?.active ?? "") || state?.hasJob ?? false
         let isChanged: Bool
         if let start {

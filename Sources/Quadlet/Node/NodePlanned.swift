@@ -81,8 +81,10 @@ struct NodePlanned: Planned {
             guard let job else { return }
             if unit.name.kind == .network, job == .restart { await recreateNetwork(unit) }
             try? await platform.systemd.resetFailed(unit.service)
+            let start = StartedUnits.Start(fingerprint: unit.fingerprint, unitHash: unit.unitHash)
+            try await platform.willStart(unit.service, start)
             try await platform.begin(job, unit.service)
-            try await platform.note(unit.service, .init(fingerprint: unit.fingerprint, unitHash: unit.unitHash))
+            try await platform.note(unit.service, start)
         } catch let error as SystemdError where error.isNoSuchUnit {
             // The generator ends early over a file that is just being removed; it is asked again.
             throw Failure(

@@ -236,6 +236,23 @@ package actor NodePlatform: Platform {
 
     func note(_ service: String, _ start: StartedUnits.Start?) throws { try started.note(service, start) }
 
+    /// Writes down that a start is about to be asked for, so that it is known again when its answer never comes.
+    func willStart(_ service: String, _ start: StartedUnits.Start) async throws {
+        let properties = try? await systemd.properties(of: service)
+        try started.ask(service, start, invocation: properties?["InvocationID"] ?? "")
+    }
+
+    /// What a service runs; where the answer to a start never came, systemd is asked whether there was one.
+    func knownStart(of service: String, _ state: Systemd.Unit?) async throws -> StartedUnits.Start? {
+        guard let asked = started.asked(of: service) else { return started[service] }
+        if state?.hasJob == true { return asked.start }
+        let invocation = try await systemd.properties(of: service)["InvocationID"] ?? ""
+        // Others may have settled it meanwhile.
+        guard started.asked(of: service) == asked else { return started[service] }
+        try started.note(service, invocation.isEmpty || invocation == asked.invocation ? asked.before : asked.start)
+        return started[service]
+    }
+
     func progress(of service: String) -> Progress? { starts[service] }
 
     func forgetProgress(of service: String) { starts[service] = nil }

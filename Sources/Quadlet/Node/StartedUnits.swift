@@ -10,8 +10,18 @@ struct StartedUnits {
         var unitHash: String
     }
 
+    /// A start that was asked for, and whose answer is not known: systemd may have been told, or not.
+    struct Asked: Hashable {
+        var start: Start
+        /// What was known to run before.
+        var before: Start?
+        /// How systemd called the run of the service before; empty for none. A start that came about gives it another name.
+        var invocation: String
+    }
+
     private let path: String
     private var starts: [String: Start] = [:]
+    private var asked: [String: Asked] = [:]
     private var lines = 0
 
     init(runtime: String) {
@@ -20,30 +30,61 @@ struct StartedUnits {
         for line in bytes.split(separator: UInt8(ascii: "\n")) {
             let fields = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
                 .map { String(decoding: $0, as: UTF8.self) }
-            guard fields.count == 3 else { continue }
+            guard [3, 6].contains(fields.count) else { continue }
             lines += 1
-            starts[fields[0]] = fields[1].isEmpty ? nil : Start(fingerprint: fields[1], unitHash: fields[2])
+            let service = fields[0]
+            let start = Self.start(fields[1...2])
+            guard fields.count == 6, let start else {
+                (starts[service], asked[service]) = (start, nil)
+                continue
+            }
+            asked[service] = Asked(start: start, before: Self.start(fields[3...4]), invocation: fields[5])
         }
     }
 
+    private static func start(_ fields: ArraySlice<String>) -> Start? {
+        guard let first = fields.first, let last = fields.last, !first.isEmpty else { return nil }
+        return Start(fingerprint: first, unitHash: last)
+    }
+
+    /// What a service runs, as far as that is known.
     subscript(service: String) -> Start? { starts[service] }
+
+    /// The start of a service of which nobody knows whether it came about.
+    func asked(of service: String) -> Asked? { asked[service] }
 
     /// Notes a start, or with nil that the service is gone.
     mutating func note(_ service: String, _ start: Start?) throws(FileError) {
-        guard starts[service] != start else { return }
-        starts[service] = start
-        if lines > 2 * starts.count + 1000 {
-            try makeFolder(folder(of: path), mode: 0o700)
-            let all = starts.map { line($0.key, $0.value) }.joined()
-            try replaceFile(path, with: Array(all.utf8), mode: 0o600)
-            lines = starts.count
-        } else {
-            try appendToFile(path, Array(line(service, start).utf8))
+        guard starts[service] != start || asked[service] != nil else { return }
+        (starts[service], asked[service]) = (start, nil)
+        try append(line(service, start))
+    }
+
+    /// Notes that a start is about to be asked for.
+    mutating func ask(_ service: String, _ start: Start, invocation: String) throws(FileError) {
+        let asked = Asked(start: start, before: starts[service], invocation: invocation)
+        self.asked[service] = asked
+        try append(line(service, asked))
+    }
+
+    private mutating func append(_ line: String) throws(FileError) {
+        guard lines > 2 * starts.count + 1000 else {
+            try appendToFile(path, Array(line.utf8))
             lines += 1
+            return
         }
+        try makeFolder(folder(of: path), mode: 0o700)
+        let all = starts.map { self.line($0.key, $0.value) } + asked.map { self.line($0.key, $0.value) }
+        try replaceFile(path, with: Array(all.joined().utf8), mode: 0o600)
+        lines = all.count
     }
 
     private func line(_ service: String, _ start: Start?) -> String {
         "\(service) \(start?.fingerprint ?? "") \(start?.unitHash ?? "")\n"
+    }
+
+    private func line(_ service: String, _ asked: Asked) -> String {
+        "\(service) \(asked.start.fingerprint) \(asked.start.unitHash) "
+            + "\(asked.before?.fingerprint ?? "") \(asked.before?.unitHash ?? "") \(asked.invocation)\n"
     }
 }
