@@ -38,7 +38,7 @@ final class ControllerLife: @unchecked Sendable {
             environment: Environment(
                 now: { Timestamp(Double(World.shared.wall) / 1e9) },
                 chance: { World.shared.random.fraction() },
-                announce: { simulation.laws.announces($0) },
+                announce: { simulation.laws.announces($0, life) },
                 identity: ControllerIdentity(id: "machine\(life.controller)", instance: "\(life.owner)")
             ),
             sources: Set(sources.map(\.name))

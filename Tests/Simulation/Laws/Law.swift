@@ -17,6 +17,7 @@ enum Law: String, CaseIterable {
     case rejectedNotRetried
     case onlyGoodKept
     case keptBeforeRemoved
+    case toldBeforeRemoved
     case secretsUnseen
     case eventsBounded
     case toldOnce
@@ -48,6 +49,7 @@ enum Law: String, CaseIterable {
         case .rejectedNotRetried: "a rejected revision is not tried again until it changes or somebody asks for it"
         case .onlyGoodKept: "no revision is kept to be gone back to whose services cannot be well"
         case .keptBeforeRemoved: "a service goes only when what does without it is kept as good"
+        case .toldBeforeRemoved: "an app that goes is told to go before anything of it is removed"
         case .secretsUnseen: "no secret's value stands in a record or an event"
         case .eventsBounded: "the events of an app are bounded by what happened to it"
         case .toldOnce: "the same fact about an app is told once"

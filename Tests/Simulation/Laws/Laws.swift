@@ -21,6 +21,8 @@ final class Laws: @unchecked Sendable {
     var eventCounts: [String: Int] = [:]
     var lastAnnounced: [String: Event] = [:]
     var repetitions: [String: Int] = [:]
+    /// For each life: the apps of which it told that they, or something of theirs, go.
+    var toldRemovals: [Life: Set<String>] = [:]
     /// The minute that calls are counted in, and their number.
     var callWindow: Int64 = 0
     var callsInWindow = 0

@@ -67,7 +67,9 @@ struct Observation {
     func runs(_ app: DeclaredApp) -> Bool { difference(from: app) == nil }
 
     /// What differs from a declaration, in words; nil when nothing does.
-    func difference(from app: DeclaredApp) -> String? {
+    ///
+    /// `mayFail`: Whether it need not run.
+    func difference(from app: DeclaredApp, mayFail: Bool = false) -> String? {
         let found = services(of: app.name)
         for service in app.services {
             guard let running = found[service.name] else { return "\(app.name)_\(service.name) is missing" }
@@ -77,7 +79,7 @@ struct Observation {
                 image: SimulatedImages.image(service.nature),
                 config: service.config.map { "\($0)" },
                 secret: service.secret.map { "\($0)" },
-                isComplete: true
+                isComplete: mayFail ? running.isComplete : true
             )
             if running != wanted { return "\(app.name)_\(service.name) is \(running); declared is \(wanted)" }
         }

@@ -53,7 +53,8 @@ extension Laws {
         guard let store = simulation.controllers.first(where: { $0.number == life.controller })?.store,
             let record = store.records[id].map(RecordView.init)
         else { return }
-        if record.isLeaving {
+        // A record that could not be written says what was before.
+        if record.isLeaving || declaredSince[life]?[id] == nil {
             checkLeaving(id, mutating, life)
         } else {
             checkIsKept(id, mutating, record, store, life)
@@ -63,6 +64,9 @@ extension Laws {
 
     /// A whole app goes because no source declares it, and many apps go at once only with approval.
     private func checkLeaving(_ id: AppID, _ mutating: Mutating, _ life: Life) {
+        if toldRemovals[life]?.contains(id.description) != true {
+            fail(.toldBeforeRemoved, "\(mutating.name) of \(id) is being removed, and nobody was told")
+        }
         if let since = declaredSince[life]?[id], since <= World.shared.now - seconds(30) {
             fail(.removalDeclared, "\(mutating.name) of \(id) was removed as undeclared, and is declared")
         }

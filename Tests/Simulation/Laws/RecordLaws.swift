@@ -89,7 +89,8 @@ extension Laws {
     }
 
     /// What listeners hear: the same fact again is no news, unless the controller that told it is gone.
-    func announces(_ event: Event) {
+    func announces(_ event: Event, _ life: Life) {
+        if event.reason == .pruned { toldRemovals[life, default: []].insert(event.subject) }
         let last = lastAnnounced[event.subject]
         let isSame = last?.reason == event.reason && last?.commit == event.commit && last?.message == event.message
         repetitions[event.subject] = isSame ? (repetitions[event.subject] ?? 0) + 1 : 0

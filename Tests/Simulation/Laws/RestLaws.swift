@@ -60,6 +60,12 @@ extension Laws {
         // What a store that was lost knew cannot be told; and what is being taken over by hand neither.
         if simulation.lastStoreLoss != nil || simulation.isMeddledWith(id) { return nil }
         guard let revision = simulation.controllers[0].store.revisions[id]?.first else { return nil }
+        // What was good then, and has lost since what it needs, is put back all the same, and is not said to be well.
+        if !record.isReady, let kept = simulation.declaration(of: id, at: revision.commit),
+            observation.difference(from: kept, mayFail: true) == nil
+        {
+            return nil
+        }
         let versions = simulation.repositories.flatMap(\.history).compactMap { $0[app.name] }
         guard versions.contains(where: { isGood($0, in: fleet) }), !revision.commit.isEmpty else { return nil }
         if versions.contains(where: { $0.isGood && observation.runs($0) }) { return nil }
@@ -68,12 +74,13 @@ extension Laws {
             .joined(separator: "; ")
     }
 
-    /// Whether an app is not well and nothing is kept that could be put back.
+    /// Whether an app is not well and nothing is kept that could be put back, or only what was found there, and nobody has
+    /// seen well.
     func isTriedAgain(_ stack: String, _ target: String) -> Bool {
         let id = AppID(target: target, name: stack)
         let store = simulation.controllers[0].store
         let isReady = store.records[id].map(RecordView.init)?.isReady ?? true
-        return !isReady && (store.revisions[id] ?? []).isEmpty
+        return !isReady && (store.revisions[id] ?? []).allSatisfy(\.commit.isEmpty)
     }
 
     private func isGood(_ app: DeclaredApp?, in fleet: DeclaredFleet) -> Bool {
