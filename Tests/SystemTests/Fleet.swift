@@ -192,6 +192,13 @@ final class Fleet: Sendable {
         }
     }
 
+    /// The states of all tasks of a service that Swarm knows of.
+    func states(of stack: String, _ service: String) async throws -> [String] {
+        let id = try await services(stack)[service]?["ID"]?.string ?? "none"
+        let tasks = try await api("/tasks?filters=%7B%22service%22%3A%5B%22\(id)%22%5D%7D").array ?? []
+        return tasks.compactMap { $0["Status"]?["State"]?.string }
+    }
+
     /// Removes what the test made on the shared Engine.
     func clean(_ stacks: String...) async throws {
         for stack in stacks {

@@ -66,68 +66,7 @@ let runsLongTests = variable("HECATE_TEST_LONG") == "1"
         arguments: ["kill", "halt"]
     )
     func theEngineEndsDuringADeployment(how: String) async throws {
-        try await onItsOwnEngine { folder, engine in try await deployAcrossARestart(of: folder, engine, how) }
-    }
-
-    /// The only node is drained while a good commit arrives, for longer than its time-out.
-    @Test(.enabled(if: runsLongTests, "the nightly run sets HECATE_TEST_LONG=1"), .timeLimit(.minutes(5)))
-    func whatNoNodeTakesIsNotRejected() async throws {
-        try await onItsOwnEngine { _, engine in
-            let fleet = try await Fleet(engine: engine, timeout: "8s")
-            let node = try await fleet.docker("node", "ls", "-q")
-            try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
-            try await fleet.running {
-                try await fleet.settled("a")
-                _ = try await fleet.docker("node", "update", "--availability", "drain", trimmedLine(node))
-                try await fleet.commit(["a.yml": sleeper("A: 2")])
-                try await fleet.eventually("it is said") { fleet.log.contains("its time-out waits") }
-                try await Task.sleep(for: .seconds(20))
-                #expect(try await fleet.app("a")["rejected"] == nil, "\(fleet.log)")
-                _ = try await fleet.docker("node", "update", "--availability", "active", trimmedLine(node))
-                try await fleet.settled("a")
-                #expect(try await fleet.environment("a") == ["one": "A=2"])
-                #expect(fleet.log.ranges(of: "its time-out waits").count == 1, "it is said once")
-            }
-        }
-    }
-
-    /// Swarm makes no tasks of it meanwhile, and it ends at once where it runs.
-    @Test(.enabled(if: runsLongTests, "the nightly run sets HECATE_TEST_LONG=1"), .timeLimit(.minutes(5)))
-    func whatRunsOnEachNodeIsJudgedWhereItRuns() async throws {
-        try await onItsOwnEngine { _, engine in
-            let fleet = try await Fleet(engine: engine, timeout: "30s")
-            let node = trimmedLine(try await fleet.docker("node", "ls", "-q"))
-            let global = "    deploy: {mode: global}"
-            try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper(more: global)])
-            try await fleet.running {
-                try await fleet.settled("a")
-                _ = try await fleet.docker("node", "update", "--availability", "drain", node)
-                let bad = sleeper("A: 2", more: global).replacing("trap exit TERM; while", with: "exit 1; while")
-                try await fleet.commit(["a.yml": bad], "Ends at once")
-                try await fleet.eventually("it is said") { fleet.log.contains("its time-out waits") }
-                try await Task.sleep(for: .seconds(10))
-                _ = try await fleet.docker("node", "update", "--availability", "active", node)
-                try await fleet.eventually("it is rejected", within: .seconds(90)) {
-                    try await fleet.app("a")["rejected"] != nil
-                }
-                try await fleet.eventually("what was good is back", within: .seconds(60)) {
-                    try await fleet.environment("a") == ["one": "A=1"]
-                }
-            }
-        }
-    }
-
-    private func onItsOwnEngine(_ body: (_ folder: String, _ engine: String) async throws -> Void) async throws {
-        let scratch = try Scratch()
-        let folder = "\(scratch.path)/rig"
-        let engine = try await rig("start", folder)
-        do {
-            try await body(folder, engine)
-        } catch {
-            _ = try? await rig("stop", folder)
-            throw error
-        }
-        _ = try await rig("stop", folder)
+        try await onAnEngineOfItsOwn { folder, engine in try await deployAcrossARestart(of: folder, engine, how) }
     }
 
     /// The Engine ends while a good commit is half applied.
@@ -141,21 +80,15 @@ let runsLongTests = variable("HECATE_TEST_LONG") == "1"
             try await fleet.settled("a")
             try await fleet.commit(["a.yml": sleeper("A: 2", services: names, more: slow)])
             try await fleet.eventually("it is under way") { try await fleet.environment("a").values.contains("A=2") }
-            _ = try await rig(how, folder)
+            _ = try await swarmRig(how, folder)
             try await fleet.eventually("its absence is told") { fleet.log.contains("cannot be reached") }
-            _ = try await rig("restart", folder)
+            _ = try await swarmRig("restart", folder)
             try await fleet.settled("a", within: .seconds(120))
             let expected = Dictionary(uniqueKeysWithValues: names.map { ($0, "A=2") })
             #expect(try await fleet.environment("a") == expected)
             #expect(try await fleet.app("a")["rejected"] == nil, "\(fleet.log)")
             #expect(!fleet.log.contains("Rejected") && !fleet.log.contains("RolledBack"), "\(fleet.log)")
         }
-    }
-
-    private func rig(_ command: String, _ folder: String) async throws -> String {
-        trimmedLine(
-            try await shell(["\(checkout)/Rigs/swarm.sh", command, folder], environment: ["RIG_LIFETIME": "900"])
-        )
     }
 
     /// What is done to the mirrors under a running controller.

@@ -15,7 +15,9 @@ struct StartedUnits {
         var start: Start
         /// What was known to run before.
         var before: Start?
-        /// How systemd called the run of the service before; empty for none. A start that came about gives it another name.
+        /// How systemd called the run of the service before; empty for none.
+        ///
+        /// A start that came about gives it another name.
         var invocation: String
     }
 
