@@ -93,7 +93,7 @@ struct SwarmPlanned: Planned {
             hasEarlierRevision: hasEarlierRevision
         ).verdict()
         guard case .failed(var failure) = judged.health else {
-            return try await heldWhereNothingIsTaken(judged.health, mark)
+            return mark == nil ? judged.health : try await withNodes(judged.health)
         }
         guard let culprit = judged.culprit else { return judged.health }
         failure.message += await nodeName(culprit.nodeID).map { " on node \($0)" } ?? ""
@@ -101,8 +101,9 @@ struct SwarmPlanned: Planned {
         return .failed(failure)
     }
 
-    /// Swarm makes no tasks of a global service where no node takes any, and so nothing of it has proved itself.
-    private func heldWhereNothingIsTaken(_ health: Health, _ mark: String?) async throws -> Health {
+    /// What is thought of a stack, once it is known whether any node takes tasks.
+    private func withNodes(_ health: Health) async throws -> Health {
+        // Swarm makes no tasks of a global service where no node takes any, and so nothing of it has proved itself.
         let names = Set(deployment.desired.services.map(\.name))
         let idle = observed.services.first { service in
             let isGlobal = ["Global", "GlobalJob"].contains { service.spec["Mode"]?[$0] != nil }
@@ -111,12 +112,21 @@ struct SwarmPlanned: Planned {
                 $0.serviceID == service.id && $0.isCurrent(of: service) && ($0.isWanted || $0.hasCompleted)
             }
         }
-        guard mark != nil, let idle else { return health }
-        let nodes = try await engine.call("GET", "/nodes").array ?? []
-        let isTaken = nodes.contains {
-            $0["Spec"]?["Availability"]?.string == "active" && $0["Status"]?["State"]?.string == "ready"
+        if case .held(let what) = health {
+            // What a task said as it found no node, Swarm may never have looked at again.
+            return try await isAnyNodeTakingTasks ? .progressing("\(what), though a node takes tasks") : health
         }
-        return isTaken ? health : .held("service \(idle.name): no node takes tasks")
+        guard let idle, try await !isAnyNodeTakingTasks else { return health }
+        return .held("service \(idle.name): no node takes tasks")
+    }
+
+    private var isAnyNodeTakingTasks: Bool {
+        get async throws {
+            let nodes = try await engine.call("GET", "/nodes").array ?? []
+            return nodes.contains {
+                $0["Spec"]?["Availability"]?.string == "active" && $0["Status"]?["State"]?.string == "ready"
+            }
+        }
     }
 
     private func nodeName(_ id: String) async -> String? {

@@ -199,8 +199,11 @@ extension SimulatedEngine {
                 delay += moment(50, 250)
             }
         }
+        // A node that is drained may have given the network up before a task that had not begun.
+        let losesNetwork = !hasContainer && task.node?.availability == "drain" && chance.within(0...3) == 0
         step(task, delay) { engine in
-            engine.set(task, .shutdown, "shutdown")
+            if losesNetwork { task.error = "error while removing network: unknown network \(task.serviceName)" }
+            engine.set(task, losesNetwork ? .rejected : .shutdown, losesNetwork ? task.message : "shutdown")
             engine.ended(task)
         }
     }

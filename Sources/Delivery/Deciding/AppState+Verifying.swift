@@ -20,13 +20,14 @@ extension AppState {
         if hasFailedAnew { healthySince = nil }
         seenFailures = pass.marks.failures
         let timeout = declaration.app.timeout
-        if !pass.plan.forward.isEmpty {
+        // While nothing takes what is to run there is nothing to be gained by a change, and the target is left in peace.
+        if !pass.plan.forward.isEmpty, !isHeldUp(health) {
             guard elapsed > timeout else { return goOn(situation, at: now) }
             let message = "not as declared after \(timeout.readable): \(summary(of: pass.plan.forward))"
             return giveUp(Failure(.timedOut, message, next: .needsChange), at: now)
         }
         let wasHeld = isHeld
-        if case .held = health { isHeld = true } else { isHeld = false }
+        isHeld = isHeldUp(health)
         // What was ended with its node begins anew.
         if wasHeld, !isHeld { giveWholeTime() }
         switch health {
@@ -68,6 +69,8 @@ extension AppState {
             return attemptSucceeded(attempt, at: now)
         }
     }
+
+    private func isHeldUp(_ health: Health) -> Bool { if case .held = health { true } else { false } }
 
     /// Says, once, that the attempt cannot go on by itself, and looks again.
     private mutating func tellHeld(_ what: String, at now: Moment) -> Action {
