@@ -33,6 +33,8 @@ struct FleetRegister: Sendable {
     private var apps: [String: [AppID: App]] = [:]
     /// What is asked of fleets all the time, by source: the mark, and whether the fleet was read only in part.
     private var marks: [String: (owner: String, isPartial: Bool)] = [:]
+    /// The marks of the sources that have been read.
+    private var knownOwners: Set<String> = []
 
     init(sources: Set<String>?) { self.sources = sources }
 
@@ -41,6 +43,7 @@ struct FleetRegister: Sendable {
     mutating func accept(_ fleet: Fleet) {
         fleets[fleet.revision.source] = fleet
         marks[fleet.revision.source] = (fleet.owner, fleet.isPartial)
+        knownOwners = Set(marks.values.map(\.owner))
         apps[fleet.revision.source] = Dictionary(fleet.apps.map { ($0.id, $0) }) { first, _ in first }
     }
 
@@ -126,10 +129,14 @@ struct FleetRegister: Sendable {
 
     /// The marks of all sources; nil while one has not been read since the start: its mark is not known, and what has it
     /// would look like nobody's.
-    var owners: Set<String>? { isComplete ? Set(marks.values.map(\.owner)) : nil }
+    var owners: Set<String>? { isComplete ? knownOwners : nil }
 
-    /// The marks of the sources that were read in full and do not declare the app.
-    func formerOwners(of id: AppID) -> Set<String> {
-        Set(marks.filter { !$0.value.isPartial && !declares($0.key, id) }.map(\.value.owner))
+    /// The marks of the sources that were read in full and do not declare the app, but for its owner's.
+    func formerOwners(of id: AppID, otherThan owner: String) -> Set<String> {
+        var result: Set<String> = []
+        for (source, mark) in marks where mark.owner != owner && !mark.isPartial && !declares(source, id) {
+            result.insert(mark.owner)
+        }
+        return result
     }
 }
