@@ -28,7 +28,9 @@ struct FleetRegister: Sendable {
     }
 
     /// The sources that are configured; nil when any may come.
-    var sources: Set<String>?
+    let sources: Set<String>?
+    /// Whether every configured source has been read since the start.
+    private(set) var isComplete: Bool
     private(set) var fleets: [String: Fleet] = [:]
     private var apps: [String: [AppID: App]] = [:]
     /// What is asked of fleets all the time, by source: the mark, and whether the fleet was read only in part.
@@ -36,7 +38,10 @@ struct FleetRegister: Sendable {
     /// The marks of the sources that have been read.
     private var knownOwners: Set<String> = []
 
-    init(sources: Set<String>?) { self.sources = sources }
+    init(sources: Set<String>?) {
+        self.sources = sources
+        isComplete = sources?.isEmpty ?? true
+    }
 
     subscript(source: String) -> Fleet? { fleets[source] }
 
@@ -44,6 +49,7 @@ struct FleetRegister: Sendable {
         fleets[fleet.revision.source] = fleet
         marks[fleet.revision.source] = (fleet.owner, fleet.isPartial)
         knownOwners = Set(marks.values.map(\.owner))
+        isComplete = sources?.allSatisfy { marks[$0] != nil } ?? true
         apps[fleet.revision.source] = Dictionary(fleet.apps.map { ($0.id, $0) }) { first, _ in first }
     }
 
@@ -68,9 +74,6 @@ struct FleetRegister: Sendable {
     }
 
     func isDeclared(_ id: AppID) -> Bool { fleets.keys.contains { declares($0, id) } }
-
-    /// Whether every configured source has been read since the start.
-    var isComplete: Bool { sources?.allSatisfy { marks[$0] != nil } ?? true }
 
     /// Whether a source has been read since the start; true for the name of none.
     func isRead(_ source: String) -> Bool { marks[source] != nil || !isConfigured(source) }

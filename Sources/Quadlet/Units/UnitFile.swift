@@ -113,11 +113,13 @@ package struct UnitFile: Sendable, Hashable {
     ///
     /// Equal texts, equal units.
     package var text: String {
-        sections.map { section in
-            "[\(section)]\n"
-                + entries.filter { $0.section == section }.map { "\($0.key)=\($0.value)\n" }.joined()
+        var text = ""
+        for section in sections {
+            if !text.isEmpty { text += "\n" }
+            text += "[\(section)]\n"
+            for entry in entries where entry.section == section { text += "\(entry.key)=\(entry.value)\n" }
         }
-        .joined(separator: "\n")
+        return text
     }
 }
 
