@@ -113,6 +113,7 @@ let package = Package(
             name: "SimulatedEngineTests",
             dependencies: ["Delivery", "Diagnostics", "HTTP", "JSON", "SimulatedEngine", "Swarm", "Text"]
         ),
+        .testTarget(name: "JSONTests", dependencies: ["JSON"]),
         .testTarget(name: "YAMLTests", dependencies: ["YAML", "Diagnostics"]),
         .testTarget(name: "ComposeTests", dependencies: ["Compose", "Diagnostics", "TestSupport", "YAML"]),
         .testTarget(name: "DeliveryTests", dependencies: ["Delivery", "Diagnostics", "TestSupport"]),

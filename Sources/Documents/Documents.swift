@@ -6,7 +6,7 @@ package import Journal
 
 /// The machine-readable form.
 package func document(_ record: AppRecord, hold: Hold?) -> JSON {
-    var result: [String: JSON] = [
+    var result: JSON.Members = [
         "name": .string(record.id.name), "target": .string(record.id.target), "source": .string(record.source),
         "ready": .bool(record.isReady), "commit": .string(record.commit), "details": JSON(record.details),
         "deployedCommit": record.deployedCommit.map { .string($0) } ?? .null,

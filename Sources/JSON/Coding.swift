@@ -31,16 +31,16 @@ extension JSON {
     private init(_ value: UnsafeMutablePointer<json_t>) {
         switch value.pointee.type {
         case JSON_OBJECT:
-            var members: [String: JSON] = [:]
+            var members: [Members.Element] = []
             members.reserveCapacity(json_object_size(value))
             var iterator = json_object_iter(value)
             while let current = iterator {
                 if let key = json_object_iter_key(current), let member = json_object_iter_value(current) {
-                    members[String(cString: key)] = JSON(member)
+                    members.append((String(cString: key), JSON(member)))
                 }
                 iterator = json_object_iter_next(value, current)
             }
-            self = .object(members)
+            self = .object(Members(members))
         case JSON_ARRAY:
             var items: [JSON] = []
             let count = json_array_size(value)
@@ -81,8 +81,7 @@ extension JSON {
                 item.write(to: &output, indent: indent)
             }
         case .object(let members):
-            let sorted = members.sorted { $0.key < $1.key }
-            Self.write(sorted, to: &output, open: "{", close: "}", indent: indent) { member, output, indent in
+            Self.write(members, to: &output, open: "{", close: "}", indent: indent) { member, output, indent in
                 Self.write(member.key, to: &output)
                 output += (indent == nil ? ":" : ": ").utf8
                 member.value.write(to: &output, indent: indent)
@@ -90,13 +89,13 @@ extension JSON {
         }
     }
 
-    private static func write<Item>(
-        _ items: [Item],
+    private static func write<Items: Collection>(
+        _ items: Items,
         to output: inout [UInt8],
         open: String,
         close: String,
         indent: Int?,
-        each: (Item, inout [UInt8], Int?) -> Void
+        each: (Items.Element, inout [UInt8], Int?) -> Void
     ) {
         func newline(_ depth: Int) { output += ("\n" + String(repeating: "  ", count: depth)).utf8 }
         output += open.utf8
@@ -110,21 +109,35 @@ extension JSON {
     }
 
     private static func write(_ string: String, to output: inout [UInt8]) {
+        var string = string
         output.append(UInt8(ascii: "\""))
-        for byte in string.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""): output += "\\\"".utf8
-            case UInt8(ascii: "\\"): output += "\\\\".utf8
-            case 0x0A: output += "\\n".utf8
-            case 0x0D: output += "\\r".utf8
-            case 0x09: output += "\\t".utf8
-            case 0..<0x20:
-                let digits = String(byte, radix: 16)
-                output += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
-            default: output.append(byte)
+        string.withUTF8 { bytes in
+            var written = 0
+            for (index, byte) in bytes.enumerated() where isEscaped(byte) {
+                output += bytes[written..<index]
+                output += escape(byte).utf8
+                written = index + 1
             }
+            output += bytes[written...]
         }
         output.append(UInt8(ascii: "\""))
+    }
+
+    private static func isEscaped(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+    }
+
+    private static func escape(_ byte: UInt8) -> String {
+        switch byte {
+        case UInt8(ascii: "\""): return "\\\""
+        case UInt8(ascii: "\\"): return "\\\\"
+        case 0x0A: return "\\n"
+        case 0x0D: return "\\r"
+        case 0x09: return "\\t"
+        default:
+            let digits = String(byte, radix: 16)
+            return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        }
     }
 }
 

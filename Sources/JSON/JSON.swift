@@ -8,7 +8,7 @@ package enum JSON: Sendable, Hashable {
     case double(Double)
     case string(String)
     case array([JSON])
-    case object([String: JSON])
+    case object(Members)
 }
 
 extension JSON {
@@ -26,7 +26,7 @@ extension JSON {
     package var string: String? { if case .string(let value) = self { value } else { nil } }
     package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
     package var array: [JSON]? { if case .array(let value) = self { value } else { nil } }
-    package var object: [String: JSON]? { if case .object(let value) = self { value } else { nil } }
+    package var object: Members? { if case .object(let value) = self { value } else { nil } }
     package var int: Int64? {
         switch self {
         case .int(let value): value
@@ -59,8 +59,8 @@ extension JSON {
     }
 
     /// An object of the members that say something; absent and empty ones are left out, as Go's `omitempty` does.
-    package static func compact(_ members: [String: JSON?]) -> JSON {
-        .object(members.compactMapValues { $0 }.filter { !$0.value.isEmpty })
+    package static func compact(_ members: KeyValuePairs<String, JSON?>) -> JSON {
+        .object(Members(members.lazy.compactMap { key, value in value.map { (key, $0) } }).compacted)
     }
 }
 
@@ -72,10 +72,10 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Express
     package init(booleanLiteral value: Bool) { self = .bool(value) }
     package init(arrayLiteral elements: JSON...) { self = .array(elements) }
     package init(dictionaryLiteral elements: (String, JSON)...) {
-        self = .object(Dictionary(elements) { _, last in last })
+        self = .object(Members(elements.lazy.map { (key: $0, value: $1) }))
     }
     package init(nilLiteral: ()) { self = .null }
 
-    package init(_ strings: [String: String]) { self = .object(strings.mapValues { .string($0) }) }
+    package init(_ strings: [String: String]) { self = .object(Members(strings.lazy.map { ($0, .string($1)) })) }
     package init(_ strings: [String]) { self = .array(strings.map { .string($0) }) }
 }

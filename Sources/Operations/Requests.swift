@@ -66,7 +66,7 @@ extension Channel {
             case .warning: 0xF2B85C
             case .error: 0xB3261E
             }
-        var embed: [String: JSON] = [
+        var embed: JSON.Members = [
             "title": .string(shortened(message.title, to: 256)),
             "description": .string(shortened(message.text, to: 4000)), "color": .int(colour),
         ]
@@ -97,12 +97,11 @@ extension Channel {
             case .warning: "Warning"
             case .error: "Attention"
             }
-        func block(_ text: String, _ more: [String: JSON]) -> JSON {
-            var members: [String: JSON] = ["type": "TextBlock", "text": .string(text), "wrap": true]
-            members.merge(more) { $1 }
-            return .object(members)
+        func block(_ text: String, _ more: JSON.Members) -> JSON {
+            let members: JSON.Members = ["type": "TextBlock", "text": .string(text), "wrap": true]
+            return .object(members.merging(more))
         }
-        var card: [String: JSON] = [
+        var card: JSON.Members = [
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
             "body": .array(
                 [block(message.title, ["weight": "Bolder", "color": .string(colour)])]
@@ -142,7 +141,7 @@ extension Channel {
             case .warning: (4, "warning")
             case .error: (5, "rotating_light")
             }
-        var body: [String: JSON] = [
+        var body: JSON.Members = [
             "topic": .string(topic), "title": .string(shortened(message.title, to: 200)),
             "message": .string(shortened(message.text, to: 3500, counting: \.utf8.count)), "priority": .int(priority),
             "tags": [.string(tag)],
@@ -167,7 +166,7 @@ extension Channel {
                 let commit = event["commit"]?.string, let subject = event["subject"]?.string
             else { return nil }
             let words = shortened("\(reason.rawValue): \(event["message"]?.string ?? "")", to: 140)
-            var body: [String: JSON] = [
+            var body: JSON.Members = [
                 "description": .string(words), "target_url": message.url.map { .string($0) } ?? .null,
             ]
             body = body.filter { $0.value != .null }

@@ -90,7 +90,7 @@ struct Call: Sendable {
     }
 
     /// The body as a JSON object; empty when there is none.
-    func object() throws -> [String: JSON] {
+    func object() throws -> JSON.Members {
         guard !request.body.isEmpty else { return [:] }
         guard let json = try? JSON(parsing: request.body), let object = json.object else {
             throw Problem.invalid("The body is no JSON object.")

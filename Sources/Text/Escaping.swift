@@ -34,20 +34,27 @@ func markupEscape(_ byte: UInt8, quotes: Bool) -> StaticString? {
 
 /// A text with everything but unreserved characters percent-encoded (RFC 3986, section 2.3).
 package func percentEncoded(_ text: String) -> String {
-    let digits = Array("0123456789ABCDEF".utf8)
-    var result: [UInt8] = []
-    result.reserveCapacity(text.utf8.count + 16)
-    for byte in text.utf8 {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-            UInt8(ascii: "~"):
-            result.append(byte)
-        default:
-            result.append(UInt8(ascii: "%"))
-            result.append(digits[Int(byte >> 4)])
-            result.append(digits[Int(byte & 15)])
+    String(unsafeUninitializedCapacity: 3 * text.utf8.count) { buffer in
+        var count = 0
+        func add(_ byte: UInt8) {
+            buffer.initializeElement(at: count, to: byte)
+            count += 1
         }
+        func digit(_ value: UInt8) -> UInt8 {
+            value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "A") + value - 10
+        }
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "~"):
+                add(byte)
+            default:
+                add(UInt8(ascii: "%"))
+                add(digit(byte >> 4))
+                add(digit(byte & 15))
+            }
+        }
+        return count
     }
-    return String(decoding: result, as: UTF8.self)
 }

@@ -257,11 +257,11 @@ import Testing
         }
         #expect(Access.keys(in: signer.set.encoded()).map(\.algorithm) == ["EdDSA", "RS256"])
         let later: JSON = .int(Int64(fixture.currentSeconds() + 600))
-        let good: [String: JSON] = [
+        let good: JSON.Members = [
             "iss": "https://id.example.org", "aud": ["other", "hecate"], "sub": "anna", "role": "operator",
             "exp": later,
         ]
-        func status(_ claims: [String: JSON], _ key: String, algorithm: String? = nil, id: String) async throws -> Int {
+        func status(_ claims: JSON.Members, _ key: String, algorithm: String? = nil, id: String) async throws -> Int {
             let token = try await signer.token(.object(claims), key: key, algorithm: algorithm, id: id)
             let answer = await fixture.ask("POST", "/api/v1/reconcile", token: token)
             return answer.status

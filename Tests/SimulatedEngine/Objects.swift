@@ -3,13 +3,15 @@ internal import JSON
 /// The states of a task, in the order in which it goes through them.
 ///
 /// Source: swarmkit, `api/types.proto`.
-package enum TaskState: Int, Comparable, Sendable {
+package enum TaskState: Int, CaseIterable, Comparable, Sendable {
     case new, pending, assigned, accepted, preparing, ready, starting, running
     case complete, shutdown, failed, rejected, remove, orphaned
 
     package static func < (left: TaskState, right: TaskState) -> Bool { left.rawValue < right.rawValue }
 
-    package var name: String { "\(self)" }
+    package var name: String { Self.names[rawValue] }
+
+    private static let names = allCases.map { "\($0)" }
 
     /// Whether nothing comes after it.
     var isFinal: Bool { self > .running }

@@ -29,7 +29,7 @@ struct Query {
             return
         }
         // Either {"label": ["a"]} or, as older clients write it, {"label": {"a": true}}.
-        filters = object.mapValues { value in
+        filters = object.compactMapValues { value in
             value.array?.compactMap(\.string) ?? value.object?.keys.sorted() ?? []
         }
         labels = (filters?["label"] ?? []).map(LabelFilter.init)

@@ -166,7 +166,7 @@ private let allowedDifferences: [(path: String, docker: DifferentialTests.Docker
             let all = kind == "networks" ? networks : try await fleet.api("/\(kind)").array ?? []
             return all.filter { ($0["Spec"]?["Labels"] ?? $0["Labels"])?["com.docker.stack.namespace"]?.string == name }
         }
-        var result: [String: JSON] = [:]
+        var result: JSON.Members = [:]
         for kind in ["services", "configs", "secrets"] {
             for object in try await own(kind) {
                 guard let spec = object["Spec"], let key = spec["Name"]?.string else { continue }

@@ -224,7 +224,7 @@ extension NodeTests {
         private static func normalized(_ container: JSON) -> JSON {
             let config = container["Config"]
             let host = container["HostConfig"]
-            var environment: [String: JSON] = [:]
+            var environment: JSON.Members = [:]
             for entry in config?["Env"]?.array?.compactMap(\.string) ?? [] {
                 let parts = entry.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
                 // Who runs it and where is each container's own.
@@ -238,12 +238,12 @@ extension NodeTests {
                 "Name": container["Name"] ?? .null, "ImageName": container["ImageName"] ?? .null,
                 "Mounts": .array(mounts.sorted().map { .string($0) }),
             ]
-            var ownConfig: [String: JSON] = ["Env": .object(environment)]
+            var ownConfig: JSON.Members = ["Env": .object(environment)]
             for key in ["Cmd", "User", "WorkingDir", "Labels", "Entrypoint", "StopSignal", "Healthcheck"] {
                 ownConfig[key] = config?[key]
             }
             if config?["Hostname"]?.string == "box" { ownConfig["Hostname"] = "box" }
-            var ownHost: [String: JSON] = [:]
+            var ownHost: JSON.Members = [:]
             for key in ["NetworkMode", "ReadonlyRootfs", "ShmSize", "Memory", "Init", "Privileged"] {
                 ownHost[key] = host?[key]
             }

@@ -101,7 +101,7 @@ package actor Browser {
     package func press(_ key: String) async throws {
         let code: JSON = key == "Tab" ? 9 : 13
         for kind in ["keyDown", "keyUp"] {
-            var members: [String: JSON] = [
+            var members: JSON.Members = [
                 "type": .string(kind), "key": .string(key), "code": .string(key), "windowsVirtualKeyCode": code,
             ]
             if key == "Enter", kind == "keyDown" { members["text"] = "\r" }
@@ -128,7 +128,7 @@ package actor Browser {
     private func send(_ method: String, _ parameters: JSON = .object([:])) async throws -> JSON {
         number += 1
         let own = number
-        var message: [String: JSON] = ["id": .int(Int64(own)), "method": .string(method), "params": parameters]
+        var message: JSON.Members = ["id": .int(Int64(own)), "method": .string(method), "params": parameters]
         if !session.isEmpty { message["sessionId"] = .string(session) }
         var bytes = JSON.object(message).encoded() + [0]
         while !bytes.isEmpty {

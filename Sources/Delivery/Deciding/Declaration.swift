@@ -1,11 +1,21 @@
 /// An app as one revision of its source declares it, with the files of that very revision.
-struct Declaration: Sendable {
-    var app: App
-    var revision: Revision
-    var snapshot: any Snapshot
+///
+/// It never changes and is handed on all the time, so there is one of it.
+final class Declaration: Sendable {
+    let app: App
+    let revision: Revision
+    let snapshot: any Snapshot
     /// What marks the source's apps on the target.
-    var owner: String
-    var isReadInPlace: Bool
+    let owner: String
+    let isReadInPlace: Bool
+
+    init(app: App, revision: Revision, snapshot: any Snapshot, owner: String, isReadInPlace: Bool) {
+        self.app = app
+        self.revision = revision
+        self.snapshot = snapshot
+        self.owner = owner
+        self.isReadInPlace = isReadInPlace
+    }
 }
 
 /// What the reading of an app's files gave, and what it was made from.

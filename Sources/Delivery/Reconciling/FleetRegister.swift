@@ -28,19 +28,28 @@ struct FleetRegister: Sendable {
     }
 
     /// The sources that are configured; nil when any may come.
-    var sources: Set<String>?
+    let sources: Set<String>?
+    /// Whether every configured source has been read since the start.
+    private(set) var isComplete: Bool
     private(set) var fleets: [String: Fleet] = [:]
     private var apps: [String: [AppID: App]] = [:]
     /// What is asked of fleets all the time, by source: the mark, and whether the fleet was read only in part.
     private var marks: [String: (owner: String, isPartial: Bool)] = [:]
+    /// The marks of the sources that have been read.
+    private var knownOwners: Set<String> = []
 
-    init(sources: Set<String>?) { self.sources = sources }
+    init(sources: Set<String>?) {
+        self.sources = sources
+        isComplete = sources?.isEmpty ?? true
+    }
 
     subscript(source: String) -> Fleet? { fleets[source] }
 
     mutating func accept(_ fleet: Fleet) {
         fleets[fleet.revision.source] = fleet
         marks[fleet.revision.source] = (fleet.owner, fleet.isPartial)
+        knownOwners = Set(marks.values.map(\.owner))
+        isComplete = sources?.allSatisfy { marks[$0] != nil } ?? true
         apps[fleet.revision.source] = Dictionary(fleet.apps.map { ($0.id, $0) }) { first, _ in first }
     }
 
@@ -65,9 +74,6 @@ struct FleetRegister: Sendable {
     }
 
     func isDeclared(_ id: AppID) -> Bool { fleets.keys.contains { declares($0, id) } }
-
-    /// Whether every configured source has been read since the start.
-    var isComplete: Bool { sources?.allSatisfy { marks[$0] != nil } ?? true }
 
     /// Whether a source has been read since the start; true for the name of none.
     func isRead(_ source: String) -> Bool { marks[source] != nil || !isConfigured(source) }
@@ -126,10 +132,14 @@ struct FleetRegister: Sendable {
 
     /// The marks of all sources; nil while one has not been read since the start: its mark is not known, and what has it
     /// would look like nobody's.
-    var owners: Set<String>? { isComplete ? Set(marks.values.map(\.owner)) : nil }
+    var owners: Set<String>? { isComplete ? knownOwners : nil }
 
-    /// The marks of the sources that were read in full and do not declare the app.
-    func formerOwners(of id: AppID) -> Set<String> {
-        Set(marks.filter { !$0.value.isPartial && !declares($0.key, id) }.map(\.value.owner))
+    /// The marks of the sources that were read in full and do not declare the app, but for its owner's.
+    func formerOwners(of id: AppID, otherThan owner: String) -> Set<String> {
+        var result: Set<String> = []
+        for (source, mark) in marks where mark.owner != owner && !mark.isPartial && !declares(source, id) {
+            result.insert(mark.owner)
+        }
+        return result
     }
 }

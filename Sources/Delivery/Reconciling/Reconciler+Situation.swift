@@ -23,7 +23,7 @@ extension Reconciler {
             return .held(
                 Claimant(
                     owner: owner,
-                    formerOwners: register.formerOwners(of: id).subtracting([owner]),
+                    formerOwners: register.formerOwners(of: id, otherThan: owner),
                     owners: register.owners,
                     controller: environment.identity.id,
                     until: until

@@ -271,8 +271,8 @@ package actor Reconciler {
     // MARK: Sweeps
 
     private func noteInterval(of id: AppID, since moment: ContinuousClock.Instant) {
-        guard let app = states[id]?.state.declaration?.app else { return }
-        let due = moment + app.interval
+        guard let interval = states[id]?.state.declaration?.app.interval else { return }
+        let due = moment + interval
         nextSweep = nextSweep.map { min($0, due) } ?? due
     }
 
@@ -286,10 +286,12 @@ package actor Reconciler {
                 place.state.lastPass.map { $0 + declaration.app.interval <= now }
             } ?? false
         }
-        for id in states.keys {
-            guard let app = states[id]?.state.declaration?.app, let last = states[id]?.state.lastPass else { continue }
-            if isDue, last + app.interval * 0.8 <= now {
-                states[id]?.state.lastPass = now
+        for (id, place) in states {
+            guard let interval = place.state.declaration?.app.interval, let last = place.state.lastPass else {
+                continue
+            }
+            if isDue, last + interval * 0.8 <= now {
+                place.state.lastPass = now
                 enqueue(id, at: now, priority: .periodic)
                 noteInterval(of: id, since: now)
             } else {

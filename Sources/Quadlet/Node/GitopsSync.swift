@@ -52,7 +52,7 @@ package struct GitopsSync: Sendable {
             try removeFile(place)
         }
         try makeFolder(layout.kept, mode: 0o700)
-        let files = JSON.object(after.mapValues { .string($0) })
+        let files = JSON(after)
         let manifest: JSON = ["commit": .string(snapshot.revision.commit), "files": files]
         try replaceFile(manifestPath, with: Array(manifest.text(pretty: true).utf8), mode: 0o600)
         return notes

@@ -28,21 +28,18 @@ package struct UnitFile: Sendable, Hashable {
         var section: String?
         var pending = ""
         var start = 0
-        var text = String(decoding: bytes, as: UTF8.self)
-        // To Swift CR and LF are one character, which is no LF.
-        if bytes.contains(UInt8(ascii: "\r")) { text = text.replacing("\r\n", with: "\n") }
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = String(decoding: bytes, as: UTF8.self).utf8
+            .split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() {
-            var line = line
-            if line.last == "\r" { line.removeLast() }
-            let isComment = line.drop { $0 == " " || $0 == "\t" }.first.map { $0 == "#" || $0 == ";" } ?? false
-            if isComment { continue }
+            let line = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
+            let first = line.first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+            if first == UInt8(ascii: "#") || first == UInt8(ascii: ";") { continue }
             if pending.isEmpty { start = index + 1 }
-            if line.last == "\\" {
-                pending += line.dropLast() + " "
+            if line.last == UInt8(ascii: "\\") {
+                pending += Substring(line.dropLast()) + " "
                 continue
             }
-            let whole = trimmed(pending + line)
+            let whole = trimmed(pending + Substring(line))
             pending = ""
             if whole.isEmpty { continue }
             let place = Place(file: file, line: start, column: 1)
@@ -56,7 +53,7 @@ package struct UnitFile: Sendable, Hashable {
                 section = name
                 continue
             }
-            guard let equals = whole.firstIndex(of: "="), equals != whole.startIndex else {
+            guard let equals = whole.utf8.firstIndex(of: UInt8(ascii: "=")), equals != whole.startIndex else {
                 diagnostics.error(
                     at: place,
                     "'\(whole.prefix(40))' is no assignment, section or comment",
@@ -73,7 +70,7 @@ package struct UnitFile: Sendable, Hashable {
                 continue
             }
             let key = trimmed(String(whole[..<equals]))
-            let value = trimmed(String(whole[whole.index(after: equals)...]))
+            let value = trimmed(String(whole[whole.utf8.index(after: equals)...]))
             entries.append(Entry(section: section, key: key, value: value, place: place))
         }
         if !pending.isEmpty {
@@ -116,19 +113,23 @@ package struct UnitFile: Sendable, Hashable {
     ///
     /// Equal texts, equal units.
     package var text: String {
-        sections.map { section in
-            "[\(section)]\n"
-                + entries.filter { $0.section == section }.map { "\($0.key)=\($0.value)\n" }.joined()
+        var text = ""
+        for section in sections {
+            if !text.isEmpty { text += "\n" }
+            text += "[\(section)]\n"
+            for entry in entries where entry.section == section { text += "\(entry.key)=\(entry.value)\n" }
         }
-        .joined(separator: "\n")
+        return text
     }
 }
 
 func trimmed(_ text: String) -> String {
-    func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" || character == "\r" }
-    let head = text.drop(while: isBlank)
+    func isBlank(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\r")
+    }
+    let head = text.utf8.drop(while: isBlank)
     guard let end = head.lastIndex(where: { !isBlank($0) }) else { return "" }
-    return String(head[...end])
+    return String(Substring(head[...end]))
 }
 
 /// The words of a value, quotes and escapes resolved (systemd.syntax(7), "Quoting").

@@ -5,7 +5,7 @@ extension Site {
     ///
     /// Source: OpenAPI 3.1.0.
     func openAPI() -> JSON {
-        var paths: [String: [String: JSON]] = [:]
+        var paths: [String: JSON.Members] = [:]
         for route in routes where route.path.hasPrefix("/api/") || !route.path.contains("/") || isProbe(route.path) {
             paths[route.path, default: [:]][route.method.lowercased()] = operation(route)
         }
@@ -17,7 +17,7 @@ extension Site {
                 "license": ["name": "see the repository"],
             ],
             "servers": [["url": "/"]],
-            "paths": .object(paths.mapValues { .object($0) }),
+            "paths": .object(JSON.Members(paths.mapValues { .object($0) })),
             "components": [
                 "securitySchemes": [
                     "token": [
@@ -57,7 +57,7 @@ extension Site {
             "description": "a refusal (RFC 9457)",
             "content": ["application/problem+json": ["schema": ["$ref": "#/components/schemas/Problem"]]],
         ]
-        var members: [String: JSON] = [
+        var members: JSON.Members = [
             "summary": .string(route.summary), "operationId": .string(operationName(route)),
             "responses": ["2XX": ["description": .string(route.summary)], "default": problem],
             "x-role": route.role.map { .string($0.rawValue) } ?? .null,

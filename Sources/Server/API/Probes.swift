@@ -59,14 +59,14 @@ extension Site {
     private func readiness(withReasons: Bool) async throws -> Response {
         var checks: [JSON] = []
         var isReady = true
-        func check(_ kind: String, _ name: String, _ error: String?, _ more: [String: JSON] = [:]) {
+        func check(_ kind: String, _ name: String, _ error: String?, _ more: JSON.Members = [:]) {
             isReady = isReady && error == nil
-            var members: [String: JSON] = [
+            var members: JSON.Members = [
                 "kind": .string(kind), "name": .string(name), "ready": .bool(error == nil),
             ]
             if withReasons {
                 members["reason"] = error.map { .string($0) }
-                members.merge(more) { old, _ in old }
+                members = more.merging(members)
             } else {
                 members["name"] = nil
             }
@@ -96,7 +96,7 @@ extension Site {
     }
 
     /// When a source or target really answered the last time.
-    private func answered(_ time: Timestamp?) -> [String: JSON] {
+    private func answered(_ time: Timestamp?) -> JSON.Members {
         ["lastSuccess": time.map { .string($0.text) } ?? .null]
     }
 

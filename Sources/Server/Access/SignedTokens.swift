@@ -37,7 +37,7 @@ extension Access {
         return claim?.string == audience || (claim?.array ?? []).contains { $0.string == audience }
     }
 
-    private func object(_ part: Substring) -> [String: JSON]? {
+    private func object(_ part: Substring) -> JSON.Members? {
         decodeBase64URL(part).flatMap { try? JSON(parsing: $0) }?.object
     }
 

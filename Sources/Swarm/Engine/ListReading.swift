@@ -4,13 +4,12 @@ internal import JSON
 struct ListReading: Sendable {
     let bytes: [UInt8]
     let value: JSON
-    private let items: [Item: JSON]
+    private let items: [Item]
 
-    /// An item as it came.
-    private struct Item: Hashable {
+    /// An item as it came, and what it says.
+    private struct Item {
         var bytes: ArraySlice<UInt8>
-
-        func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
+        var value: JSON
     }
 
     /// Reads a list whose last reading is given; nil when it is no list or no JSON.
@@ -20,53 +19,60 @@ struct ListReading: Sendable {
             return
         }
         guard let parts = Self.split(bytes) else { return nil }
-        var values: [JSON] = []
-        values.reserveCapacity(parts.count)
-        var items: [Item: JSON] = [:]
+        let before = last?.items ?? []
+        var items: [Item] = []
         items.reserveCapacity(parts.count)
+        // Items keep their order: what follows one that came again is most likely to come next.
+        var next = 0
         for part in parts {
-            let item = Item(bytes: part)
-            guard let value = last?.items[item] ?? (try? JSON(parsing: part)) else { return nil }
-            values.append(value)
-            items[item] = value
+            let order = [next..<before.count, 0..<next].joined()
+            if let place = order.first(where: { before[$0].bytes == part }) {
+                items.append(Item(bytes: part, value: before[place].value))
+                next = place + 1
+            } else {
+                guard let value = try? JSON(parsing: part) else { return nil }
+                items.append(Item(bytes: part, value: value))
+            }
         }
         self.bytes = bytes
         self.items = items
-        value = .array(values)
+        value = .array(items.map(\.value))
     }
 
     /// The items of a list, not yet looked into; nil when it is none.
     private static func split(_ bytes: [UInt8]) -> [ArraySlice<UInt8>]? {
         guard bytes.first == UInt8(ascii: "[") else { return nil }
-        var parts: [ArraySlice<UInt8>] = []
-        var start = 1
-        var depth = 0
-        var index = 0
-        var isText = false
-        while index < bytes.count {
-            let byte = bytes[index]
-            if isText {
-                if byte == UInt8(ascii: "\\") { index += 1 } else if byte == UInt8(ascii: "\"") { isText = false }
-            } else {
-                switch byte {
-                case UInt8(ascii: "\""): isText = true
-                case UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
-                case UInt8(ascii: "]"), UInt8(ascii: "}"):
-                    depth -= 1
-                    if depth == 0 {
-                        // What follows is at most the end of the line.
-                        guard bytes[(index + 1)...].allSatisfy({ $0 == 0x0A }) else { return nil }
-                        if index > 1 { parts.append(bytes[start..<index]) }
-                        return byte == UInt8(ascii: "]") ? parts : nil
+        return bytes.withUnsafeBufferPointer { text in
+            var parts: [ArraySlice<UInt8>] = []
+            var start = 1
+            var depth = 0
+            var index = 0
+            var isText = false
+            while index < text.count {
+                let byte = text[index]
+                if isText {
+                    if byte == UInt8(ascii: "\\") { index += 1 } else if byte == UInt8(ascii: "\"") { isText = false }
+                } else {
+                    switch byte {
+                    case UInt8(ascii: "\""): isText = true
+                    case UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
+                    case UInt8(ascii: "]"), UInt8(ascii: "}"):
+                        depth -= 1
+                        if depth == 0 {
+                            // What follows is at most the end of the line.
+                            guard text[(index + 1)...].allSatisfy({ $0 == 0x0A }) else { return nil }
+                            if index > 1 { parts.append(bytes[start..<index]) }
+                            return byte == UInt8(ascii: "]") ? parts : nil
+                        }
+                    case UInt8(ascii: ",") where depth == 1:
+                        parts.append(bytes[start..<index])
+                        start = index + 1
+                    default: break
                     }
-                case UInt8(ascii: ",") where depth == 1:
-                    parts.append(bytes[start..<index])
-                    start = index + 1
-                default: break
                 }
+                index += 1
             }
-            index += 1
+            return nil
         }
-        return nil
     }
 }

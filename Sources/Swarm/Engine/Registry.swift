@@ -30,15 +30,15 @@ struct ImageReference: Sendable, Hashable {
     var digest: String?
 
     init(_ text: String) {
-        let halves = text.split(separator: "@", maxSplits: 1)
-        digest = halves.count > 1 ? String(halves[1]) : nil
-        let rest = halves.first.map(String.init) ?? ""
-        let slash = rest.lastIndex(of: "/") ?? rest.startIndex
-        if let colon = rest[slash...].lastIndex(of: ":") {
-            name = String(rest[..<colon])
-            tag = String(rest[rest.index(after: colon)...])
+        let halves = text.utf8.split(separator: UInt8(ascii: "@"), maxSplits: 1)
+        digest = halves.count > 1 ? String(Substring(halves[1])) : nil
+        let rest = halves.first ?? Substring().utf8
+        let slash = rest.lastIndex(of: UInt8(ascii: "/")) ?? rest.startIndex
+        if let colon = rest[slash...].lastIndex(of: UInt8(ascii: ":")) {
+            name = String(Substring(rest[..<colon]))
+            tag = String(Substring(rest[rest.index(after: colon)...]))
         } else {
-            name = rest
+            name = String(Substring(rest))
             tag = nil
         }
     }

@@ -13,9 +13,12 @@ enum HiveMind {
     /// Source: compose-go, `NormalizeProjectName`.
     static func project(named name: String?, composeFile: String, root: String) -> String {
         let folder = composeFile.split(separator: "/").dropLast().last { $0 != "." }.map(String.init)
-        let allowed = (name ?? folder ?? root).lowercased().unicodeScalars.filter { scalar in
-            scalar == "-" || scalar == "_" || ("a"..."z").contains(scalar) || ("0"..."9").contains(scalar)
+        func isPunctuation(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_") }
+        let letters = UInt8(ascii: "a")...UInt8(ascii: "z")
+        let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+        let allowed = (name ?? folder ?? root).lowercased().utf8.filter { byte in
+            isPunctuation(byte) || letters.contains(byte) || digits.contains(byte)
         }
-        return String(String.UnicodeScalarView(allowed.drop { $0 == "-" || $0 == "_" }))
+        return String(decoding: allowed.drop(while: isPunctuation), as: UTF8.self)
     }
 }

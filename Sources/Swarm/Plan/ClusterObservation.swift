@@ -111,11 +111,13 @@ struct ObservedStack: Sendable {
 
     /// The tasks that ended and should not have, of the specifications that services of these names have now.
     func failures(of names: Set<String>) -> String {
-        let counted = services.filter { names.contains($0.name) }
-        let services = Dictionary(counted.map { ($0.id, $0) }) { first, _ in first }
+        // Few tasks have ended, and the rest need not be looked at closely.
         let failed = tasks.filter { task in
-            guard let service = services[task.serviceID], task.isCurrent(of: service) else { return false }
-            return task.hasFailed || task.hasCompleted && !service.endsByItself && !service.isJob
+            guard task.hasFailed || task.hasCompleted,
+                let service = services.first(where: { $0.id == task.serviceID && names.contains($0.name) }),
+                task.isCurrent(of: service)
+            else { return false }
+            return task.hasFailed || !service.endsByItself && !service.isJob
         }
         return failed.map(\.id).sorted().joined(separator: " ")
     }

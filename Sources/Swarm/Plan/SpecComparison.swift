@@ -102,7 +102,7 @@ enum SpecComparison {
     }
 
     private static func assignments(_ items: [JSON]) -> JSON {
-        var result: [String: JSON] = [:]
+        var result: JSON.Members = [:]
         for item in items {
             let parts = (item.string ?? "").split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             result[String(parts.first ?? "")] = .string(parts.count > 1 ? "=\(parts[1])" : "unset")
@@ -127,12 +127,12 @@ enum SpecComparison {
     }
 
     private static func keyed(_ items: [JSON], by key: (JSON) -> String) -> JSON {
-        .object(Dictionary(items.map { (key($0), $0) }) { _, last in last })
+        .object(JSON.Members(items.map { (key($0), $0) }))
     }
 
     private static func pruned(_ value: JSON) -> JSON {
         switch value {
-        case .object(let members): return .object(members.mapValues(pruned).filter { !$0.value.isEmpty })
+        case .object(let members): return .object(members.mapValues(pruned).compacted)
         case .array(let items): return .array(items.map(pruned))
         case .double(let number) where number == number.rounded() && abs(number) < 1e15: return .int(Int64(number))
         default: return value

@@ -56,12 +56,15 @@ struct StackMark: Sendable, Hashable {
 
     /// What is put after a mark's text so that what these tasks suffered counts against nobody.
     static func sparing(_ tasks: [ObservedTask]) -> String {
-        let failed = text("excused", Set(tasks.filter(\.hasFailed).map(short)))
-        let others = text("spared", Set(tasks.filter { !$0.hasFailed }.map(short)))
-        return (failed + others).trimmingPrefix(" ").description
+        var excused: [String] = []
+        var spared: [String] = []
+        for task in tasks {
+            if task.hasFailed { excused.append(short(task)) } else { spared.append(short(task)) }
+        }
+        return String((text("excused", excused) + text("spared", spared)).dropFirst())
     }
 
-    private static func text(_ word: String, _ list: Set<String>) -> String {
+    private static func text(_ word: String, _ list: some Collection<String>) -> String {
         list.isEmpty ? "" : " " + ([word] + list.sorted()).joined(separator: " ")
     }
 

@@ -56,7 +56,7 @@ struct StackRenderer {
         usedNetworks.sorted().compactMap { key in
             let network = project.networks[key]
             guard network?.isExternal != true else { return nil }
-            var body: [String: JSON] = [
+            var body: JSON.Members = [
                 "Labels": JSON(labelled(network?.labels ?? [:])),
                 "Driver": .string(network.map { $0.driver.isEmpty ? "overlay" : $0.driver } ?? "overlay"),
                 "CheckDuplicate": true,
@@ -144,7 +144,7 @@ struct StackRenderer {
         ])
         task["RestartPolicy"] = restartPolicy(service)
         if task["Placement"] == nil { task["Placement"] = [:] }
-        var spec: [String: JSON] = [
+        var spec: JSON.Members = [
             "Name": .string(serviceName(service.name)),
             "Labels": JSON(labels),
             "TaskTemplate": task,
@@ -164,7 +164,7 @@ struct StackRenderer {
 
     private func container(_ service: Service) -> JSON {
         let capabilities = effectiveCapabilities(add: service.capAdd, drop: service.capDrop)
-        let container: [String: JSON?] = [
+        var container = JSON.compact([
             "Image": .string(ImageReference(service.image).tagged),
             "Labels": JSON(labelled(service.labels)),
             "Command": JSON(service.entrypoint),
@@ -198,14 +198,13 @@ struct StackRenderer {
             ]),
             "Groups": JSON(service.groups),
             "Privileges": service.credentialSpec.map { credentialSpec($0) },
-        ]
-        guard case .object(var members) = JSON.compact(container) else { return .null }
+        ])
         // An explicit 'init: false' says something, so it is not left out as empty; neither is no time to stop in.
-        if let runsInit = service.runsInit { members["Init"] = .bool(runsInit) }
-        if let period = service.stopGracePeriod { members["StopGracePeriod"] = nanoseconds(period) }
+        if let runsInit = service.runsInit { container["Init"] = .bool(runsInit) }
+        if let period = service.stopGracePeriod { container["StopGracePeriod"] = nanoseconds(period) }
         // Docker's client always sends these, empty as they may be, and the Engine reports what it was sent.
-        members["Privileges"] = members["Privileges"] ?? ["CredentialSpec": nil, "SELinuxContext": nil]
-        return .object(members)
+        container["Privileges"] = container["Privileges"] ?? ["CredentialSpec": nil, "SELinuxContext": nil]
+        return container
     }
 
     private func credentialSpec(_ spec: CredentialSpec) -> JSON {
@@ -265,17 +264,17 @@ struct StackRenderer {
     }
 
     private func mount(_ mount: Mount) -> JSON {
-        var result: [String: JSON?] = [
+        var result: JSON.Members = [
             "Type": .string(mount.type), "Source": .string(mount.source), "Target": .string(mount.target),
             "ReadOnly": .bool(mount.readOnly),
         ]
         // Options are sent even when they are empty.
-        var kept: [String: JSON] = [:]
+        var kept: JSON.Members = [:]
         switch mount.type {
         case "volume" where !mount.source.isEmpty:
             let volume = project.volumes[mount.source]
             result["Source"] = .string(volume?.name ?? scoped(mount.source))
-            var options: [String: JSON?] = ["NoCopy": .bool(mount.noCopy)]
+            var options: JSON.Members = ["NoCopy": .bool(mount.noCopy)]
             if let volume, !volume.isExternal {
                 options["Labels"] = JSON(labelled(volume.labels))
                 if !volume.driver.isEmpty || volume.driverOptions != nil {
@@ -284,7 +283,7 @@ struct StackRenderer {
                     ])
                 }
             }
-            kept["VolumeOptions"] = .compact(options)
+            kept["VolumeOptions"] = .object(options.compacted)
         case "bind", "npipe":
             if mount.hasBindOptions {
                 kept["BindOptions"] = .compact(["Propagation": mount.propagation.map { .string($0) }])
@@ -300,8 +299,7 @@ struct StackRenderer {
             kept["ClusterOptions"] = [:]
         default: break
         }
-        guard case .object(let members) = JSON.compact(result) else { return .null }
-        return .object(members.merging(kept) { $1 })
+        return .object(result.compacted.merging(kept))
     }
 
     private func ports(_ ports: [Port]) -> [JSON] {
@@ -357,20 +355,21 @@ struct StackRenderer {
     }
 
     private func updateConfig(_ config: UpdateConfig) -> JSON {
-        .object(
-            [
-                "Parallelism": .int(Int64(config.parallelism)),
-                "Delay": config.delay.map(nanoseconds) ?? 0,
-                "FailureAction": .string(config.failureAction),
-                "Monitor": config.monitor.map(nanoseconds) ?? 0,
-                "MaxFailureRatio": .double(config.maxFailureRatio),
-                "Order": .string(config.order),
-            ].filter { !$0.value.isEmpty || ["Parallelism", "MaxFailureRatio"].contains($0.key) }
-        )
+        let members: JSON.Members = [
+            "Parallelism": .int(Int64(config.parallelism)),
+            "Delay": config.delay.map(nanoseconds) ?? 0,
+            "FailureAction": .string(config.failureAction),
+            "Monitor": config.monitor.map(nanoseconds) ?? 0,
+            "MaxFailureRatio": .double(config.maxFailureRatio),
+            "Order": .string(config.order),
+        ]
+        return .object(members.filter { !$0.value.isEmpty || ["Parallelism", "MaxFailureRatio"].contains($0.key) })
     }
 
     /// An object of what is there, zeros and empty objects too.
-    private func given(_ members: [String: JSON?]) -> JSON { .object(members.compactMapValues { $0 }) }
+    private func given(_ members: KeyValuePairs<String, JSON?>) -> JSON {
+        .object(JSON.Members(members.lazy.compactMap { key, value in value.map { (key, $0) } }))
+    }
 
     private func nanoseconds(_ duration: Duration) -> JSON {
         let parts = duration.components

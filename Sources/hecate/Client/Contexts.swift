@@ -73,7 +73,7 @@ struct Contexts: Sendable {
             "current": .string(current),
             "contexts": .array(
                 all.map { context in
-                    var item: [String: JSON] = ["name": .string(context.name), "server": .string(context.server)]
+                    var item: JSON.Members = ["name": .string(context.name), "server": .string(context.server)]
                     item["tokenFile"] = context.tokenFile.map { .string($0) }
                     item["ca"] = context.authority.map { .string($0) }
                     return .object(item)

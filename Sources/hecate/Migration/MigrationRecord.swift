@@ -64,11 +64,11 @@ struct MigrationRecord: Sendable {
         let apps = entries.mapValues { entry in
             JSON.compact([
                 "state": .string(entry.state.rawValue),
-                "replicas": .object(entry.replicas.mapValues { .int(Int64($0)) }),
+                "replicas": .object(JSON.Members(entry.replicas.mapValues { .int(Int64($0)) })),
                 "units": JSON(entry.units), "reason": entry.reason.map { .string($0) },
             ])
         }
-        let json: JSON = ["apps": .object(apps), "steps": JSON(steps)]
+        let json: JSON = ["apps": .object(JSON.Members(apps)), "steps": JSON(steps)]
         try makeFolder(folder(of: path), mode: 0o700)
         try replaceFile(path, with: json.encoded(pretty: true), mode: 0o600)
     }
