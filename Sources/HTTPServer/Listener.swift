@@ -70,7 +70,8 @@ package final class Listener: Sendable {
         self.limits = limits
         self.handler = handler
         port = Self.port(of: descriptor)
-        var flags = MHD_USE_EPOLL_INTERNAL_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue | MHD_USE_ITC.rawValue
+        // With epoll, 0.9.75 waits for one more event when it was given 128 at once, and answers none meanwhile.
+        var flags = MHD_USE_POLL_INTERNAL_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue | MHD_USE_ITC.rawValue
         if tls != nil { flags |= MHD_USE_TLS.rawValue }
         // The daemon's callbacks find this object by its address; `stop` ends them before it goes.
         let started = hecate_server_start(

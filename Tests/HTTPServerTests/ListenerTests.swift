@@ -207,4 +207,29 @@ import Testing
         #expect(listener.load.requests == 0, "whoever went away is forgotten")
         await listener.drain(within: .seconds(1))
     }
+
+    /// As many requests at once as libmicrohttpd takes from the kernel in one go: with epoll it then waits for one more before
+    /// it answers any (0.9.75, `MHD_epoll`). Other work keeps it from the first until all are there.
+    @Test(.timeLimit(.minutes(1))) func requestsThatComeTogetherAreAnsweredThough() async throws {
+        let listener = try listener { _ in Response(200, type: "text/plain", "fine") }
+        let script = """
+            import multiprocessing, os, socket, sys, time
+            def work():
+                while True: pass
+            others = [multiprocessing.Process(target=work, daemon=True) for _ in range(2 * os.cpu_count())]
+            for other in others: other.start()
+            clients = [socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10) for _ in range(128)]
+            longest, end = 0, time.monotonic() + 3
+            while time.monotonic() < end:
+                begin = time.monotonic()
+                for client in clients: client.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+                for client in clients: client.recv(4096)
+                longest = max(longest, time.monotonic() - begin)
+            print(longest)
+            """
+        let result = try await execute(["python3", "-c", script, "\(listener.port)"], timeout: .seconds(40))
+        let longest = Double(result.outputText.prefix { $0 != "\n" })
+        #expect(try #require(longest) < 5, "\(result.outputText) \(result.errorText)")
+        await listener.drain(within: .seconds(1))
+    }
 }
