@@ -24,6 +24,31 @@ package struct Claim: Sendable, Hashable {
     }
 }
 
+/// What becomes of the rejection that stands beside a claim.
+package enum RejectionNote: Sendable, Hashable {
+    case leave
+    /// A person wants it to be tried again.
+    case erase
+    case write(Rejection)
+    /// This is about to be begun: its own rejection is left and told, any other is of the past.
+    case begin(fingerprint: String)
+
+    /// What is to stand there afterwards.
+    package func noted(over found: Rejection?) -> Rejection? {
+        switch self {
+        case .leave: found
+        case .erase: nil
+        case .write(let rejection): rejection
+        case .begin(let fingerprint): found?.fingerprint == fingerprint ? found : nil
+        }
+    }
+
+    /// What whoever claims has to know of what stands there.
+    package func told(of found: Rejection?) -> Rejection? {
+        if case .begin = self { noted(over: found) } else { nil }
+    }
+}
+
 /// Who asks to own an app.
 package struct Claimant: Sendable, Hashable {
     /// The mark of the source that declares the app.
@@ -38,6 +63,7 @@ package struct Claimant: Sendable, Hashable {
     package var controller: String
     /// Whether what nobody owns may be claimed; not when the app is to be removed.
     package var takesUnclaimed: Bool
+    package var rejection = RejectionNote.leave
     /// Until when the lease allows to act.
     package var until: ContinuousClock.Instant
 
@@ -73,10 +99,15 @@ package struct Ownership: Sendable, Hashable {
     package let app: AppID
     package let owner: String
     package let until: ContinuousClock.Instant
+    /// That what is about to be begun was rejected before.
+    package let rejection: Rejection?
 
     /// For platforms only, and only with what the target has just answered.
-    package init(confirmedByTarget app: AppID, for claimant: Claimant) {
+    ///
+    /// `rejection`: What the target says was rejected, where it is what is about to be begun.
+    package init(confirmedByTarget app: AppID, for claimant: Claimant, rejection: Rejection? = nil) {
         self.app = app
+        self.rejection = rejection
         owner = claimant.owner
         until = claimant.until
     }

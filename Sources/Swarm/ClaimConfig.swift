@@ -11,6 +11,9 @@ struct ClaimConfig: Sendable {
     private static let controller = "io.hecate.controller"
     private static let target = "io.hecate.target"
     private static let prefix = "io.hecate.name-prefix"
+    private static let rejected = "io.hecate.rejected"
+    /// Characters of a failure that stand there.
+    private static let longestFailure = 300
 
     /// Whose the app is.
     var claim: Claim
@@ -21,26 +24,43 @@ struct ClaimConfig: Sendable {
     var target: String?
     /// What the names of the stack's objects begin with, where that is not the stack's name.
     var namePrefix: String?
+    /// What was rejected last, as long as it is declared.
+    var rejection: Rejection?
 
     /// The name of the config that claims a stack.
     static func name(_ stack: String) -> String { ObjectName.shortened("hecate.\(stack)", to: 64) }
 
-    init(claim: Claim, target: String, namePrefix: String?) {
+    init(claim: Claim, target: String, namePrefix: String?, rejection: Rejection? = nil) {
         self.claim = claim
         self.target = target
         self.namePrefix = namePrefix
+        self.rejection = rejection
     }
 
     init(labels: [String: String]) {
         claim = Claim(owner: labels[Self.owner] ?? "", controller: labels[Self.controller] ?? "")
         target = labels[Self.target]
         namePrefix = labels[Self.prefix]
+        rejection = labels[Self.rejected].map { fingerprint in
+            Rejection(
+                fingerprint: fingerprint,
+                reason: labels["\(Self.rejected).reason"].flatMap(Reason.init) ?? .healthCheckFailed,
+                failure: labels["\(Self.rejected).failure"] ?? "",
+                isRolledBack: labels["\(Self.rejected).rolled-back"] == "true"
+            )
+        }
     }
 
     func labels(for stack: String) -> [String: String] {
         var labels = [Self.app: stack, Self.owner: claim.owner, Self.controller: claim.controller]
         labels[Self.target] = target
         labels[Self.prefix] = namePrefix
+        if let rejection {
+            labels[Self.rejected] = rejection.fingerprint
+            labels["\(Self.rejected).reason"] = rejection.reason.rawValue
+            labels["\(Self.rejected).failure"] = String(rejection.failure.prefix(Self.longestFailure))
+            labels["\(Self.rejected).rolled-back"] = rejection.isRolledBack ? "true" : nil
+        }
         return labels
     }
 }

@@ -37,7 +37,12 @@ extension SwarmPlatform {
     /// - Returns: Nil when somebody was faster and it has to be looked at again.
     private func createClaim(_ id: AppID, _ claimant: Claimant) async throws -> Ownership? {
         let claim = Claim(owner: claimant.owner, controller: claimant.controller)
-        let config = ClaimConfig(claim: claim, target: name, namePrefix: namePrefix(of: id.name))
+        let config = ClaimConfig(
+            claim: claim,
+            target: name,
+            namePrefix: namePrefix(of: id.name),
+            rejection: claimant.rejection.noted(over: nil)
+        )
         let body: JSON = [
             "Name": .string(ClaimConfig.name(id.name)), "Labels": JSON(config.labels(for: id.name)), "Data": emptyData,
         ]
@@ -78,10 +83,13 @@ extension SwarmPlatform {
                 "the stack '\(id.name)' is '\(target)/\(id.name)' now, by another name of this Swarm"
             )
         }
-        if config.claim != wanted || config.target != name {
-            config.claim = wanted
-            config.target = name
-            let spec = object.relabelled(config.labels(for: id.name))
+        let known = config
+        config.claim = wanted
+        config.target = name
+        config.rejection = claimant.rejection.noted(over: known.rejection)
+        let labels = config.labels(for: id.name)
+        if labels != known.labels(for: id.name) {
+            let spec = object.relabelled(labels)
             do {
                 try await engine.call(
                     "POST",
@@ -94,7 +102,11 @@ extension SwarmPlatform {
             }
         }
         remember(config, of: id.name)
-        return Ownership(confirmedByTarget: id, for: claimant)
+        return Ownership(
+            confirmedByTarget: id,
+            for: claimant,
+            rejection: claimant.rejection.told(of: known.rejection)
+        )
     }
 
     package func release(_ ownership: Ownership) async throws {

@@ -32,6 +32,8 @@ struct AppScript {
     /// When what runs was changed last, and what ran before when that change is under way.
     var changedAt: Timestamp?
     var before: String?
+    /// What stands on the target of what was rejected.
+    var noted: Rejection?
     /// What comes of removing something.
     var pruning = Pruning.done
 
@@ -165,7 +167,10 @@ struct AppScript {
                     isAmidChange: before != nil
                 )
             )
-        case .claim: return .claimed
+        case .claim(let claimant):
+            let told = claimant.rejection.told(of: noted)
+            noted = claimant.rejection.noted(over: noted)
+            return .claimed(told)
         case .capture(_, let event):
             guard let captured = before ?? running else { return .captured(fingerprint: nil) }
             events.append(event)

@@ -65,6 +65,23 @@ extension AppStateTests {
         #expect(script.reasons == [.unavailable])
     }
 
+    /// Swarm rolls back for the task that went with its node: what is declared is made again once a node takes it.
+    @Test func whatTheTargetTookBackIsMadeAgainOnceItIsTaken() {
+        var script = deployed()
+        script.declare("v2")
+        script.pass()
+        #expect(script.running == "v2")
+        (script.running, script.health) = ("v1", .held("service web: 0 of 1 running, 1 pending (no suitable node)"))
+        for _ in 0..<30 {
+            script.pass()
+            script.advance(.seconds(9))
+        }
+        #expect(script.running == "v1" && script.asked("apply") == 1 && script.state.record.quarantine == nil)
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.running == "v2" && script.state.record.isReady)
+    }
+
     /// What ran for most of the time was ended with its node, and begins anew.
     @Test func whatBeginsAnewOnceItIsTakenHasItsWholeTime() {
         var script = deployed()

@@ -144,6 +144,47 @@ import Testing
         try await fleet.clean("a")
     }
 
+    /// Its store knows nothing of what the other one rejected; the Swarm does. So does a controller that lost its store.
+    @Test(.timeLimit(.minutes(3))) func whatWasRejectedIsNotTriedAgainByWhoTakesOver() async throws {
+        let fleet = try await Fleet(verify: "2s")
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
+        let second = try fleet.sibling("second")
+        let broken = sleeper("A: 2").replacing("trap exit TERM; while", with: "sleep 1; exit 3; while")
+        try await fleet.running {
+            try await fleet.settled("a")
+            try await fleet.commit(["a.yml": broken], "Break it")
+            try await fleet.eventually("it is rolled back") { fleet.log.contains(" RolledBack") }
+            // The claim says so once leftovers are collected.
+            try await Task.sleep(for: .seconds(2))
+        }
+        let versions = try await fleet.services("a").mapValues { $0["Version"] }
+        try await fleet.loseStore()
+        for config in [fleet.config, second] {
+            let log = config == second ? "second.log" : "again.log"
+            let controller = try await fleet.start(config, log: log)
+            do {
+                try await fleet.eventually("it knows", within: .seconds(40)) {
+                    fleet.text(log).contains("was rejected before, and is not tried again")
+                        && fleet.text(log).contains(" RolledBack")
+                }
+                try await Task.sleep(for: .seconds(3))
+                #expect(try await fleet.services("a").mapValues { $0["Version"] } == versions, "\(fleet.text(log))")
+                #expect(!fleet.text(log).contains(" Applying"), "\(fleet.text(log))")
+            } catch {
+                await controller.end("KILL")
+                throw error
+            }
+            await controller.end("TERM")
+        }
+        // A person has it tried once more, and the next one knows of it again.
+        try await fleet.running {
+            try await fleet.eventually("it acts") { try await fleet.app("a")["rejected"] != nil }
+            _ = try await fleet.hecate("reconcile", fleet.name("a"))
+            try await fleet.eventually("it is tried") { fleet.log.ranges(of: " Applying").count >= 3 }
+        }
+        try await fleet.clean("a")
+    }
+
     @Test(.timeLimit(.minutes(2))) func aStoreDeletedUnderADeadControllerCostsNoRestart() async throws {
         let fleet = try await Fleet(verify: "1s")
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])

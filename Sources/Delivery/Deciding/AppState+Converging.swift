@@ -82,7 +82,53 @@ extension AppState {
     mutating func claim(for errand: Errand, _ situation: Situation, takesUnclaimed: Bool = true) -> Action {
         guard case .held(var claimant) = situation.leave else { return finish(.check(after: .seconds(1))) }
         claimant.takesUnclaimed = takesUnclaimed
+        claimant.rejection = rejectionNote(for: errand)
         return ask(.claim(claimant), .claiming(errand))
+    }
+
+    /// What is to stand beside the claim about what was rejected.
+    private func rejectionNote(for errand: Errand) -> RejectionNote {
+        if let quarantine = record.quarantine { return .write(Rejection(quarantine)) }
+        guard case .change = errand, let pass, pass.role == .declared, record.attempt == nil, !isDeployed else {
+            return .leave
+        }
+        return retried == pass.fingerprint ? .erase : .begin(fingerprint: pass.fingerprint)
+    }
+
+    /// What is about to be begun was rejected by another controller, or before the store was lost: it is not tried again, as
+    /// long as there is something to return to.
+    ///
+    /// - Returns: Nil when there is not.
+    mutating func heed(_ rejection: Rejection, at now: Moment) -> Action? {
+        guard let pass, record.quarantine == nil, rejection.fingerprint == pass.fingerprint else { return nil }
+        let hasKept = kept?.isEmpty == false
+        guard rejection.isRolledBack || hasKept else { return nil }
+        record.quarantine = Quarantine(
+            fingerprint: pass.fingerprint,
+            commit: record.commit,
+            since: now.time,
+            reason: rejection.reason,
+            failure: rejection.failure,
+            details: []
+        )
+        let message = "was rejected before, and is not tried again: \(rejection.failure)"
+        let told = event(.warning, rejection.reason, message, at: now)
+        // Whoever rejected it put back what was good: that is newer than what is kept here.
+        if rejection.isRolledBack { return ask(.capture(record, told), .capturingInPlace) }
+        resetClock()
+        return save(told, then: .saving(.again(.zero)))
+    }
+
+    /// What runs in place of what was rejected is kept, and written down with the rejection; nil where nothing runs.
+    mutating func heeded(keeping fingerprint: String?, _ situation: Situation, at now: Moment) -> Action {
+        guard let fingerprint else {
+            record.quarantine = nil
+            return proceed(with: .change, situation, at: now)
+        }
+        saved = record
+        kept = [fingerprint] + (kept ?? []).filter { $0 != fingerprint }
+        resetClock()
+        return finish(.again(.zero))
     }
 
     mutating func proceed(with errand: Errand, _ situation: Situation, at now: Moment) -> Action {

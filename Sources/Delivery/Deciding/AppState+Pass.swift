@@ -12,6 +12,8 @@ extension AppState {
         case claiming(Errand)
         case capturing
         case capturingBefore(Health)
+        /// What runs in place of what was rejected before this controller's time is kept.
+        case capturingInPlace
         case noticingDrift
         case savingAttempt
         case applying
@@ -161,12 +163,15 @@ extension AppState {
             take(plan, services, marks)
             return converge(situation, at: now)
         case (.superseding, .announced): return convergeUndisturbed(situation, at: now)
-        case (.claiming(let errand), .claimed):
+        case (.claiming(let errand), .claimed(let rejection)):
             self.pass?.isOwner = true
+            if let rejection, let action = heed(rejection, at: now) { return action }
             return proceed(with: errand, situation, at: now)
         case (.capturing, .captured(let fingerprint)):
             if let fingerprint { kept = [fingerprint] }
             return startAttempt(at: now)
+        case (.capturingInPlace, .captured(let fingerprint)):
+            return heeded(keeping: fingerprint, situation, at: now)
         case (.capturingBefore(let health), .captured(let fingerprint)):
             record.hasBaseline = true
             if let fingerprint { kept = [fingerprint] }
@@ -228,7 +233,10 @@ extension AppState {
         self.reading = reading
         pass?.fingerprint = reading.fingerprint
         record.commit = reading.commit
-        if isForced { record.quarantine = nil }
+        if isForced {
+            record.quarantine = nil
+            retried = reading.fingerprint
+        }
         isForced = false
         if record.quarantine?.fingerprint != reading.fingerprint { record.quarantine = nil }
         guard self.warnings != warnings else { return chooseRole(situation, at: now) }

@@ -65,6 +65,7 @@ extension AppState {
             // What is known to be good is put back even when nothing can be written down.
             if record.attempt?.isRestoring == true { return ask(.apply, .applying) }
             record.attempt = nil
+        case .capturingInPlace: record.quarantine = nil
         case .saving(let outcome): return finish(outcome)
         case .savingThenWatching: return watch(at: now)
         case .savingThenTidying(let outcome), .collecting(let outcome): return finish(outcome)

@@ -20,8 +20,9 @@ extension AppState {
         if hasFailedAnew { healthySince = nil }
         seenFailures = pass.marks.failures
         let timeout = declaration.app.timeout
-        // While nothing takes what is to run there is nothing to be gained by a change, and the target is left in peace.
-        if !pass.plan.forward.isEmpty, !isHeldUp(health) {
+        // What was made and the target took back is not made again while nothing takes what is to run.
+        let isLeftInPeace = isHeldUp(health) && applies > 0 && !isUnfinished
+        if !pass.plan.forward.isEmpty, !isLeftInPeace {
             guard elapsed > timeout else { return goOn(situation, at: now) }
             let message = "not as declared after \(timeout.readable): \(summary(of: pass.plan.forward))"
             return giveUp(Failure(.timedOut, message, next: .needsChange), at: now)

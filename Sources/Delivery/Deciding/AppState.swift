@@ -51,6 +51,8 @@ struct AppState: Sendable {
     var lastRepair: ContinuousClock.Instant?
     /// A person asked for it: a quarantined revision is tried once more.
     var isForced = false
+    /// What is tried once more because a person asked for it.
+    var retried: String?
     var warnings: [String] = []
     /// Objects that cannot be removed now, by subject, with why.
     var blocked: [String: String] = [:]

@@ -53,7 +53,8 @@ enum Answer: Sendable {
     case notRestored(fingerprint: String, Failure)
     case nothingKept
     case observed(Plan, declaredServices: Int, Marks)
-    case claimed
+    /// The app may be changed; with what was rejected before, where it is what is about to be begun.
+    case claimed(Rejection?)
     case captured(fingerprint: String?)
     case saved
     case applied

@@ -125,6 +125,32 @@ package struct Quarantine: Sendable, Hashable {
     }
 }
 
+/// What was rejected, as it stands on the target beside the claim: whoever acts after this controller, or after the loss of
+/// its store, need not find out anew.
+package struct Rejection: Sendable, Hashable {
+    package var fingerprint: String
+    package var reason: Reason
+    package var failure: String
+    /// Whether what was good before runs again.
+    package var isRolledBack: Bool
+
+    package init(fingerprint: String, reason: Reason, failure: String, isRolledBack: Bool) {
+        self.fingerprint = fingerprint
+        self.reason = reason
+        self.failure = failure
+        self.isRolledBack = isRolledBack
+    }
+
+    init(_ quarantine: Quarantine) {
+        self.init(
+            fingerprint: quarantine.fingerprint,
+            reason: quarantine.reason,
+            failure: quarantine.failure,
+            isRolledBack: quarantine.isRolledBack
+        )
+    }
+}
+
 /// What is wrong with an app now.
 package struct Problem: Sendable, Hashable {
     package var reason: Reason

@@ -71,8 +71,9 @@ struct Worker {
             }
             return .observed(made.plan, declaredServices: made.declaredServices, marks)
         case .claim(let claimant):
-            ownership = try await platform.claim(id, as: claimant)
-            return .claimed
+            let claimed = try await platform.claim(id, as: claimant)
+            ownership = claimed
+            return .claimed(claimed.rejection)
         case .capture(let record, let event): return try await capture(record, event)
         case .save(let record, let event): return try await save(record, event)
         case .apply:

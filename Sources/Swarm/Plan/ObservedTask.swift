@@ -42,8 +42,12 @@ struct ObservedTask: Sendable {
 
     var hasFailed: Bool { ["failed", "rejected", "orphaned"].contains(state) }
 
-    /// Whether it failed because the Engine no longer had its container, as after a restart: nobody's fault that made it.
-    var wasLost: Bool { hasFailed && Self.losses.contains { error.contains($0) } }
+    /// Whether it failed because the Engine no longer had its container, as after a restart, or because its node, which is
+    /// drained, gave up its network before it began: nobody's fault that made it.
+    var wasLost: Bool {
+        hasFailed && Self.losses.contains { error.contains($0) }
+            || state == "rejected" && error.contains("error while removing network")
+    }
 
     /// Whether its image could not be had although the registry had named its digest: it is away, or allows no more.
     var couldNotBePulled: Bool {
@@ -56,11 +60,9 @@ struct ObservedTask: Sendable {
     /// So a container ends with its machine or its Engine, and a program may end so too.
     var mayHaveDiedWithTheEngine: Bool { hasFailed && [255, 137, 143].contains(exitCode) }
 
-    /// What is said of tasks when an Engine that was started again does not know their containers, or not yet their networks,
-    /// and when a node that is drained has given a network up already.
+    /// What is said of tasks when an Engine that was started again does not know their containers, or not yet their networks.
     private static let losses = [
         "No such container", "node is missing network attachments", "when swarm is not active",
-        "error while removing network",
     ]
 
     var hasCompleted: Bool { state == "complete" }

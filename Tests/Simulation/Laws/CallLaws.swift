@@ -69,7 +69,19 @@ extension Laws {
             Mutated(time: World.shared.now, stack: mutating.stack, target: target.name, text: text)
         )
         Statistics.count("call \(mutating.method) \(mutating.kind)")
+        noteRejection(mutating, on: target)
         if mutating.kind == "services", mutating.path.hasSuffix("/update") { checkUpdate(mutating, on: target) }
+    }
+
+    /// What stands beside a claim of what was rejected.
+    ///
+    /// Whoever is about to try it again takes it away first, and is judged by what stood there.
+    private func noteRejection(_ mutating: Mutating, on target: Target) {
+        guard mutating.kind == "configs", let labels = mutating.body?["Labels"],
+            labels["io.hecate.rejected.rolled-back"]?.string == "true"
+        else { return }
+        Statistics.count("state a rejection on the target")
+        notedRejections[AppID(target: target.name, name: mutating.stack)] = labels["io.hecate.rejected"]?.string
     }
 
     /// The parts of a request's path, without the version of the API and without the query.

@@ -16,6 +16,8 @@ final class Laws: @unchecked Sendable {
     var updates: [String: Int] = [:]
     /// For each app: what is rejected, and at which declaration.
     var rejections: [AppID: Rejection] = [:]
+    /// For each app: what the target says was rejected and rolled back.
+    var notedRejections: [AppID: String] = [:]
     /// The apps somebody asked for since.
     var asked: [AppID: Int64] = [:]
     var eventCounts: [String: Int] = [:]

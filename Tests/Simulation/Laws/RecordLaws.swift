@@ -35,10 +35,11 @@ extension Laws {
     private func checkRetry(_ id: AppID, _ fingerprint: String) {
         guard let rejection = rejections[id], rejection.fingerprint == fingerprint else { return }
         let isAsked = asked[id].map { $0 >= rejection.time } ?? false
-        let wasForgotten = simulation.lastStoreLoss.map { $0 >= rejection.time } ?? false
         let hasChanged = simulation.wasChanged(id, since: rejection.time)
-        // What one controller rejected another one's store does not know.
-        guard !isAsked, !wasForgotten, !hasChanged, !simulation.hadSecondController else { return }
+        // What one controller rejected another one's store does not know, unless it stands on the target.
+        let wasForgotten = simulation.lastStoreLoss.map { $0 >= rejection.time } ?? false || simulation.hadSecondController
+        let isKnown = notedRejections[id] == fingerprint && !simulation.isMeddledWith(id)
+        guard !isAsked, !hasChanged, !wasForgotten || isKnown else { return }
         fail(.rejectedNotRetried, "\(id) tries again what was rejected and did not change")
     }
 

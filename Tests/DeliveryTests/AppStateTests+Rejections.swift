@@ -1,0 +1,91 @@
+import Testing
+
+@testable import Delivery
+
+/// What is known of rejections by whoever acts next: another controller, or the same one without its store.
+extension AppStateTests {
+    /// An app whose second state was rejected and rolled back.
+    private func rejected() -> AppScript {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        script.pass()
+        script.pass()
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        return script
+    }
+
+    /// Another controller looks at the same target, with a store of its own.
+    private func taker(of script: AppScript) -> AppScript {
+        var other = AppScript()
+        (other.running, other.noted) = (script.running, script.noted)
+        other.declare(script.fingerprint)
+        return other
+    }
+
+    @Test func whatIsRejectedStandsBesideTheClaim() {
+        var script = rejected()
+        #expect(script.running == "v1" && script.noted?.fingerprint == "v2" && script.noted?.isRolledBack == true)
+        script.declare("v3")
+        script.run()
+        #expect(script.running == "v3" && script.noted == nil, "it is of the past")
+    }
+
+    @Test func whoTakesOverDoesNotTryItAgain() {
+        var other = taker(of: rejected())
+        other.run()
+        #expect(other.asked("apply") == 0 && other.running == "v1" && other.kept == ["v1"])
+        #expect(other.state.record.quarantine?.fingerprint == "v2")
+        #expect(other.reasons == [.healthCheckFailed, .rolledBack], "\(other.reasons)")
+        // What comes next is deployed, and what was found is what it goes back to.
+        other.declare("v3")
+        other.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        other.pass()
+        other.pass()
+        other.health = .healthy(runsNothing: false)
+        other.run()
+        #expect(other.running == "v1" && other.noted?.fingerprint == "v3")
+    }
+
+    /// The one before died amid rolling back: nobody knows what runs.
+    @Test func whatWasNotRolledBackIsTriedByWhoHasNothingToReturnTo() {
+        var script = rejected()
+        script.noted?.isRolledBack = false
+        var other = taker(of: script)
+        other.run()
+        #expect(other.asked("apply") == 1 && other.running == "v2")
+        var kept = taker(of: script)
+        kept.kept = ["v0"]
+        kept.run()
+        #expect(kept.running == "v0", "who has something returns to that")
+        #expect(kept.state.record.quarantine?.fingerprint == "v2")
+    }
+
+    @Test func aPersonMayHaveItTriedOnceMore() {
+        var other = taker(of: rejected())
+        other.run()
+        other.state.force()
+        other.run()
+        #expect(other.running == "v2" && other.state.record.isReady && other.noted == nil)
+    }
+
+    @Test func aRejectionThatCannotBeWrittenDownIsHeededLater() {
+        var other = taker(of: rejected())
+        other.failures["capture"] = Failure(.journalFailed, "the disk is full")
+        other.run(for: .seconds(90))
+        #expect(other.asked("apply") == 0 && other.state.record.quarantine == nil)
+        other.failures = [:]
+        other.run()
+        #expect(other.asked("apply") == 0 && other.state.record.quarantine?.fingerprint == "v2")
+    }
+
+    /// Where nothing runs there is nothing to lose.
+    @Test func whatIsRejectedIsTriedWhereNothingRuns() {
+        var script = rejected()
+        script.running = nil
+        var other = taker(of: script)
+        other.run()
+        #expect(other.running == "v2" && other.state.record.isReady)
+    }
+}
