@@ -208,8 +208,10 @@ import Testing
         await listener.drain(within: .seconds(1))
     }
 
-    /// As many requests at once as libmicrohttpd takes from the kernel in one go: with epoll it then waits for one more before
-    /// it answers any (0.9.75, `MHD_epoll`). Other work keeps it from the first until all are there.
+    /// As many requests at once as libmicrohttpd takes from the kernel in one go.
+    ///
+    /// With epoll it then waits for one more before it answers any (0.9.75, `MHD_epoll`). Other work keeps it from the first
+    /// until all are there.
     @Test(.timeLimit(.minutes(1))) func requestsThatComeTogetherAreAnsweredThough() async throws {
         let listener = try listener { _ in Response(200, type: "text/plain", "fine") }
         let script = """

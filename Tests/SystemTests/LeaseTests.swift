@@ -144,7 +144,9 @@ import Testing
         try await fleet.clean("a")
     }
 
-    /// Its store knows nothing of what the other one rejected; the Swarm does. So does a controller that lost its store.
+    /// Its store knows nothing of what the other one rejected; the Swarm does.
+    ///
+    /// The same goes for a controller that lost its store.
     @Test(.timeLimit(.minutes(3))) func whatWasRejectedIsNotTriedAgainByWhoTakesOver() async throws {
         let fleet = try await Fleet(verify: "2s")
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])

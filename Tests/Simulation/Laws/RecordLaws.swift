@@ -37,7 +37,8 @@ extension Laws {
         let isAsked = asked[id].map { $0 >= rejection.time } ?? false
         let hasChanged = simulation.wasChanged(id, since: rejection.time)
         // What one controller rejected another one's store does not know, unless it stands on the target.
-        let wasForgotten = simulation.lastStoreLoss.map { $0 >= rejection.time } ?? false || simulation.hadSecondController
+        let isStoreLost = simulation.lastStoreLoss.map { $0 >= rejection.time } ?? false
+        let wasForgotten = isStoreLost || simulation.hadSecondController
         let isKnown = notedRejections[id] == fingerprint && !simulation.isMeddledWith(id)
         guard !isAsked, !hasChanged, !wasForgotten || isKnown else { return }
         fail(.rejectedNotRetried, "\(id) tries again what was rejected and did not change")
