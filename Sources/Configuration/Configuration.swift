@@ -10,7 +10,7 @@ package struct Configuration: Sendable {
     package var node: NodeConfiguration?
     /// The folder of the journal and the mirrors.
     package var store = "/var/lib/hecate"
-    package var parallelism = 8
+    package var parallelism = 64
     package var timeout: Duration = .seconds(300)
     package var verifyWindow: Duration = .seconds(10)
     package var interval: Duration = .seconds(300)

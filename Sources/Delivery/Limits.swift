@@ -1,7 +1,7 @@
 /// How much the reconciler does at once and how patient it is.
 package struct Limits: Sendable, Hashable {
     /// Apps of one target worked on at the same time.
-    package var parallelism = 8
+    package var parallelism = 64
     /// The same for single targets that can do more or less, by name.
     package var parallelismOfTarget: [String: Int] = [:]
     /// Repairs of the same difference after which it is reported as a fight and repaired ever more rarely.
