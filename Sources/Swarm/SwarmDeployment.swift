@@ -15,7 +15,12 @@ struct SwarmDeployment: Deployment {
     func plan(observedSince moment: ContinuousClock.Instant, mark: String?) async throws -> any Planned {
         do {
             let hasFiles = !desired.files.isEmpty || desired.services.isEmpty
-            let observed = try await platform.observe(id.name, withFiles: hasFiles, since: moment)
+            let observed = try await platform.observe(
+                id.name,
+                withFiles: hasFiles,
+                since: moment,
+                isWatched: mark != nil
+            )
             try await askAboutSecrets(observed)
             let context = PlanContext(
                 prunes: options.prunes,

@@ -43,6 +43,8 @@ package actor SwarmPlatform: Platform {
     /// The Swarm's own identifier, as it was told last.
     private var cluster: String?
     private var justMade: [String: (networks: [ObservedObject], at: ContinuousClock.Instant)] = [:]
+    /// What was seen of stacks that are being watched, besides their services and tasks.
+    private var surroundings: [String: Surroundings] = [:]
     private var secretHashes: [String: String] = [:]
     /// The configs and secrets that revisions of an app declared, as far as this process has seen them.
     var declaredFiles: [AppID: Set<FileName>] = [:]
@@ -180,36 +182,68 @@ package actor SwarmPlatform: Platform {
 
     // MARK: Observing
 
+    /// What a stack's services use.
+    private struct Surroundings {
+        var networks: [ObservedObject]
+        var configs: [ObservedObject]
+        var secrets: [ObservedObject]
+        var hasFiles: Bool
+        var seen: ContinuousClock.Instant
+    }
+
     /// Everything of one stack as it is now.
     ///
     /// `withFiles`: Whether configs and secrets are wanted as well.
     /// `moment`: It must not have been seen earlier.
+    /// `isWatched`: Whether the stack is looked at again and again for what becomes of its services. What they use the Engine
+    /// does not let go meanwhile, and it is not asked for each time.
     func observe(
         _ stack: String,
         withFiles: Bool = true,
-        since moment: ContinuousClock.Instant = .now
+        since moment: ContinuousClock.Instant = .now,
+        isWatched: Bool = false
     ) async throws -> ObservedStack {
         // The Engine takes an empty name for any.
         guard !stack.isEmpty else { throw Failure(.invalid, "a stack without a name", next: .needsChange) }
         let remembered = justMade.removeValue(forKey: stack)
         let made = remembered.flatMap { ContinuousClock.now - $0.at < .seconds(2) ? $0.networks : nil }
+        surroundings = surroundings.filter { .now - $0.value.seen < .seconds(5) }
         if justChanged.remove(stack) != nil {
+            surroundings[stack] = nil
             lookedAtAfterChange = lookedAtAfterChange.filter { .now - $0.value < .seconds(60) }
             lookedAtAfterChange[stack] = .now
         }
         let moment = max(moment, lookedAtAfterChange[stack] ?? moment)
         looking += 1
         defer { looking -= 1 }
+        let known = isWatched ? surroundings[stack].flatMap { $0.hasFiles || !withFiles ? $0 : nil } : nil
+        let began = ContinuousClock.now
         // A look at all is dear where there are many of which few are asked for.
         let isCrowd = looking > 4 && looking * 16 >= stacksWithServices.count
-        async let files = withFiles ? lookAtFiles(of: stack) : ObservedStack()
+        async let files = withFiles && known == nil ? lookAtFiles(of: stack) : ObservedStack()
         let shared = try await crowd.stack(stack, since: moment, asks: isCrowd)
         var observed: ObservedStack
-        if let shared { observed = shared } else { observed = try await look(at: stack, withNetworks: made == nil) }
+        if let shared {
+            observed = shared
+        } else {
+            observed = try await look(at: stack, withNetworks: made == nil && known == nil)
+        }
         if let made { observed.networks = made }
         (observed.configs, observed.secrets) = (try await files.configs, try await files.secrets)
+        if let known {
+            (observed.networks, observed.configs, observed.secrets) = (known.networks, known.configs, known.secrets)
+        }
         if observed.services.isEmpty { stacksWithServices.remove(stack) } else { stacksWithServices.insert(stack) }
         observed = observed.keeping(only: stack)
+        if isWatched, known == nil, !justChanged.contains(stack) {
+            surroundings[stack] = Surroundings(
+                networks: observed.networks,
+                configs: observed.configs,
+                secrets: observed.secrets,
+                hasFiles: withFiles,
+                seen: began
+            )
+        }
         for network in observed.networks where networkNames[network.id] != network.name {
             networkNames[network.id] = network.name
         }

@@ -106,6 +106,25 @@ import Testing
         #expect(!engine.asked.withLock { $0.contains { $0.contains("volumes") } })
     }
 
+    /// What services use the Engine does not let go meanwhile.
+    @Test func whoWatchesServicesDoesNotAskForAllTheyUseEachTime() async throws {
+        let engine = Answers(["GET /services": (200, [object(1, "s_web", of: "s")])])
+        let platform = platform(engine)
+        let compose = "services: {web: {image: '\(image)', configs: [c]}}\nconfigs: {c: {content: x}}"
+        let wanted = try await deployment("", compose, on: platform)
+        func asked(_ mark: String?) async throws -> [String] {
+            engine.asked.withLock { $0 = [] }
+            _ = try await wanted.plan(observedSince: .now, mark: mark)
+            return engine.asked.withLock { Set($0).sorted() }
+        }
+        let all = ["GET /configs", "GET /networks", "GET /secrets", "GET /services", "GET /tasks"]
+        #expect(try await asked("index 1") == all)
+        #expect(try await asked("index 1") == ["GET /services", "GET /tasks"])
+        #expect(try await asked(nil) == all, "who compares afresh asks for everything")
+        await platform.willChange(wanted.id)
+        #expect(try await asked("index 1") == all, "what was changed is looked at as a whole")
+    }
+
     // MARK: What is kept
 
     @Test func aRevisionIsPutBackWithTheOptionsItHad() async throws {
