@@ -30,7 +30,9 @@ package enum RejectionNote: Sendable, Hashable {
     /// A person wants it to be tried again.
     case erase
     case write(Rejection)
-    /// This is about to be begun: its own rejection is left and told, any other is of the past.
+    /// This is declared: its own rejection is left, any other is of the past.
+    case declare(fingerprint: String)
+    /// As `declare`, and about to be begun: its own rejection is told.
     case begin(fingerprint: String)
 
     /// What is to stand there afterwards.
@@ -39,7 +41,7 @@ package enum RejectionNote: Sendable, Hashable {
         case .leave: found
         case .erase: nil
         case .write(let rejection): rejection
-        case .begin(let fingerprint): found?.fingerprint == fingerprint ? found : nil
+        case .declare(let fingerprint), .begin(let fingerprint): found?.fingerprint == fingerprint ? found : nil
         }
     }
 

@@ -32,6 +32,17 @@ extension AppStateTests {
         #expect(script.running == "v3" && script.noted == nil, "it is of the past")
     }
 
+    /// The commit is reverted, and then made again.
+    @Test func whatIsDeclaredAnewAfterAnotherIsTriedAgain() {
+        var script = rejected()
+        script.declare("v1")
+        script.run()
+        #expect(script.running == "v1" && script.noted == nil)
+        script.declare("v2")
+        script.run()
+        #expect(script.running == "v2" && script.state.record.isReady)
+    }
+
     @Test func whoTakesOverDoesNotTryItAgain() {
         var other = taker(of: rejected())
         other.run()

@@ -89,8 +89,9 @@ extension AppState {
     /// What is to stand beside the claim about what was rejected.
     private func rejectionNote(for errand: Errand) -> RejectionNote {
         if let quarantine = record.quarantine { return .write(Rejection(quarantine)) }
-        guard case .change = errand, let pass, pass.role == .declared, record.attempt == nil, !isDeployed else {
-            return .leave
+        guard let pass, pass.role == .declared, !pass.fingerprint.isEmpty else { return .leave }
+        guard case .change = errand, record.attempt == nil, !isDeployed else {
+            return .declare(fingerprint: pass.fingerprint)
         }
         return retried == pass.fingerprint ? .erase : .begin(fingerprint: pass.fingerprint)
     }

@@ -238,7 +238,11 @@ extension AppState {
             retried = reading.fingerprint
         }
         isForced = false
-        if record.quarantine?.fingerprint != reading.fingerprint { record.quarantine = nil }
+        if let quarantine = record.quarantine, quarantine.fingerprint != reading.fingerprint {
+            record.quarantine = nil
+            // What stands on the target of it is taken away with what it left.
+            hasLeftovers = true
+        }
         guard self.warnings != warnings else { return chooseRole(situation, at: now) }
         self.warnings = warnings
         guard !warnings.isEmpty else { return chooseRole(situation, at: now) }
