@@ -65,6 +65,19 @@ extension AppStateTests {
 
     // MARK: What goes
 
+    /// That a network of it goes was told with the deployment.
+    @Test func thatAnAppGoesIsToldThoughSomethingOfItWasToGo() {
+        var script = deployed()
+        script.declaredServices = 3
+        script.undeclared = [Change(.remove, "network", "n")]
+        script.declare("v2")
+        script.pass()
+        script.clear()
+        script.state.remove(because: "it is no longer declared", at: script.now.time)
+        script.run()
+        #expect(script.running == nil && script.reasons.first == .pruned, "\(script.reasons)")
+    }
+
     /// The disk is full: what could not be told does not go.
     @Test func anAppGoesOnlyOnceThatCouldBeToldAndWrittenDown() {
         var script = deployed()

@@ -82,6 +82,23 @@ extension AppStateTests {
         #expect(script.running == "v2" && script.state.record.isReady)
     }
 
+    /// Its task was made an hour ago by the controller's clock, which is wrong, and has ended again and again.
+    @Test func whatHasFailedAsItIsIsWatchedBeforeItIsTakenOver() {
+        var script = AppScript()
+        (script.running, script.failed) = ("v1", "t1 t2")
+        script.changedAt = script.now.time.adding(.seconds(-3600))
+        script.declare("v1")
+        script.pass()
+        #expect(script.state.record.deployed == nil && script.kept.isEmpty)
+        script.failed += " t3"
+        script.health = .failed(Failure(.healthCheckFailed, "it ended", next: .needsChange))
+        script.run(for: .seconds(30))
+        #expect(script.kept.isEmpty && !script.state.record.isReady)
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.kept == ["v1"] && script.state.record.isReady)
+    }
+
     /// What ran for most of the time was ended with its node, and begins anew.
     @Test func whatBeginsAnewOnceItIsTakenHasItsWholeTime() {
         var script = deployed()

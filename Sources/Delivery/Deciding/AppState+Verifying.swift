@@ -296,11 +296,13 @@ extension AppState {
 
     /// Whether running for a moment proves nothing: an attempt of this controller was at the app and nothing was ever
     /// verified, or something else is known to be good and what is new was started by somebody else, such as a node's boot,
-    /// or it was changed so lately that nobody can have watched it, such as by a controller that is gone.
+    /// or it was changed so lately that nobody can have watched it, such as by a controller that is gone, or it has failed as
+    /// it is now, whenever that was: the target's clock may be another.
     private func isUnproven(at now: Moment) -> Bool {
         let age = pass?.marks.changedAt.map { Duration.seconds(now.time - $0) }
         let isYoung = age.map { $0 < (declaration?.app.verifyWindow ?? .zero) + .seconds(30) } ?? false
-        return isYoung || record.failedFingerprint == pass?.fingerprint || record.hasBaseline && record.deployed == nil
+        let hasFailed = pass?.marks.failures.isEmpty == false
+        return isYoung || hasFailed || record.failedFingerprint == pass?.fingerprint || record.hasBaseline && record.deployed == nil
             || record.deployed.map { $0 != pass?.fingerprint } ?? false
     }
 

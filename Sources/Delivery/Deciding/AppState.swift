@@ -190,6 +190,8 @@ struct AppState: Sendable {
         unreadable = nil
         reading = nil
         record.removal = Removal(why: why, since: record.removal?.since ?? time)
+        // That something of it goes says nothing of the whole.
+        announcedRemovals = []
         generation += 1
     }
 
