@@ -302,7 +302,8 @@ extension AppState {
         let age = pass?.marks.changedAt.map { Duration.seconds(now.time - $0) }
         let isYoung = age.map { $0 < (declaration?.app.verifyWindow ?? .zero) + .seconds(30) } ?? false
         let hasFailed = pass?.marks.failures.isEmpty == false
-        return isYoung || hasFailed || record.failedFingerprint == pass?.fingerprint || record.hasBaseline && record.deployed == nil
+        let isSuspect = hasFailed || record.failedFingerprint == pass?.fingerprint
+        return isYoung || isSuspect || record.hasBaseline && record.deployed == nil
             || record.deployed.map { $0 != pass?.fingerprint } ?? false
     }
 
