@@ -4,8 +4,9 @@ import Glibc
 /// Runs many seeds in processes side by side and says what came of it.
 struct Supervisor {
     let options: Options
-    /// Seeds that one process runs: what a crashed controller leaves behind stays in memory until the process ends.
-    private static let batchSize = 100
+    /// Seeds that one process runs: starting it takes as long as a storm or two, and what a crashed controller leaves behind
+    /// stays in memory until it ends; and at the end no process is to wait long for the other.
+    private static func batchSize(_ left: Int) -> Int { min(left, max(25, min(200, left / 8))) }
 
     struct Failed {
         var seed: UInt64
@@ -59,7 +60,7 @@ struct Supervisor {
         var first = options.first
         var left = options.count
         while left > 0 {
-            let size = min(left, Self.batchSize)
+            let size = Self.batchSize(left)
             var arguments =
                 ["--batch", "--first", "\(first)", "--seeds", "\(size)", "--statistics"] + options.inherited
             if options.checksDeterminism { arguments.append("--check-determinism") }
