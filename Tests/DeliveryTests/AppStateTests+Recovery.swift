@@ -58,6 +58,24 @@ extension AppStateTests {
         #expect(script.reasons == [.healthCheckFailed])
     }
 
+    /// The target itself puts the former state back, twice.
+    @Test func eachRollbackIsProvedAnew() {
+        var script = deployed()
+        for version in ["v2", "v3"] {
+            script.declare(version)
+            script.pass()
+            (script.running, script.health) = ("v1", bad)
+            script.pass()
+            #expect(script.state.record.quarantine?.fingerprint == version)
+            script.clear()
+            script.health = good
+            let begun = script.now.instant
+            script.run()
+            #expect(script.reasons.contains(.rolledBack), "\(script.reasons)")
+            #expect(script.now.instant - begun >= .seconds(5), "\(script.now.instant - begun)")
+        }
+    }
+
     /// What is gone back to fails as well, and runs for a moment each time.
     @Test func whatIsRolledBackToHasToStayWellBeforeThatIsSaid() {
         var script = deployed()

@@ -218,6 +218,7 @@ extension AppState {
     mutating func resetClock() {
         toldAttempt = nil
         healthySince = nil
+        recovery.since = nil
         lastContact = nil
         elapsed = .zero
         resetCounts()
