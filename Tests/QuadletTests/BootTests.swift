@@ -133,6 +133,22 @@ import Testing
             #expect(changes.map(\.subject) == (came ? [] : ["service web.service"]))
         }
     }
+
+    /// The bus is gone when a start is about to be asked for: neither the run before it is named, nor is it asked for.
+    @Test func reviewAStartThatCouldNotBeAskedForDidNotComeAbout() async throws {
+        try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
+        try await apply(try await plan())
+        await manager.pass(.seconds(2))
+        try writeFile(unit(2), to: "\(layout.gitops)/apps/web.container")
+        let losing = Self.platform(layout, LosingManager(manager, delivers: false, tells: false), manager)
+        let planned = try await plan(on: Self.platform(layout, manager, manager))
+        #expect(planned.plan.changes.map(\.subject) == ["service web.service"])
+        await #expect(throws: Failure.self) { try await apply(try await plan(on: losing)) }
+        await manager.pass(.seconds(2))
+        #expect(await manager.with { $0.variable("STAMP", of: "web.service") } == "1")
+        let changes = try await plan(on: Self.platform(layout, manager, manager)).plan.changes
+        #expect(changes.map(\.subject) == ["service web.service"], "what was never started is taken for running")
+    }
 }
 
 /// A service manager whose answers to jobs never come.
@@ -141,9 +157,12 @@ private struct LosingManager: ServiceManager {
     /// Whether what is asked for is done all the same.
     let delivers: Bool
 
-    init(_ base: SimulatedManager, delivers: Bool) {
+    let tells: Bool
+
+    init(_ base: SimulatedManager, delivers: Bool, tells: Bool = true) {
         self.base = base
         self.delivers = delivers
+        self.tells = tells
     }
 
     func enqueue(_ method: Systemd.UnitMethod, _ unit: String) async throws(SystemdError) -> Systemd.JobID {
@@ -153,7 +172,8 @@ private struct LosingManager: ServiceManager {
 
     func units(named names: [String]) async throws(SystemdError) -> [Systemd.Unit] { await base.units(named: names) }
     func properties(of unit: String) async throws(SystemdError) -> [String: String] {
-        await base.properties(of: unit)
+        guard tells else { throw SystemdError(name: "", description: "Connection reset by peer") }
+        return await base.properties(of: unit)
     }
     func managerVersion() async throws(SystemdError) -> String { await base.managerVersion() }
     func managerState() async throws(SystemdError) -> String { await base.managerState() }

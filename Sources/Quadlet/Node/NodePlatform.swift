@@ -238,8 +238,9 @@ package actor NodePlatform: Platform {
 
     /// Writes down that a start is about to be asked for, so that it is known again when its answer never comes.
     func willStart(_ service: String, _ start: StartedUnits.Start) async throws {
-        let properties = try? await systemd.properties(of: service)
-        try started.ask(service, start, invocation: properties?["InvocationID"] ?? "")
+        // A run whose name is not known could not be told from the one that is asked for.
+        let invocation = try await systemd.properties(of: service)["InvocationID"] ?? ""
+        try started.ask(service, start, invocation: invocation)
     }
 
     /// What a service runs; where the answer to a start never came, systemd is asked whether there was one.
