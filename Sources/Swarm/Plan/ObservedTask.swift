@@ -88,9 +88,7 @@ struct ObservedTask: Sendable {
     }
 
     /// Whether two tasks were made from the same specification.
-    func isLike(_ other: ObservedTask) -> Bool {
-        spec["ContainerSpec"] == other.spec["ContainerSpec"] && spec["ForceUpdate"] == other.spec["ForceUpdate"]
-    }
+    func isLike(_ other: ObservedTask) -> Bool { spec == other.spec }
 
     /// The task and what became of it, for people.
     func description(in service: ObservedService) -> String {

@@ -240,7 +240,9 @@ struct ServiceHealth {
         let begun = parseTime(task.createdAt)
         let next = tasks.filter { $0.place == task.place && parseTime($0.createdAt) > begun }
             .min { parseTime($0.createdAt) < parseTime($1.createdAt) }
-        return next?.isLike(task) ?? true
+        // What a rollback of Swarm's scales down nothing follows either.
+        let isGone = isPending && service.spec["Mode"]?["Replicated"] != nil
+        return next?.isLike(task) ?? !isGone
     }
 
     /// Whether a task was made, or had ended, before something was so.
