@@ -12,7 +12,7 @@ struct ClaimConfig: Sendable {
     private static let target = "io.hecate.target"
     private static let prefix = "io.hecate.name-prefix"
     private static let rejected = "io.hecate.rejected"
-    /// Characters of a failure that stand there.
+    /// Code points of a failure that stand there; a character may have any number of them.
     private static let longestFailure = 300
 
     /// Whose the app is.
@@ -58,7 +58,9 @@ struct ClaimConfig: Sendable {
         if let rejection {
             labels[Self.rejected] = rejection.fingerprint
             labels["\(Self.rejected).reason"] = rejection.reason.rawValue
-            labels["\(Self.rejected).failure"] = String(rejection.failure.prefix(Self.longestFailure))
+            labels["\(Self.rejected).failure"] = String(
+                String.UnicodeScalarView(rejection.failure.unicodeScalars.prefix(Self.longestFailure))
+            )
             labels["\(Self.rejected).rolled-back"] = rejection.isRolledBack ? "true" : nil
         }
         return labels
