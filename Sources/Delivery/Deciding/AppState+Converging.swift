@@ -315,7 +315,7 @@ extension AppState {
     mutating func loseContact() {
         lastContact = nil
         healthySince = nil
-        recovery.since = nil
+        (recovery.since, recovery.begun) = (nil, nil)
     }
 }
 

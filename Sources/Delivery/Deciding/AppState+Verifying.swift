@@ -214,6 +214,7 @@ extension AppState {
         record.attempt = nil
         record.problem = nil
         hasLeftovers = true
+        recovery.begun = nil
         resetClock()
         let told = event(.error, failure.reason, failure.message, details: failure.details, at: now)
         return save(told, then: .saving(.again(.zero)))
@@ -231,10 +232,17 @@ extension AppState {
         case .progressing, .held: break
         default: progressingSince = nil
         }
+        recovery.begun = isOnItsWayBack ? recovery.begun ?? now.instant : nil
         switch health {
         case .healthy, .settling:
             if health != .healthy(runsNothing: true), let left = timeToProve(isOnItsWayBack, at: now) {
-                return settle(isOnItsWayBack ? .again(min(left, .seconds(1))) : .check(after: left))
+                guard isOnItsWayBack else { return settle(.check(after: left)) }
+                let timeout = declaration?.app.timeout ?? .zero
+                guard let begun = recovery.begun, now.instant - begun > timeout else {
+                    return settle(.again(min(left, .seconds(1))))
+                }
+                let message = "what was there before does not stay well, \(timeout.readable) after it was put back"
+                return tell(Failure(.healthCheckFailed, message), .warning, then: .check(after: left), at: now)
             }
             guard let quarantine = record.quarantine, isOnItsWayBack else { return well(situation, at: now) }
             // Nothing had to be changed to be back, the target did it by itself, or an earlier pass did it all.
@@ -246,7 +254,7 @@ extension AppState {
             let since = progressingSince ?? now.instant
             progressingSince = since
             recovery.since = nil
-            let elapsed = now.instant - since
+            let elapsed = now.instant - (recovery.begun ?? since)
             // What somebody just restarted is no news yet, and whoever waits for the app waits for it, for a while.
             let timeout = declaration?.app.timeout ?? .zero
             if elapsed < (isOnItsWayBack ? timeout : .seconds(3)) { return finish(.again(.milliseconds(500))) }

@@ -104,6 +104,8 @@ struct AppState: Sendable {
     struct Recovery: Sendable {
         /// Since when it was well at every look; nil while it is not.
         var since: ContinuousClock.Instant?
+        /// Since when what was good before has been coming back without an attempt of ours.
+        var begun: ContinuousClock.Instant?
         /// What had failed at the last look.
         var seenFailures: String?
         /// When it was last said, and how often it did not last.
