@@ -89,21 +89,41 @@ extension AppState {
     /// What is to stand beside the claim about what was rejected.
     private func rejectionNote(for errand: Errand) -> RejectionNote {
         if let quarantine = record.quarantine { return .write(Rejection(quarantine)) }
-        guard let pass, pass.role == .declared, !pass.fingerprint.isEmpty else { return .leave }
-        guard case .change = errand, record.attempt == nil, !isDeployed else {
-            return .declare(fingerprint: pass.fingerprint)
+        guard let pass, let reading, record.attempt?.isRestoring != true else { return .leave }
+        switch errand {
+        case .change, .adoption:
+            guard pass.role == .declared else { return .leave }
+            return retried == pass.fingerprint ? .erase : .begin(fingerprint: pass.fingerprint)
+        // What is known to be good and is declared needs no word of what was rejected.
+        case .tidying, .removals:
+            guard record.attempt == nil else { return .leave }
+            let isGood = pass.role == .declared && isDeployed
+            return isGood ? .erase : .declare(fingerprint: reading.fingerprint)
+        case .removal, .forgetting: return .leave
         }
-        return retried == pass.fingerprint ? .erase : .begin(fingerprint: pass.fingerprint)
     }
 
     /// What is about to be begun was rejected by another controller, or before the store was lost: it is not tried again, as
     /// long as there is something to return to.
     ///
     /// - Returns: Nil when there is not.
-    mutating func heed(_ rejection: Rejection, at now: Moment) -> Action? {
+    mutating func heed(_ rejection: Rejection, for errand: Errand, at now: Moment) -> Action? {
         guard let pass, record.quarantine == nil, rejection.fingerprint == pass.fingerprint else { return nil }
-        let hasKept = kept?.isEmpty == false
-        guard rejection.isRolledBack || hasKept else { return nil }
+        let hasKept = kept?.contains { $0 != pass.fingerprint } ?? false
+        let isHeeded: Bool
+        switch errand {
+        // What runs in full though it was rolled back somebody has put there since.
+        case .adoption: isHeeded = hasKept && !rejection.isRolledBack
+        // What was good here was put out of the way by somebody else.
+        case _ where isDeployed: isHeeded = rejection.isRolledBack
+        case .change: isHeeded = hasKept || rejection.isRolledBack
+        default: return nil
+        }
+        guard isHeeded else {
+            disregard()
+            return nil
+        }
+        if record.attempt != nil { abandonAttempt() }
         record.quarantine = Quarantine(
             fingerprint: pass.fingerprint,
             commit: record.commit,
@@ -120,10 +140,17 @@ extension AppState {
         return save(told, then: .saving(.again(.zero)))
     }
 
+    /// What was rejected before is tried all the same, and what is said of it goes.
+    private mutating func disregard() {
+        retried = pass?.fingerprint
+        hasLeftovers = true
+    }
+
     /// What runs in place of what was rejected is kept, and written down with the rejection; nil where nothing runs.
     mutating func heeded(keeping fingerprint: String?, _ situation: Situation, at now: Moment) -> Action {
         guard let fingerprint else {
             record.quarantine = nil
+            disregard()
             return proceed(with: .change, situation, at: now)
         }
         saved = record

@@ -165,7 +165,7 @@ extension AppState {
         case (.superseding, .announced): return convergeUndisturbed(situation, at: now)
         case (.claiming(let errand), .claimed(let rejection)):
             self.pass?.isOwner = true
-            if let rejection, let action = heed(rejection, at: now) { return action }
+            if let rejection, let action = heed(rejection, for: errand, at: now) { return action }
             return proceed(with: errand, situation, at: now)
         case (.capturing, .captured(let fingerprint)):
             if let fingerprint { kept = [fingerprint] }
@@ -238,9 +238,10 @@ extension AppState {
             retried = reading.fingerprint
         }
         isForced = false
+        if retried != reading.fingerprint { retried = nil }
         if let quarantine = record.quarantine, quarantine.fingerprint != reading.fingerprint {
             record.quarantine = nil
-            // What stands on the target of it is taken away with what it left.
+            // What is said of it on the target goes as well, also where nothing is to be changed.
             hasLeftovers = true
         }
         guard self.warnings != warnings else { return chooseRole(situation, at: now) }

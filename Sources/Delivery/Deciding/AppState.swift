@@ -95,6 +95,8 @@ struct AppState: Sendable {
     init(_ record: AppRecord) {
         id = record.id
         self.record = record
+        // Whether the target was told of the rejection is not known.
+        hasLeftovers = record.quarantine != nil
         if let waiting = record.waiting, waiting.reason == .awaitingApproval {
             waitedBefore = (waiting.message, false)
         }
