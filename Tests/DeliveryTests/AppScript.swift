@@ -162,9 +162,9 @@ struct AppScript {
                 Marks(
                     now: "\(done.count)",
                     failures: failed,
+                    isAmidChange: before != nil,
                     sparing: "spared \(done.count)",
-                    changedAt: changedAt,
-                    isAmidChange: before != nil
+                    changedAt: changedAt
                 )
             )
         case .claim(let claimant):

@@ -43,6 +43,19 @@ extension AppStateTests {
         #expect(script.now.instant - before <= .seconds(5))
     }
 
+    @Test func whoeverWaitsForItIsNotAnsweredBeforeItIsKnown() {
+        var script = deployed()
+        script.health = bad
+        script.pass()
+        script.health = good
+        script.state.force()
+        for _ in 0..<10 where !script.state.record.isReady {
+            guard case .again(let delay) = script.pass() else { break }
+            script.advance(delay)
+        }
+        #expect(script.state.record.isReady)
+    }
+
     /// A look meets it running each time; what failed in between is listed all the same.
     @Test func whatFailedBetweenTwoLooksBeginsTheTimeAnew() {
         var script = deployed()

@@ -59,6 +59,26 @@ extension AppStateTests {
         #expect(other.running == "v1" && other.noted?.fingerprint == "v3")
     }
 
+    /// Somebody broke what was put back, and a controller died amid mending it: what Swarm replaces now was the broken one.
+    @Test func whatIsAmidAChangeIsNotKeptAsWhatWasPutBack() {
+        let script = rejected()
+        var other = taker(of: script)
+        (other.running, other.before) = ("v1", "broken")
+        for _ in 0..<20 {
+            #expect(other.pass() == .again(.seconds(1)))
+            other.advance(.seconds(1))
+        }
+        #expect(other.kept.isEmpty && other.asked("apply") == 0)
+        other.before = nil
+        other.run()
+        #expect(other.kept == ["v1"] && other.asked("apply") == 0)
+        // That does not end by itself: it is tried as by a controller that was told nothing.
+        var late = taker(of: script)
+        (late.running, late.before) = ("v1", "paused")
+        late.run()
+        #expect(late.running == "v2")
+    }
+
     /// The one before died amid rolling back: nobody knows what runs.
     @Test func whatWasNotRolledBackIsTriedByWhoHasNothingToReturnTo() {
         var script = rejected()
@@ -79,6 +99,13 @@ extension AppStateTests {
         other.state.force()
         other.run()
         #expect(other.running == "v2" && other.state.record.isReady && other.noted == nil)
+    }
+
+    @Test func aPersonMayHaveItTriedByWhoHasNotLookedYet() {
+        var other = taker(of: rejected())
+        other.state.force()
+        other.run()
+        #expect(other.running == "v2" && other.state.record.isReady)
     }
 
     @Test func aRejectionThatCannotBeWrittenDownIsHeededLater() {

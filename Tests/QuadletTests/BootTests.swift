@@ -135,7 +135,7 @@ import Testing
     }
 
     /// The bus is gone when a start is about to be asked for: neither the run before it is named, nor is it asked for.
-    @Test func reviewAStartThatCouldNotBeAskedForDidNotComeAbout() async throws {
+    @Test func aStartThatCouldNotBeAskedForDidNotComeAbout() async throws {
         try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
         try await apply(try await plan())
         await manager.pass(.seconds(2))

@@ -12,10 +12,11 @@ extension HealthTests {
     }
 
     /// Only resources, networks or placement differ: the container specification is the same.
-    @Test func reviewWhatAnUpdateOfResourcesReplacedWasNotMoved() {
+    @Test func whatAnUpdateOfResourcesReplacedWasNotMoved() {
         let paused: JSON = ["State": "paused", "Message": "update paused due to failure or early termination"]
         let check: JSON = ["Test": ["CMD", "true"]]
-        var web = service(version: 155, before: "x:2", restart: ["Condition": "on-failure"], update: paused, check: check)
+        let restart: JSON = ["Condition": "on-failure"]
+        var web = service(version: 155, before: "x:2", restart: restart, update: paused, check: check)
         var tasks = [
             made(1, task("shutdown", "shutdown", at: 148, check: check)),
             made(5, task("complete", "shutdown", at: 154, check: check)),
@@ -31,7 +32,7 @@ extension HealthTests {
     }
 
     /// Swarm scales what it rolls back down: nobody follows.
-    @Test func reviewWhatARollbackScaledDownWasNotMoved() {
+    @Test func whatARollbackScaledDownWasNotMoved() {
         let back: JSON = ["State": "rollback_completed", "Message": "rollback completed"]
         let web = service(version: 197, image: "x:1", before: nil, restart: ["Condition": "on-failure"], update: back)
         let tasks = [

@@ -123,6 +123,19 @@ extension AppState {
             disregard()
             return nil
         }
+        var isPutBack = rejection.isRolledBack
+        if isPutBack, pass.marks.isAmidChange {
+            // What is being replaced there is not what was put back, and neither is what it replaces.
+            let since = heedingSince ?? now.instant
+            heedingSince = since
+            if now.instant - since < declaration?.app.timeout ?? .zero { return settle(.again(.seconds(1))) }
+            isPutBack = false
+            guard hasKept else {
+                disregard()
+                return nil
+            }
+        }
+        heedingSince = nil
         if record.attempt != nil { abandonAttempt() }
         record.quarantine = Quarantine(
             fingerprint: pass.fingerprint,
@@ -135,7 +148,7 @@ extension AppState {
         let message = "was rejected before, and is not tried again: \(rejection.failure)"
         let told = event(.warning, rejection.reason, message, at: now)
         // Whoever rejected it put back what was good: that is newer than what is kept here.
-        if rejection.isRolledBack { return ask(.capture(record, told), .capturingInPlace) }
+        if isPutBack { return ask(.capture(record, told), .capturingInPlace) }
         resetClock()
         return save(told, then: .saving(.again(.zero)))
     }

@@ -236,7 +236,10 @@ extension AppState {
         switch health {
         case .healthy, .settling:
             if health != .healthy(runsNothing: true), let left = timeToProve(isOnItsWayBack, at: now) {
-                guard isOnItsWayBack else { return settle(.check(after: left)) }
+                guard isOnItsWayBack else {
+                    // Whoever waits for the app waits for that as well, unless it did not last before.
+                    return settle(recovery.relapses == 0 ? .again(min(left, .seconds(1))) : .check(after: left))
+                }
                 let timeout = declaration?.app.timeout ?? .zero
                 guard let begun = recovery.begun, now.instant - begun > timeout else {
                     return settle(.again(min(left, .seconds(1))))
@@ -270,7 +273,8 @@ extension AppState {
     /// How long an app that was not well, or that its target itself has rolled back, has still to stay well before that is
     /// believed; nil when it is.
     private mutating func timeToProve(_ isOnItsWayBack: Bool, at now: Moment) -> Duration? {
-        guard isOnItsWayBack || record.problem?.reason == .healthCheckFailed, let pass else { return nil }
+        let isIll = [.healthCheckFailed, .timedOut].contains(record.problem?.reason)
+        guard isOnItsWayBack || isIll, let pass else { return nil }
         let failures = Set(pass.marks.failures.split(separator: " "))
         let hasFailedAnew = !failures.isSubset(of: (recovery.seenFailures ?? pass.marks.failures).split(separator: " "))
         recovery.seenFailures = pass.marks.failures

@@ -51,6 +51,8 @@ struct AppState: Sendable {
     var lastRepair: ContinuousClock.Instant?
     /// A person asked for it: a quarantined revision is tried once more.
     var isForced = false
+    /// Since when what runs in place of something rejected before this controller's time is amid a change.
+    var heedingSince: ContinuousClock.Instant?
     /// What is tried once more because a person asked for it.
     var retried: String?
     var warnings: [String] = []
@@ -210,7 +212,8 @@ struct AppState: Sendable {
 
     /// A person asks for it: a rejected revision is tried once more.
     mutating func force() {
-        if record.quarantine != nil { isForced = true }
+        // Nor is it known of what was never deployed here whether it was rejected before.
+        if record.quarantine != nil || record.deployed == nil { isForced = true }
         failures = 0
         givenUp = nil
         conflicts = 0

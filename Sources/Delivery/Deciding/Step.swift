@@ -36,11 +36,11 @@ enum Action: Sendable {
 struct Marks: Sendable, Equatable {
     var now = ""
     var failures = ""
+    var isAmidChange = false
     // During an attempt only.
     var sparing = ""
     // Outside of one only.
     var changedAt: Timestamp?
-    var isAmidChange = false
 }
 
 /// What came of an action.

@@ -64,11 +64,8 @@ struct Worker {
             let made = try await deployment.plan(observedSince: moment, mark: mark)
             planned = made
             var marks = Marks(now: made.mark, failures: made.failures)
-            if mark == nil {
-                (marks.changedAt, marks.isAmidChange) = (made.changedAt, made.isAmidChange)
-            } else {
-                marks.sparing = made.sparing
-            }
+            marks.isAmidChange = made.isAmidChange
+            if mark == nil { marks.changedAt = made.changedAt } else { marks.sparing = made.sparing }
             return .observed(made.plan, declaredServices: made.declaredServices, marks)
         case .claim(let claimant):
             let claimed = try await platform.claim(id, as: claimant)

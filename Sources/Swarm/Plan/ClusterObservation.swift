@@ -35,7 +35,8 @@ struct ObservedService: Sendable {
     /// Whether Swarm has not come to the end of an update, and so still knows for certain what ran before.
     var isAmidUpdate: Bool {
         // An update that was paused and goes on is one from what it is about.
-        previousSpec != nil && previousSpec != spec && ["updating", "paused"].contains(updateStatus?["State"]?.string)
+        guard ["updating", "paused"].contains(updateStatus?["State"]?.string) else { return false }
+        return previousSpec != nil && previousSpec != spec
     }
 
     /// When somebody changed it last; Swarm writes it once more as it rolls an update back.

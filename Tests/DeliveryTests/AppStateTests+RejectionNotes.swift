@@ -2,17 +2,10 @@ import Testing
 
 @testable import Delivery
 
-@Suite struct RejectionNoteTests {
+/// When what stands on the target of a rejection is written, and when it goes.
+extension AppStateTests {
     private var bad: Health { .failed(Failure(.healthCheckFailed, "bad", next: .needsChange)) }
     private var good: Health { .healthy(runsNothing: false) }
-
-    private func deployed(_ first: String = "v1") -> AppScript {
-        var script = AppScript()
-        script.declare(first)
-        script.run()
-        script.clear()
-        return script
-    }
 
     private func rejected() -> AppScript {
         var script = deployed()
@@ -60,7 +53,10 @@ import Testing
 
     /// what another rejected is deployed in the record of this one.
     @Test func whatAnotherRejectedIsNotPutBackAsDriftRepair() {
-        var first = deployed("v2")
+        var first = AppScript()
+        first.declare("v2")
+        first.run()
+        first.clear()
         first.running = "v1"
         first.noted = Rejection(fingerprint: "v2", reason: .healthCheckFailed, failure: "bad", isRolledBack: true)
         first.clear()
@@ -108,7 +104,7 @@ import Testing
         #expect(script.running == "v2", "\(script.reasons)")
     }
 
-    /// v1 again while drifted: claim leaves the note
+    /// v1 again while drifted: the claim leaves the note.
     @Test func restartAfterRevert() {
         var script = rejected()
         script.declare("v1")

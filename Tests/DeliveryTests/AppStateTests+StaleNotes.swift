@@ -2,19 +2,12 @@ import Testing
 
 @testable import Delivery
 
-@Suite struct RejectionNoteTests2 {
+/// What stands on the target of a rejection while others changed what runs.
+extension AppStateTests {
     private var bad: Health { .failed(Failure(.healthCheckFailed, "bad", next: .needsChange)) }
     private var good: Health { .healthy(runsNothing: false) }
     private var note: Rejection {
         Rejection(fingerprint: "v2", reason: .healthCheckFailed, failure: "bad", isRolledBack: true)
-    }
-
-    private func deployed(_ first: String = "v1") -> AppScript {
-        var script = AppScript()
-        script.declare(first)
-        script.run()
-        script.clear()
-        return script
     }
 
     /// A person put v2 there by hand, after mending what it needs; the note is of the past, but stays.
