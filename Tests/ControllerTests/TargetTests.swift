@@ -46,7 +46,8 @@ import Testing
     /// It answers nothing about its apps and does not say whose they are, and there are more of them than are worked on at
     /// once.
     @Test func aTargetThatHangsHoldsUpNoOther() async throws {
-        let all = (0..<20).map { "stuck/app\($0)" } + ["web"]
+        let most = Limits().parallelism
+        let all = (0..<2 * most).map { "stuck/app\($0)" } + ["web"]
         let source = ScriptedSource("fleet", head: .success("1"), apps: ["1": all])
         source.set { $0.stuck = ["stuck"] }
         let stuck = Target(platform: NoPlatform(name: "stuck", claimsAfter: .seconds(600)), endpoint: "there") {
@@ -55,14 +56,14 @@ import Testing
         let rig = try Rig([source], targets: [stuck, targets()[1]])
         try await rig.running {
             try await eventually("the hanging ones are begun") {
-                source.log.count { $0.hasPrefix("prepare stuck/") } >= 8
+                source.log.count { $0.hasPrefix("prepare stuck/") } >= most
             }
             let begun = ContinuousClock.now
             try await eventually("the other one is looked at") {
                 try await rig.events(about: "default/web").map(\.reason) == [.notFound]
             }
             #expect(ContinuousClock.now - begun < .seconds(10))
-            #expect(source.log.count { $0.hasPrefix("prepare stuck/") } == 8)
+            #expect(source.log.count { $0.hasPrefix("prepare stuck/") } == most)
         }
     }
 

@@ -18,6 +18,17 @@ extension HealthTests {
         #expect(message(judge([paused], [before, lost, again, left], mark: mark)) == nil)
     }
 
+    /// Read off an Engine of a machine with much to do.
+    @Test func anEngineThatCannotMountWhatATaskNeedsIsToBlame() {
+        let paused = service("web", ["Replicated": ["Replicas": 1]], update: ["State": "paused"])
+        let error = "starting container failed: unable to remount dir as readonly: mount tmpfs: device or resource busy"
+        let failed = task("failed", "shutdown", at: 120, error: error, exitCode: 128)
+        #expect(judge([paused], [failed, task("running", at: 130)]) == .healthy(runsNothing: false))
+        let wrong = "starting container failed: exec: not found"
+        let bad = task("failed", "shutdown", at: 120, error: wrong, exitCode: 127)
+        #expect(message(judge([paused], [bad, task("ready", "ready", at: 130)])) != nil)
+    }
+
     @Test func eachFailureOfAPauseMayHaveAnExcuseOfItsOwn() {
         let paused = service("app", ["Replicated": ["Replicas": 3]], version: 130, update: ["State": "paused"])
         let early = task("failed", "shutdown", at: 129, of: "app")

@@ -60,9 +60,11 @@ struct ObservedTask: Sendable {
     /// So a container ends with its machine or its Engine, and a program may end so too.
     var mayHaveDiedWithTheEngine: Bool { hasFailed && [255, 137, 143].contains(exitCode) }
 
-    /// What is said of tasks when an Engine that was started again does not know their containers, or not yet their networks.
+    /// What is said of tasks when an Engine that was started again does not know their containers, or not yet their networks,
+    /// or when one that is busy cannot mount their secrets.
     private static let losses = [
         "No such container", "node is missing network attachments", "when swarm is not active",
+        "unable to remount dir as readonly",
     ]
 
     var hasCompleted: Bool { state == "complete" }
