@@ -78,7 +78,12 @@ final class NodeLaws: @unchecked Sendable {
             let isByOthers = unit.map { $0.nature == .crashLoop || simulation.meddled[$0.stem] != nil } ?? false
             // So may what a bus that takes seconds for each answer tells of too late.
             let isSlow = target.slowUntil > World.shared.now - seconds(10)
-            let isKnown = !isByOthers && !isSlow && unit.map { !wasJustWritten($0) } ?? true
+            // What was written since the boot, before anybody could note what the boot had started, leaves that unknown.
+            let boot = simulation.lastBoot
+            let isUnnoted =
+                boot > 0 && (unit.map { simulation.history.lastChange(of: $0.stem) - boot } ?? -1) >= 0
+                && World.shared.now < boot + seconds(60)
+            let isKnown = !isByOthers && !isSlow && !isUnnoted && unit.map { !wasJustWritten($0) } ?? true
             if now.0, now.1 == target.running[service], isKnown {
                 fail(.noPointlessUpdate, "\(service) runs as its files say and is restarted")
             }

@@ -163,6 +163,9 @@ final class NodeSimulation: @unchecked Sendable {
         }
     }
 
+    /// When the machine booted last.
+    private(set) var lastBoot: Int64 = 0
+
     /// The machine is dark for a while; then it boots, and the agent is among what it starts.
     func cutPower(for duration: Int64) {
         trace("-- the power is cut")
@@ -175,6 +178,7 @@ final class NodeSimulation: @unchecked Sendable {
     func boot() {
         guard isRunning, target.machine.phase == .off else { return }
         trace("-- the machine boots")
+        lastBoot = World.shared.now
         target.perform { $0.boot() }
         let delay = Int64(World.shared.random.within(700...3000)) * 1_000_000
         World.shared.at(World.shared.now + delay, for: World.nobody) { [weak self] in
