@@ -82,7 +82,7 @@ final class NodeLaws: @unchecked Sendable {
             let boot = simulation.lastBoot
             let isUnnoted =
                 boot > 0 && (unit.map { simulation.history.lastChange(of: $0.stem) - boot } ?? -1) >= 0
-                && World.shared.now < boot + seconds(60)
+                && jobs.count { $0.service == service && $0.time >= boot } == 1
             let isKnown = !isByOthers && !isSlow && !isUnnoted && unit.map { !wasJustWritten($0) } ?? true
             if now.0, now.1 == target.running[service], isKnown {
                 fail(.noPointlessUpdate, "\(service) runs as its files say and is restarted")
