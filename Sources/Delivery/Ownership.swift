@@ -65,6 +65,7 @@ package struct Claimant: Sendable, Hashable {
     package var controller: String
     /// Whether what nobody owns may be claimed; not when the app is to be removed.
     package var takesUnclaimed: Bool
+    /// What becomes of what stands beside the claim about a rejection.
     package var rejection = RejectionNote.leave
     /// Until when the lease allows to act.
     package var until: ContinuousClock.Instant
