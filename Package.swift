@@ -87,6 +87,9 @@ let package = Package(
         .target(name: "Diagnostics"),
 
         .target(name: "CSpawn"),
+        // Loaded when they are first used, and so not linked (libcurl4-openssl-dev, libmicrohttpd-dev).
+        .target(name: "CCurl"),
+        .target(name: "CMicrohttpd"),
 
         .target(
             name: "TestSupport",
@@ -162,8 +165,6 @@ let package = Package(
 
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
-        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
-        .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -177,7 +178,7 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
-let inC: Set<String> = ["CSpawn", "CVirtualClock"]
+let inC: Set<String> = ["CCurl", "CMicrohttpd", "CSpawn", "CVirtualClock"]
 for target in package.targets where [.regular, .executable, .test].contains(target.type) && !inC.contains(target.name) {
     target.swiftSettings = (target.swiftSettings ?? []) + strict
 }

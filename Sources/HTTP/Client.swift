@@ -97,7 +97,6 @@ package final class Client: Transport {
         self.endpoint = endpoint
         self.bodyLimit = bodyLimit
         pool = ThreadPool(width: width)
-        _ = globalInitialisation
     }
 
     /// Sends one request and reads its whole answer.
@@ -139,8 +138,6 @@ package final class Client: Transport {
         }
     }
 }
-
-private let globalInitialisation: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
 /// What one exchange receives; libcurl's callbacks reach it through a pointer.
 private final class Exchange: Sendable {
@@ -185,14 +182,17 @@ private final class Handle: Sendable {
     private nonisolated(unsafe) let handle: UnsafeMutableRawPointer
 
     init() throws {
-        guard let handle = curl_easy_init() else { throw TransportError(description: "libcurl is out of memory") }
+        if let problem = hecate_curl_problem() {
+            throw TransportError(description: "\(String(cString: problem)); install libcurl4")
+        }
+        guard let handle = hecate_curl_init() else { throw TransportError(description: "libcurl is out of memory") }
         self.handle = handle
     }
 
-    deinit { curl_easy_cleanup(handle) }
+    deinit { hecate_curl_cleanup(handle) }
 
     func perform(_ request: Request, at endpoint: Endpoint, exchange: Exchange) throws -> Int {
-        curl_easy_reset(handle)
+        hecate_curl_reset(handle)
         set(CURLOPT_URL, endpoint.base + request.path)
         set(CURLOPT_NOSIGNAL, 1)
         set(CURLOPT_FOLLOWLOCATION, 0)
@@ -215,10 +215,10 @@ private final class Handle: Sendable {
         if request.method == "HEAD" { set(CURLOPT_NOBODY, 1) }
 
         var headers: UnsafeMutablePointer<curl_slist>?
-        defer { curl_slist_free_all(headers) }
-        for (name, value) in request.headers { headers = curl_slist_append(headers, "\(name): \(value)") }
-        headers = curl_slist_append(headers, "Expect:")
-        _ = hecate_curl_set_headers(handle, headers)
+        defer { hecate_curl_free(headers) }
+        for (name, value) in request.headers { headers = hecate_curl_append(headers, "\(name): \(value)") }
+        headers = hecate_curl_append(headers, "Expect:")
+        _ = hecate_curl_set_list(handle, CURLOPT_HTTPHEADER, headers)
 
         let context = Unmanaged.passUnretained(exchange).toOpaque()
         _ = hecate_curl_set_pointer(handle, CURLOPT_WRITEDATA, context)
@@ -243,12 +243,12 @@ private final class Handle: Sendable {
                     let empty = UnsafeMutableRawPointer(mutating: buffer.baseAddress)
                     _ = hecate_curl_set_pointer(handle, CURLOPT_POSTFIELDS, empty)
                 }
-                return curl_easy_perform(handle)
+                return hecate_curl_perform(handle)
             }
         }
         guard result == CURLE_OK || result == CURLE_HTTP_RETURNED_ERROR else {
             if exchange.isTooLarge { throw TransportError(description: "the answer is larger than is read") }
-            throw TransportError(description: String(cString: curl_easy_strerror(result)).lowercased())
+            throw TransportError(description: String(cString: hecate_curl_explain(result)).lowercased())
         }
         var status = 0
         _ = hecate_curl_status(handle, &status)

@@ -53,7 +53,7 @@ package final class ByteStream: Sendable {
     private static func wake(_ state: inout State) {
         guard let connection = state.suspended.flatMap({ OpaquePointer(bitPattern: $0) }) else { return }
         state.suspended = nil
-        MHD_resume_connection(connection)
+        hecate_connection_resume(connection)
     }
 
     // MARK: For the server
@@ -67,7 +67,7 @@ package final class ByteStream: Sendable {
                 if state.isFinished { return -1 }
                 state.suspended = state.connection
                 if let connection = state.connection.flatMap({ OpaquePointer(bitPattern: $0) }) {
-                    MHD_suspend_connection(connection)
+                    hecate_connection_suspend(connection)
                 }
                 return 0
             }

@@ -65,6 +65,10 @@ package final class Listener: Sendable {
         tls: TLS? = nil,
         handler: @escaping Handler
     ) throws(ServerError) {
+        if let problem = hecate_server_problem() {
+            let words = "the server cannot be started: \(String(cString: problem)); install libmicrohttpd12"
+            throw ServerError(description: words)
+        }
         let descriptor = try address.listen()
         self.address = address
         self.limits = limits
@@ -136,7 +140,7 @@ package final class Listener: Sendable {
     package func drain(within limit: Duration) async {
         let running = OpaquePointer(bitPattern: daemon.withLock { $0 })
         if let running {
-            let descriptor = MHD_quiesce_daemon(running)
+            let descriptor = hecate_server_quiesce(running)
             if descriptor >= 0 { close(descriptor) }
         }
         let streams = state.withLock { state in
@@ -158,7 +162,7 @@ package final class Listener: Sendable {
             defer { address = 0 }
             return OpaquePointer(bitPattern: address)
         }
-        if let running { MHD_stop_daemon(running) }
+        if let running { hecate_server_stop(running) }
     }
 
     // MARK: What the daemon calls
@@ -201,12 +205,12 @@ package final class Listener: Sendable {
             return send(Response(503, [("Connection", "close")], body: .bytes(SharedBytes([]))), on: connection)
         }
         exchange.begin()
-        MHD_suspend_connection(connection)
+        hecate_connection_suspend(connection)
         let handler = handler
         let request = exchange.request
         Task {
             exchange.answer(await handler(request))
-            if let connection = OpaquePointer(bitPattern: address) { MHD_resume_connection(connection) }
+            if let connection = OpaquePointer(bitPattern: address) { hecate_connection_resume(connection) }
             // Only now may the daemon be stopped.
             self.state.withLock { $0.handling -= 1 }
         }
@@ -218,7 +222,7 @@ package final class Listener: Sendable {
         switch response.body {
         case .bytes(let bytes):
             let context = Unmanaged.passRetained(bytes).toOpaque()
-            made = MHD_create_response_from_buffer_with_free_callback_cls(
+            made = hecate_response_of_buffer(
                 bytes.count,
                 bytes.pointer,
                 { if let bytes = $0 { Unmanaged<SharedBytes>.fromOpaque(bytes).release() } },
@@ -237,7 +241,7 @@ package final class Listener: Sendable {
                     self?.state.withLock { $0.streams[id] = nil }
                 }
             ).toOpaque()
-            made = MHD_create_response_from_callback(
+            made = hecate_response_of_callback(
                 UInt64.max,
                 1024,
                 { context, _, buffer, capacity in
@@ -253,9 +257,9 @@ package final class Listener: Sendable {
             )
         }
         guard let made else { return MHD_Result.NO }
-        defer { MHD_destroy_response(made) }
-        for field in response.headers { MHD_add_response_header(made, field.name, field.value) }
-        return MHD_queue_response(connection, UInt32(response.status), made)
+        defer { hecate_response_destroy(made) }
+        for field in response.headers { _ = hecate_response_add_header(made, field.name, field.value) }
+        return hecate_response_queue(connection, UInt32(response.status), made)
     }
 
     fileprivate func refusal(of exchange: Exchange) -> Response? {
@@ -320,7 +324,7 @@ private func values(_ connection: OpaquePointer, _ kind: MHD_ValueKind) -> [Stri
     var result: [String: String] = [:]
     let isHeader = kind == MHD_ValueKind.HEADER_KIND
     withUnsafeMutablePointer(to: &result) { pointer in
-        _ = MHD_get_connection_values(
+        _ = hecate_connection_values(
             connection,
             kind,
             { context, _, key, value in

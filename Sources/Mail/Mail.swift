@@ -47,16 +47,19 @@ package struct MailError: Error, Sendable, CustomStringConvertible {
 package final class SMTPClient: Sendable {
     private let pool = ThreadPool(width: 2)
 
-    package init() { _ = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) }
+    package init() {}
 
     /// - Throws: `MailError` when the server did not take it.
     package func send(_ mail: Mail) async throws { try await pool.run { try Self.deliver(mail) } }
 
     private static func deliver(_ mail: Mail) throws {
-        guard let handle = curl_easy_init() else {
+        if let problem = hecate_curl_problem() {
+            throw MailError(description: "\(String(cString: problem)); install libcurl4", isFinal: false)
+        }
+        guard let handle = hecate_curl_init() else {
             throw MailError(description: "libcurl is out of memory", isFinal: false)
         }
-        defer { curl_easy_cleanup(handle) }
+        defer { hecate_curl_cleanup(handle) }
         func set(_ option: CURLoption, _ value: String) { _ = hecate_curl_set_string(handle, option, value) }
         func set(_ option: CURLoption, _ value: Int) { _ = hecate_curl_set_long(handle, option, value) }
         set(CURLOPT_URL, "\(mail.encryption == .tls ? "smtps" : "smtp")://\(mail.host):\(mail.port)/hecate.localdomain")
@@ -69,8 +72,8 @@ package final class SMTPClient: Sendable {
         if let password = mail.password { set(CURLOPT_PASSWORD, password) }
         set(CURLOPT_MAIL_FROM, "<\(mail.from)>")
         var recipients: UnsafeMutablePointer<curl_slist>?
-        defer { curl_slist_free_all(recipients) }
-        for address in mail.to { recipients = curl_slist_append(recipients, "<\(address)>") }
+        defer { hecate_curl_free(recipients) }
+        for address in mail.to { recipients = hecate_curl_append(recipients, "<\(address)>") }
         _ = hecate_curl_set_list(handle, CURLOPT_MAIL_RCPT, recipients)
         // One mailbox that is gone keeps the mail from nobody else.
         set(CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1)
@@ -82,11 +85,11 @@ package final class SMTPClient: Sendable {
             let space = UnsafeMutableRawBufferPointer(start: buffer, count: size * count)
             return Unmanaged<Upload>.fromOpaque(context).takeUnretainedValue().read(into: space)
         }
-        let result = withExtendedLifetime(text) { curl_easy_perform(handle) }
+        let result = withExtendedLifetime(text) { hecate_curl_perform(handle) }
         guard result != CURLE_OK else { return }
         var status = 0
         _ = hecate_curl_status(handle, &status)
-        let reason = String(cString: curl_easy_strerror(result)).lowercased()
+        let reason = String(cString: hecate_curl_explain(result)).lowercased()
         let words = status >= 400 ? "the server answered \(status): \(reason)" : reason
         throw MailError(
             description: words,
