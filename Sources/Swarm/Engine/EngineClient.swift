@@ -29,9 +29,17 @@ package actor EngineClient {
 
     package nonisolated let endpoint: String
     private nonisolated let connection: any Transport
-    private var negotiated: (version: APIVersion, engine: String)?
+    private var negotiated: Negotiated?
+    private var negotiation: Task<Negotiated, any Error>?
     /// What was read of the last answers to a few lists.
     private var recent = Recent<String, ListReading>(most: 32)
+    /// What the Engine said of itself.
+    private struct Negotiated {
+        /// The version of the API that both sides speak.
+        var version: APIVersion
+        /// The Engine's own version.
+        var engine: String
+    }
     /// The longest list, in bytes, that is worth the memory.
     private static let longestRecent = 64 * 1024
 
@@ -47,8 +55,29 @@ package actor EngineClient {
     /// The Engine's own version, such as `20.10.24`.
     package func engineVersion() async throws -> String { try await negotiate().engine }
 
-    private func negotiate() async throws -> (version: APIVersion, engine: String) {
+    /// Begins to ask the Engine for its version, so that the first call has not to wait for that.
+    ///
+    /// It takes an Engine some milliseconds, because it runs other programs to answer.
+    package func begin() { _ = negotiation ?? startNegotiation() }
+
+    /// Asks once, however many wait for the answer.
+    private func negotiate() async throws -> Negotiated {
         if let negotiated { return negotiated }
+        return try await (negotiation ?? startNegotiation()).value
+    }
+
+    private func startNegotiation() -> Task<Negotiated, any Error> {
+        let task = Task {
+            defer { negotiation = nil }
+            let answer = try await askVersion()
+            negotiated = answer
+            return answer
+        }
+        negotiation = task
+        return task
+    }
+
+    private nonisolated func askVersion() async throws -> Negotiated {
         let response = try await transport(Request("GET", "/version", timeout: .seconds(10)))
         guard response.status == 200, let answer = try? JSON(parsing: response.body),
             let text = answer["ApiVersion"]?.string, let offered = APIVersion(text)
@@ -62,9 +91,7 @@ package actor EngineClient {
                 next: .needsChange
             )
         }
-        let result = (min(offered, Self.newest), answer["Version"]?.string ?? "")
-        negotiated = result
-        return result
+        return Negotiated(version: min(offered, Self.newest), engine: answer["Version"]?.string ?? "")
     }
 
     /// Asks the Engine and reads its answer.

@@ -5,6 +5,7 @@ internal import Controller
 internal import Delivery
 internal import Journal
 internal import Repository
+internal import Swarm
 
 /// `hecate run`: the controller.
 enum RunCommand {
@@ -33,13 +34,20 @@ enum RunCommand {
         let signals = terminations()
         let configuration = try Settings.configuration(invocation)
         let lock = try Settings.lock(configuration.store)
-        // The forge takes longer to answer than the store takes to open.
-        let repositories = try Parts.sources(configuration)
+        // The forge takes longer to answer than the store takes to open, and so does an Engine.
+        let (repositories, engines) = (try Parts.sources(configuration), try Parts.engines(configuration))
         for repository in repositories { await repository.begin() }
+        for engine in engines { await engine.begin() }
         let wiring: Wiring
         do {
             let (store, log) = (try Settings.ownStore(configuration.store, lock), Log(invocation["log"]))
-            wiring = try await Wiring(configuration, repositories: repositories, store: store, log: log)
+            wiring = try await Wiring(
+                configuration,
+                repositories: repositories,
+                engines: engines,
+                store: store,
+                log: log
+            )
         } catch {
             for repository in repositories { await repository.rest() }
             throw error

@@ -10,7 +10,7 @@ internal import Swarm
 
 /// Builds the parts that a configuration names.
 enum Parts {
-    static func platforms(_ configuration: Configuration, store: Store?) throws -> [SwarmPlatform] {
+    static func engines(_ configuration: Configuration) throws -> [EngineClient] {
         try configuration.targets.map { target in
             let tls = target.tls.map { EngineTLS(authority: $0.authority, certificate: $0.certificate, key: $0.key) }
             guard let engine = EngineClient(address: target.endpoint, tls: tls) else {
@@ -20,6 +20,17 @@ enum Parts {
                     cure: "use unix:///path or tcp://host:port"
                 )
             }
+            return engine
+        }
+    }
+
+    /// `engines`: Those of the configuration's targets, when they are asked already.
+    static func platforms(
+        _ configuration: Configuration,
+        engines: [EngineClient]? = nil,
+        store: Store?
+    ) throws -> [SwarmPlatform] {
+        zip(try engines ?? self.engines(configuration), configuration.targets).map { engine, target in
             let settings = SwarmSettings(
                 name: target.name,
                 registries: configuration.registries.map {
