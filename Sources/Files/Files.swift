@@ -8,7 +8,8 @@ package struct FileError: Error, Sendable, CustomStringConvertible {
     package var isNotFound: Bool { number == ENOENT || number == ENOTDIR }
     package var description: String { "'\(path)': \(String(cString: strerror(number)))" }
 
-    init(_ path: String) {
+    /// What the call that was just made left in `errno`.
+    package init(_ path: String) {
         self.path = path
         number = errno
     }

@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 // When files changed, by the virtual clock: the kernel knows only the real one. A change is noted when it is made by a
-// name, or else when it is first looked at.
+// name, or else when it is first looked at. Files are numbered in the order in which they were first looked at, because the
+// kernel's numbers go on from one process to the next.
 
 struct change {
     uint64_t number;
+    uint64_t order;
     int64_t real;
     int64_t virtual;
 };
@@ -45,12 +47,13 @@ static void put(struct stat *status) {
     if (2 * count >= capacity) grow();
     struct change *place = place_of(status->st_ino);
     int64_t real = (int64_t)status->st_ctim.tv_sec * 1000000000 + status->st_ctim.tv_nsec;
-    if (place->number == 0) count++;
+    uint64_t order = place->number == 0 ? ++count : place->order;
     if (place->number == 0 || place->real != real) {
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
-        *place = (struct change){status->st_ino, real, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec};
+        *place = (struct change){status->st_ino, order, real, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec};
     }
+    status->st_ino = order;
     status->st_ctim.tv_sec = place->virtual / 1000000000;
     status->st_ctim.tv_nsec = place->virtual % 1000000000;
     status->st_mtim = status->st_ctim;
@@ -74,6 +77,11 @@ int fstatat(int folder, const char *path, struct stat *status, int flags) {
     if (result == 0 && virtual_clock_runs()) put(status);
     return result;
 }
+
+/// The same in every process: it stands in the names of files, and these in messages.
+pid_t getpid(void) { return virtual_clock_runs() ? 1 : real_process(); }
+
+pid_t real_process(void) { return (pid_t)syscall(SYS_getpid); }
 
 int rename(const char *old, const char *new) {
     int result = (int)syscall(SYS_renameat2, AT_FDCWD, old, AT_FDCWD, new, 0);

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import JSON
 
 /// One task as the Engine reports it.
@@ -45,9 +46,11 @@ struct ObservedTask: Sendable {
     /// Whether it failed because the Engine no longer had its container, as after a restart, or because its node, which is
     /// drained, gave up its network before it began: nobody's fault that made it.
     var wasLost: Bool {
-        hasFailed && Self.losses.contains { error.contains($0) }
-            || state == "rejected" && error.contains("error while removing network")
+        hasFailed && Self.losses.contains(where: says) || state == "rejected" && says("error while removing network")
     }
+
+    /// Whether its error has a phrase in it; asked of each task at each look, and so of its bytes.
+    private func says(_ phrase: String) -> Bool { strstr(error, phrase) != nil }
 
     /// Whether its image could not be had although the registry had named its digest: it is away, or allows no more.
     var couldNotBePulled: Bool {

@@ -12,8 +12,10 @@ final class NodeTarget: @unchecked Sendable {
     static let generator = "/usr/libexec/podman/quadlet"
     let layout: NodeLayout
     let machine: SimulatedNode
-    /// Where everything of it lies: a folder of this process, in memory where that can be had.
-    let root: String
+    /// Where everything of it lies: a folder of this process, in memory where that can be had, by a name that is the same
+    /// in every process, because names stand in what is hashed and told.
+    let root = "/proc/self/cwd"
+    private let place: String
     private let start: Int64
     private unowned let simulation: NodeSimulation
 
@@ -46,8 +48,10 @@ final class NodeTarget: @unchecked Sendable {
     init(seed: UInt64, simulation: NodeSimulation) throws {
         self.simulation = simulation
         let memory = fileStatus("/dev/shm")?.kind == .folder ? "/dev/shm" : "/tmp"
-        root = "\(memory)/hecate-simulation-\(getpid())"
-        try removeTree(root)
+        place = "\(memory)/hecate-simulation-\(real_process())"
+        try removeTree(place)
+        try makeFolder(place)
+        guard chdir(place) == 0 else { throw FileError(place) }
         virtual_files_forget()
         start = World.shared.wall
         layout = NodeLayout(
@@ -199,6 +203,7 @@ final class NodeTarget: @unchecked Sendable {
     func end() {
         (machine.onSignal, machine.onJobEnd, machine.onStart) = (nil, nil, nil)
         forgetAll()
-        try? removeTree(root)
+        chdir("/")
+        try? removeTree(place)
     }
 }

@@ -1,5 +1,6 @@
 #pragma once
 #include <stdint.h>
+#include <sys/types.h>
 
 /// Makes `clock_gettime` of this whole process give the times set here. Call it before the first clock is read.
 void virtual_clock_start(void);
@@ -12,6 +13,9 @@ int64_t real_processor_time(void);
 
 /// The time that has really passed since some start, in nanoseconds.
 int64_t real_time(void);
+
+/// The number that this process really has; `getpid` gives 1 while the clock is virtual.
+pid_t real_process(void);
 
 /// Whether the clock is virtual.
 int virtual_clock_runs(void);
