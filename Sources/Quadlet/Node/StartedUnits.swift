@@ -25,11 +25,15 @@ struct StartedUnits {
     private var starts: [String: Start] = [:]
     private var asked: [String: Asked] = [:]
     private var lines = 0
+    /// Whether the machine or the agent ended amid the last line: nothing is written after that, but all anew.
+    private var isTorn = false
 
     init(runtime: String) {
         path = "\(runtime)/hecate/started"
         guard let bytes = try? fileContent(path, limit: 64 * 1024 * 1024) else { return }
-        for line in bytes.split(separator: UInt8(ascii: "\n")) {
+        let newline = UInt8(ascii: "\n")
+        isTorn = !bytes.isEmpty && bytes.last != newline
+        for line in bytes.prefix(1 + (bytes.lastIndex(of: newline) ?? -1)).split(separator: newline) {
             let fields = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
                 .map { String(decoding: $0, as: UTF8.self) }
             guard [3, 6].contains(fields.count) else { continue }
@@ -70,7 +74,7 @@ struct StartedUnits {
     }
 
     private mutating func append(_ line: String) throws(FileError) {
-        guard lines > 2 * starts.count + 1000 else {
+        guard isTorn || lines > 2 * starts.count + 1000 else {
             try appendToFile(path, Array(line.utf8))
             lines += 1
             return
@@ -78,7 +82,7 @@ struct StartedUnits {
         try makeFolder(folder(of: path), mode: 0o700)
         let all = starts.map { self.line($0.key, $0.value) } + asked.map { self.line($0.key, $0.value) }
         try replaceFile(path, with: Array(all.joined().utf8), mode: 0o600)
-        lines = all.count
+        (lines, isTorn) = (all.count, false)
     }
 
     private func line(_ service: String, _ start: Start?) -> String {
