@@ -7,13 +7,17 @@ extension Controller {
     /// Reads the sources now, all at the same time, and reconciles apps; those of one source as soon as that one was read.
     ///
     /// `names`: Ids or names of apps; none for everything. Waited for are only the sources that have the apps, when all of
-    /// them are known.
-    package func reconcile(names: [String] = []) async {
+    /// them are known. `retries`: Whether what was rejected is tried once more.
+    package func reconcile(names: [String] = [], retries: Bool = true) async {
+        let reconciler = context.reconciler
+        @Sendable func settle(_ ids: [AppID]) async {
+            if retries { await reconciler.reconcile(ids) } else { await reconciler.bringToRest(ids) }
+        }
         let wanted = Set(names)
         func isMeant(_ id: AppID) -> Bool {
             names.isEmpty || wanted.contains(id.name) || wanted.contains(id.description)
         }
-        let known = await context.reconciler.records.filter { isMeant($0.id) }
+        let known = await reconciler.records.filter { isMeant($0.id) }
         let found = Set(known.flatMap { [$0.id.name, $0.id.description] })
         let isComplete = !names.isEmpty && wanted.isSubset(of: found)
         let owners = Set(known.map(\.source))
@@ -24,17 +28,15 @@ extension Controller {
                 group.addTask { await follower.hurry() }
             }
             for follower in concerned {
-                group.addTask { [context] in
+                group.addTask {
                     _ = await follower.look()
-                    let ids = await context.reconciler.records.filter {
-                        $0.source == follower.source.name && isMeant($0.id)
-                    }
-                    await context.reconciler.reconcile(ids.map(\.id))
+                    let ids = await reconciler.records.filter { $0.source == follower.source.name && isMeant($0.id) }
+                    await settle(ids.map(\.id))
                 }
             }
-            group.addTask { [context] in
-                let ids = await context.reconciler.records.filter { !sources.contains($0.source) && isMeant($0.id) }
-                await context.reconciler.reconcile(ids.map(\.id))
+            group.addTask {
+                let ids = await reconciler.records.filter { !sources.contains($0.source) && isMeant($0.id) }
+                await settle(ids.map(\.id))
             }
         }
     }

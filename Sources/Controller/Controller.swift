@@ -112,9 +112,13 @@ package struct Controller: Sendable {
     /// Reads every source once, at the same time, and reconciles until everything rests; sources and targets that fail do
     /// not keep the others from it.
     ///
+    /// `retries`: Whether what was rejected is tried once more, because a person asks; a timer's pass tries nothing again.
     /// `choose`: Gives those of all apps that are meant.
     /// - Throws: what `choose` throws, or when the journal cannot be read.
-    package func once(choose: @escaping @Sendable ([AppID]) throws -> [AppID] = { $0 }) async throws -> Outcome {
+    package func once(
+        retries: Bool = false,
+        choose: @escaping @Sendable ([AppID]) throws -> [AppID] = { $0 }
+    ) async throws -> Outcome {
         let context = context
         let reconciler = context.reconciler
         try? await expect()
@@ -134,7 +138,7 @@ package struct Controller: Sendable {
                 failures.append(failure)
                 wanted = []
             }
-            await reconciler.reconcile(wanted)
+            if retries { await reconciler.reconcile(wanted) } else { await reconciler.bringToRest(wanted) }
             group.cancelAll()
             await reconciler.endLeases()
             return Outcome(records: try await context.store.records(), failures: failures)

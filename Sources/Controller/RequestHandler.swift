@@ -4,10 +4,12 @@ package import Journal
 
 extension Store {
     /// Asks the running controller for a pass over apps, by their ids or names; over everything when none is given.
+    ///
+    /// `retries`: Whether what was rejected is tried once more.
     /// - Returns: The request's number.
-    package func askReconcile(_ names: [String], author: String) throws -> Int {
+    package func askReconcile(_ names: [String], retries: Bool = true, author: String) throws -> Int {
         try ask(
-            "reconcile",
+            retries ? "reconcile" : "pass",
             subject: names.joined(separator: RequestHandler.separator),
             author: author,
             at: currentTime()
@@ -69,10 +71,11 @@ actor RequestHandler {
     private nonisolated func answer(_ request: Store.Request) async {
         let context = controller.context
         switch request.kind {
-        case "reconcile":
+        case "reconcile", "pass":
             let names = request.subject.split(separator: Self.separator).map(String.init)
             // A subject that is not empty and names nothing must not mean everything.
-            if request.subject.isEmpty || !names.isEmpty { await controller.reconcile(names: names) }
+            guard request.subject.isEmpty || !names.isEmpty else { break }
+            await controller.reconcile(names: names, retries: request.kind == "reconcile")
         case "holds": try? await context.reconciler.refreshHolds()
         case "approve":
             // One that was left before the start is for what was told then, and for what the sources and targets say now.

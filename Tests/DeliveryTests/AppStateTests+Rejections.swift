@@ -69,8 +69,13 @@ extension AppStateTests {
             other.advance(.seconds(1))
         }
         #expect(other.kept.isEmpty && other.asked("apply") == 0)
+        let waiting = other.state.record.conditions.first { $0.kind == .ready }
+        #expect(waiting?.isTrue == false && waiting?.reason == .rollingBack, "\(String(describing: waiting))")
+        #expect(waiting?.message == "was rejected before, and is being replaced: bad")
+        #expect(other.asked("save") == 1, "once, and not at each look: \(other.done)")
         other.before = nil
         other.run()
+        #expect(other.state.record.waiting == nil)
         #expect(other.kept == ["v1"] && other.asked("apply") == 0)
         // That does not end by itself: it is tried as by a controller that was told nothing.
         var late = taker(of: script)

@@ -128,14 +128,17 @@ extension AppState {
             // What is being replaced there is not what was put back, and neither is what it replaces.
             let since = heedingSince ?? now.instant
             heedingSince = since
-            if now.instant - since < declaration?.app.timeout ?? .zero { return settle(.again(.seconds(1))) }
+            if now.instant - since < declaration?.app.timeout ?? .zero {
+                wait(.rollingBack, "was rejected before, and is being replaced: \(rejection.failure)", at: now)
+                return settle(.again(.seconds(1)))
+            }
             isPutBack = false
             guard hasKept else {
                 disregard()
                 return nil
             }
         }
-        heedingSince = nil
+        endHeeding()
         if record.attempt != nil { abandonAttempt() }
         record.quarantine = Quarantine(
             fingerprint: pass.fingerprint,
@@ -151,6 +154,12 @@ extension AppState {
         if isPutBack { return ask(.capture(record, told), .capturingInPlace) }
         resetClock()
         return save(told, then: .saving(.again(.zero)))
+    }
+
+    /// Nothing is waited for any more that somebody else puts back.
+    mutating func endHeeding() {
+        heedingSince = nil
+        if record.waiting?.reason == .rollingBack { record.waiting = nil }
     }
 
     /// What was rejected before is tried all the same, and what is said of it goes.

@@ -166,6 +166,7 @@ extension AppState {
         case (.claiming(let errand), .claimed(let rejection)):
             self.pass?.isOwner = true
             if let rejection, let action = heed(rejection, for: errand, at: now) { return action }
+            endHeeding()
             return proceed(with: errand, situation, at: now)
         case (.capturing, .captured(let fingerprint)):
             if let fingerprint { kept = [fingerprint] }

@@ -212,15 +212,20 @@ package actor Reconciler {
 
     /// A person asks for apps to be reconciled now: they go first, and a rejected revision is tried once more.
     ///
-    /// Returns when each has had a pass since and is neither settling nor waiting to be tried again soon.
+    /// Returns when they have come to rest.
     package func reconcile(_ ids: [AppID]) async {
+        for id in ids { states[id]?.state.force() }
+        await bringToRest(ids)
+    }
+
+    /// Has a pass made over apps now, before any others, in which what was rejected stays so.
+    ///
+    /// Returns when each has had a pass since and is neither settling nor waiting to be tried again soon.
+    package func bringToRest(_ ids: [AppID]) async {
         let now = ContinuousClock.now
         let known = ids.filter { states[$0] != nil }
         guard !known.isEmpty, !hasEnded else { return }
-        for id in known {
-            states[id]?.state.force()
-            enqueue(id, at: now, priority: .user)
-        }
+        for id in known { enqueue(id, at: now, priority: .user) }
         wake()
         await withCheckedContinuation { continuation in
             waiters.append(Waiter(ids: Set(known), asked: now, continuation: continuation))

@@ -50,7 +50,7 @@ enum AgentCommand {
         var failures: [Failure] = []
         if ControllerLock.wake(folder: settings.store) {
             let store = try Settings.existingStore(in: settings.store)
-            let number = try await store.askReconcile([], author: Settings.author)
+            let number = try await store.askReconcile([], retries: false, author: Settings.author)
             _ = ControllerLock.wake(folder: settings.store)
             try await store.waitForAnswer(to: number)
             records = try await store.records()

@@ -61,7 +61,7 @@ enum ReconcileCommand {
         _ store: Store,
         _ invocation: Invocation
     ) async throws -> HecateProgram.ExitCode {
-        let outcome = try await wiring.once(lock, only: invocation.arguments)
+        let outcome = try await wiring.once(lock, asked: invocation.arguments)
         // A source that could not be read may have the very app that is not known.
         guard outcome.failures.isEmpty else {
             for failure in outcome.failures { Terminal.complain("hecate: \(failure)") }

@@ -19,10 +19,16 @@ struct Wiring: Sendable {
 
     /// `hecate run`: the configuration's sources and Swarms, and this node's folder and units when it has `node`.
     ///
-    /// `repositories`: Those of the configuration's sources, when they are open already.
+    /// `repositories` and `engines`: Those of the configuration's sources and targets, when they are asked already.
     /// - Throws: `Invalid` or `Failure` when the configuration cannot be used.
-    init(_ configuration: Configuration, repositories: [GitSource]? = nil, store: Store, log: Log) async throws {
-        let swarms = try Parts.platforms(configuration, store: store)
+    init(
+        _ configuration: Configuration,
+        repositories: [GitSource]? = nil,
+        engines: [EngineClient]? = nil,
+        store: Store,
+        log: Log
+    ) async throws {
+        let swarms = try Parts.platforms(configuration, engines: engines, store: store)
         let repositories = try repositories ?? Parts.sources(configuration)
         // The repository behind a node's folder has its mirror in the same place.
         if configuration.node == nil {
@@ -130,8 +136,15 @@ struct Wiring: Sendable {
     }
 
     /// Reads and reconciles once, while nobody else works on the store.
-    func once(_ lock: ControllerLock, only names: [String] = []) async throws -> Controller.Outcome {
-        let outcome = try await controller.once { try Settings.chosen(names, among: $0) }
+    func once(_ lock: ControllerLock) async throws -> Controller.Outcome {
+        let outcome = try await controller.once()
+        withExtendedLifetime(lock) {}
+        return outcome
+    }
+
+    /// The same because a person asks for it: of these apps, or of all, and what was rejected is tried once more.
+    func once(_ lock: ControllerLock, asked names: [String]) async throws -> Controller.Outcome {
+        let outcome = try await controller.once(retries: true) { try Settings.chosen(names, among: $0) }
         withExtendedLifetime(lock) {}
         return outcome
     }

@@ -26,7 +26,7 @@ extension NodeInstallation {
         } else {
             let lock = try Settings.lock(settings.store)
             store = try Settings.ownStore(settings.store, lock)
-            _ = try await Wiring(self.settings, store: store, log: Log(nil)).once(lock, only: units)
+            _ = try await Wiring(self.settings, store: store, log: Log(nil)).once(lock, asked: units)
         }
         var code = HecateProgram.ExitCode.success
         let records = try await store.records()
