@@ -100,6 +100,81 @@ import Testing
         #expect(try await plan().plan.isEmpty)
     }
 
+    /// systemd starts anew what ended, while the agent is about to start it with something else.
+    @Test func whatSomebodyStartedMeanwhileIsNotTakenForStarted() async throws {
+        try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
+        try await apply(try await plan())
+        await manager.pass(.seconds(2))
+        _ = try await manager.enqueue(.stop, "web.service")
+        await manager.pass(.seconds(2))
+        try writeFile(unit(2), to: "\(layout.gitops)/apps/web.container")
+        let planned = try await plan()
+        _ = try await manager.enqueue(.start, "web.service")
+        await manager.pass(.seconds(2))
+        // The unit is read again before its start, which is too late for what runs already.
+        await #expect(throws: Failure.self) { try await apply(planned) }
+        #expect(await manager.with { $0.variable("STAMP", of: "web.service") } == "1")
+        try await apply(try await plan())
+        await manager.pass(.seconds(2))
+        #expect(await manager.with { $0.variable("STAMP", of: "web.service") } == "2")
+        #expect(try await plan().plan.isEmpty)
+    }
+
+    /// The machine booted with what was linked then: no drop-ins, and what systemd read before the file was written.
+    @Test func whatABootStartedOfOlderFilesIsRestarted() async throws {
+        try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
+        try replaceLink("\(layout.quadlet)/web.container", to: "\(layout.gitops)/apps/web.container")
+        try writeFile("[Container]\nEnvironment=DROP=1\n", to: "\(layout.gitops)/apps/web.container.d/10.conf")
+        await manager.reload()
+        _ = try await manager.enqueue(.start, "web.service")
+        await manager.pass(.seconds(2))
+        let planned = try await plan()
+        #expect(planned.plan.changes.map(\.subject) == ["link web.container.d", "service web.service"])
+        try await apply(planned)
+        await manager.pass(.seconds(2))
+        #expect(await manager.with { $0.variable("DROP", of: "web.service") } == "1")
+    }
+
+    /// Nobody knows when systemd read the files of what is down.
+    @Test func whatNobodyStartedIsReadAgainBeforeItIs() async throws {
+        try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
+        try replaceLink("\(layout.quadlet)/web.container", to: "\(layout.gitops)/apps/web.container")
+        await manager.reload()
+        try writeFile(unit(2), to: "\(layout.gitops)/apps/web.container")
+        try await apply(try await plan())
+        await manager.pass(.seconds(2))
+        #expect(await manager.with { $0.variable("STAMP", of: "web.service") } == "2")
+    }
+
+    /// The bus went during a start; by the time it is back something else is declared.
+    @Test func anotherStartThatIsUnderWayIsNotWaitedFor() async throws {
+        try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
+        let planned = try await plan()
+        try await apply(planned)
+        while await manager.waiting == 0 { await Task.yield() }
+        await manager.breakConnections()
+        await manager.pass(.seconds(2))
+        _ = try await manager.enqueue(.stop, "web.service")
+        await manager.pass(.seconds(2))
+        try writeFile(unit(2), to: "\(layout.gitops)/apps/web.container")
+        try await apply(try await plan())
+        await manager.pass(.seconds(2))
+        #expect(await manager.with { $0.variable("STAMP", of: "web.service") } == "2")
+    }
+
+    /// A unit is refused for want of another, which comes a moment later.
+    @Test func whatWasRefusedForWantOfAnotherIsTakenUpWithIt() async throws {
+        let mounts = unit(1).replacing("[Container]", with: "[Container]\nVolume=data.volume:/data")
+        try writeFile(mounts, to: "\(layout.gitops)/apps/web.container")
+        await #expect(throws: Failure.self) { try await plan() }
+        await #expect(throws: Failure.self) { try await plan() }
+        try writeFile("[Volume]\n", to: "\(layout.gitops)/apps/data.volume")
+        let fleet = try await reader.fleet().fleet
+        let app = try #require(fleet.apps.first { $0.id.name == "web.container" })
+        let planned = try await app.prepare(fleet.snapshot).plan(observedSince: .now)
+        #expect(planned.plan.changes.map(\.subject) == ["link web.container", "service web.service"])
+    }
+
     @Test func aStartWhoseEndNobodyHeardIsAskedFor() async throws {
         try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
         let planned = try await plan()

@@ -76,7 +76,7 @@ struct NodeDeployment: Deployment {
         if let start {
             isChanged = start.fingerprint != unit.fingerprint
         } else if isUp {
-            isChanged = try await isOlderThanItsFiles(unit) || wasMadeOfAnother(unit, planned.links)
+            isChanged = try await isOlderThanItsFiles(unit) || wasMadeOfOthers(unit, planned.links)
         } else {
             isChanged = false
         }
@@ -94,30 +94,35 @@ struct NodeDeployment: Deployment {
             }
         } else if await platform.progress(of: service)?.isFailure ?? false, start?.fingerprint == unit.fingerprint {
             // Its failure is judged first.
-        } else if await platform.progress(of: service) == .underWay {
+        } else if await platform.progress(of: service) == .underWay, !isChanged {
             // On its way.
         } else if unit.runsToItsEnd, start?.fingerprint == unit.fingerprint, state?.active != "failed" {
             // It ran to its end.
         } else {
             planned.job = .start
+            // Nobody knows when systemd read its files: it may have been long before they were written.
+            if start == nil { planned.reloads = true }
             planned.fields = [FieldChange("state", from: state.map { "\($0.active) (\($0.sub))" }, to: "active")]
             if isChanged { planned.fields += await differences(to: unit, from: start?.fingerprint) }
         }
     }
 
-    /// Whether a service runs since before its files were last changed; asked when nobody remembers what was started.
+    /// Whether a service runs since before its files were last changed, or was started since without systemd having read
+    /// them; asked when nobody remembers what was started.
     private func isOlderThanItsFiles(_ unit: UnitDeclaration) async throws -> Bool {
         let properties = try await platform.systemd.properties(of: unit.service)
+        if properties["NeedDaemonReload"] == "1" { return true }
         guard let begun = properties["InactiveExitTimestamp"].flatMap(UInt64.init), begun > 0 else { return false }
         let paths = [unit.path] + unit.dropInFolders + unit.referencedFiles.map(\.path)
         let newest = paths.compactMap { fileStatus($0)?.changedMicroseconds }.max() ?? 0
         return newest > begun
     }
 
-    /// Whether the link that made the service led to a file that says something else, such as a kept copy: a machine that
-    /// boots starts that one, whatever is declared by then.
-    private func wasMadeOfAnother(_ unit: UnitDeclaration, _ links: [NodePlanned.Link]) -> Bool {
+    /// Whether the links that made the service led to files that say something else, such as a kept copy, or to no drop-ins: a
+    /// machine that boots starts what they say, whatever is declared by then.
+    private func wasMadeOfOthers(_ unit: UnitDeclaration, _ links: [NodePlanned.Link]) -> Bool {
         links.contains { link in
+            if unit.dropInFolders.contains(link.to) { return true }
             guard link.to == unit.path, let old = link.from else { return false }
             return (try? fileContent(old)) != (try? fileContent(link.to))
         }

@@ -82,7 +82,7 @@ struct NodePlanned: Planned {
             if unit.name.kind == .network, job == .restart { await recreateNetwork(unit) }
             try? await platform.systemd.resetFailed(unit.service)
             let start = StartedUnits.Start(fingerprint: unit.fingerprint, unitHash: unit.unitHash)
-            try await platform.willStart(unit.service, start)
+            try await platform.willBegin(job, unit.service, start)
             try await platform.begin(job, unit.service)
             try await platform.note(unit.service, start)
         } catch let error as SystemdError where error.isNoSuchUnit {

@@ -237,10 +237,16 @@ package actor NodePlatform: Platform {
     func note(_ service: String, _ start: StartedUnits.Start?) throws { try started.note(service, start) }
 
     /// Writes down that a start is about to be asked for, so that it is known again when its answer never comes.
-    func willStart(_ service: String, _ start: StartedUnits.Start) async throws {
+    ///
+    /// To be called when everything is in place that it is to be started with.
+    /// - Throws: `Failure` when it is to be started and somebody else did so before: nobody knows with what.
+    func willBegin(_ method: Systemd.UnitMethod, _ service: String, _ start: StartedUnits.Start) async throws {
+        let properties = try await systemd.properties(of: service)
+        if method == .start, ["active", "activating", "reloading"].contains(properties["ActiveState"] ?? "") {
+            throw Failure(.conflict, "\(service) was started by somebody else meanwhile; it is looked at again")
+        }
         // A run whose name is not known could not be told from the one that is asked for.
-        let invocation = try await systemd.properties(of: service)["InvocationID"] ?? ""
-        try started.ask(service, start, invocation: invocation)
+        try started.ask(service, start, invocation: properties["InvocationID"] ?? "")
     }
 
     /// What a service runs; where the answer to a start never came, systemd is asked whether there was one.

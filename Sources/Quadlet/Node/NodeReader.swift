@@ -13,6 +13,8 @@ package actor NodeReader {
     private var checked: [UnitName: String] = [:]
     /// What was read and checked a moment ago and not taken up yet.
     private var fresh: [UnitName: (settings: String, result: Result<UnitDeclaration, Failure>)] = [:]
+    /// What the generator refuses, and what lay in the folder then: it may be for want of another file.
+    private var refused: (units: Set<UnitName>, among: [UnitSource]) = ([], [])
 
     package init(platform: NodePlatform, defaults: NodeDefaults, isActing: Bool) {
         self.platform = platform
@@ -27,6 +29,10 @@ package actor NodeReader {
     /// - Throws: `Invalid` when the folder cannot be read in full.
     package func fleet() async throws -> (fleet: Fleet, folders: [String]) {
         let tree = try GitopsTree(layout)
+        if refused.among != tree.units {
+            for name in refused.units { (checked[name], fresh[name]) = (nil, nil) }
+            refused = ([], tree.units)
+        }
         var folders = Set(tree.folders)
         var apps: [App] = []
         apps.reserveCapacity(tree.units.count)
@@ -133,12 +139,19 @@ package actor NodeReader {
         let failures = try await platform.generator.check(
             read.values.sorted { $0.name.description < $1.name.description }
         )
+        // Files are written one after the other: what was refused amid that is read again.
+        let isAmidWriting = try !failures.isEmpty && GitopsTree(layout).units != tree.units
         for (source, settings) in changed where asked.contains(source.name) {
             guard let unit = read[source.name] else { continue }
             checked[source.name] = settings
             if let failure = failures[source.name] {
-                fresh[source.name] = (settings, .failure(failure))
                 index[source.name.description] = nil
+                if isAmidWriting {
+                    (checked[source.name], fresh[source.name]) = (nil, nil)
+                } else {
+                    fresh[source.name] = (settings, .failure(failure))
+                    refused.units.insert(source.name)
+                }
             } else {
                 fresh[source.name] = (settings, .success(unit))
                 index[source.name.description] = try entry(source, settings, unit)
