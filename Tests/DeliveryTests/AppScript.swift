@@ -49,13 +49,13 @@ struct AppScript {
     private var current = ""
 
     /// The source is at a new commit that describes this state.
-    mutating func declare(_ fingerprint: String) {
+    mutating func declare(_ fingerprint: String, source: String = "fleet") {
         self.fingerprint = fingerprint
         commits += 1
-        let revision = Revision(source: "fleet", commit: "commit\(commits)")
+        let revision = Revision(source: source, commit: "commit\(commits)")
         let app = App(
             id: Self.id,
-            source: "fleet",
+            source: source,
             place: Place(file: "stacks.yml"),
             timeout: .seconds(60),
             verifyWindow: .seconds(5),
@@ -65,7 +65,7 @@ struct AppScript {
         )
         let snapshot = NoFiles(revision: revision)
         state.declare(
-            Declaration(app: app, revision: revision, snapshot: snapshot, owner: "fleet", isReadInPlace: false)
+            Declaration(app: app, revision: revision, snapshot: snapshot, owner: source, isReadInPlace: false)
         )
     }
 

@@ -38,7 +38,10 @@ extension AppState {
             }
             return change(situation, at: now)
         }
-        guard isDeployed || record.quarantine != nil else { return claim(for: .adoption, situation) }
+        // What is kept in place of a declaration that cannot be brought about is nothing new.
+        guard isDeployed || record.quarantine != nil || pass.role == .lastGood else {
+            return claim(for: .adoption, situation)
+        }
         // What went well is kept before anything goes.
         if unkept(at: now) == nil, !openRemovals(at: now).isEmpty { return removeUndeclared(situation, at: now) }
         return watch(at: now)
@@ -81,7 +84,7 @@ extension AppState {
     /// Asks for the leave to change the app, afresh in every pass.
     mutating func claim(for errand: Errand, _ situation: Situation, takesUnclaimed: Bool = true) -> Action {
         guard case .held(var claimant) = situation.leave else { return finish(.check(after: .seconds(1))) }
-        claimant.takesUnclaimed = takesUnclaimed
+        claimant.takesUnclaimed = takesUnclaimed && !isLeaving
         claimant.rejection = rejectionNote(for: errand)
         return ask(.claim(claimant), .claiming(errand))
     }
@@ -220,7 +223,7 @@ extension AppState {
         let purpose: Attempt.Purpose
         if record.quarantine != nil {
             purpose = .rollBack
-        } else if isDeployed {
+        } else if isDeployed || pass.role == .lastGood {
             purpose = isInterrupted ? .restore : .repair
         } else {
             purpose = .deploy

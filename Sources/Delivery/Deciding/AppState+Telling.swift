@@ -85,6 +85,10 @@ extension AppState {
             }
             if [.refused, .notFound, .superseded].contains(failure.reason) { return leaveToOthers(failure, at: now) }
         case .claiming(.tidying(let outcome)): return finish(outcome)
+        case .claiming where isLeaving && failure.reason == .notFound:
+            // It went before it was this controller's turn.
+            record.drift = nil
+            return settle(.rest)
         default: break
         }
         return fail(failure, at: now)
@@ -113,7 +117,10 @@ extension AppState {
     /// Says that an app is not well; the same failure again is the same fact and is told once.
     mutating func tell(_ failure: Failure, _ severity: Event.Severity, then outcome: Outcome, at now: Moment) -> Action
     {
-        let isNews = record.problem?.reason != failure.reason
+        // That the journal could not be written meanwhile makes it no news.
+        let isKnown = record.problem?.reason == .journalFailed && toldIllness == failure.message
+        let isNews = record.problem?.reason != failure.reason && !isKnown
+        toldIllness = failure.message
         record.problem = Problem(failure, since: record.problem?.since ?? now.time)
         let told = event(severity, failure.reason, failure.message, details: failure.details, at: now)
         return isNews ? save(told, then: .saving(outcome)) : settle(outcome)

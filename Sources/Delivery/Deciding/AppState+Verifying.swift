@@ -110,7 +110,7 @@ extension AppState {
     private mutating func attemptSucceeded(_ attempt: Attempt, at now: Moment) -> Action {
         let took = Duration.seconds(max(0, now.time - attempt.since)).readable
         record.attempt = nil
-        (givenUp, toldFailure) = (nil, nil)
+        (givenUp, toldFailure, toldIllness) = (nil, nil, nil)
         resetClock()
         isInterrupted = false
         record.failedFingerprint = nil
@@ -296,7 +296,7 @@ extension AppState {
                 record.result = .init(.unchanged, record.running, since: now.time)
             }
         }
-        toldFailure = nil
+        (toldFailure, toldIllness) = (nil, nil)
         // Whoever was told that it is not well is told that it is.
         guard wasWrong else { return tidy(.rest, situation) }
         (recovery.since, recovery.seenFailures, recovery.last) = (nil, nil, now.instant)

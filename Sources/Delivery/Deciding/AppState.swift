@@ -11,6 +11,8 @@ struct AppState: Sendable {
 
     /// The app as its source declares it now, or nil when it is to be removed or only remembered.
     private(set) var declaration: Declaration?
+    /// Whether no source declares it any more, and it is only kept as it was until it may go.
+    private(set) var isLeaving = false
     /// Set when the declaration cannot be read: the app is left exactly as it is.
     private(set) var unreadable: Failure?
     /// Grows whenever what is wanted changes.
@@ -69,6 +71,8 @@ struct AppState: Sendable {
     var toldAttempt: String?
     /// The failure that was told of last, and when.
     var toldFailure: (failure: String, at: ContinuousClock.Instant)?
+    /// What was last told to be wrong with what runs; nil since it was well.
+    var toldIllness: String?
     /// Whether an attempt may have left objects behind that no revision needs.
     var hasLeftovers = false
     /// Whether what is deployed was disturbed by an attempt of our own that was overtaken: putting it back repairs no drift.
@@ -166,7 +170,10 @@ struct AppState: Sendable {
             self.declaration?.revision != declaration.revision
             || self.declaration?.app.settings != declaration.app.settings
             || self.declaration?.owner != declaration.owner || unreadable != nil || record.removal != nil
+        // The target still says that it is another source's.
+        if record.source != declaration.app.source { hasLeftovers = true }
         self.declaration = declaration
+        isLeaving = false
         record.source = declaration.app.source
         record.removal = nil
         unreadable = nil
@@ -177,13 +184,18 @@ struct AppState: Sendable {
         if isNew { generation += 1 }
     }
 
+    /// No source declares it any more, and something else comes first: what it is replaced by, or a person's approval.
+    ///
+    /// Whatever is gone of it meanwhile somebody else removed, who may have done so for good.
+    mutating func leave() { isLeaving = declaration != nil }
+
     /// The source declares it in a way that cannot be read.
     ///
     /// Removal is not wanted either.
     mutating func leaveAlone(because failure: Failure, source: String, commit: String) {
         if unreadable != failure || record.removal != nil { generation += 1 }
         unreadable = failure
-        declaration = nil
+        (declaration, isLeaving) = (nil, false)
         record.source = source
         record.commit = commit
         record.removal = nil
@@ -192,7 +204,7 @@ struct AppState: Sendable {
     /// The app is to go.
     mutating func remove(because why: String, at time: Timestamp) {
         guard record.removal?.why != why || declaration != nil else { return }
-        declaration = nil
+        (declaration, isLeaving) = (nil, false)
         unreadable = nil
         reading = nil
         record.removal = Removal(why: why, since: record.removal?.since ?? time)
@@ -204,7 +216,7 @@ struct AppState: Sendable {
     /// Nobody says anything of it any more; it is only remembered.
     mutating func abandon() {
         guard declaration != nil || unreadable != nil || record.removal != nil else { return }
-        declaration = nil
+        (declaration, isLeaving) = (nil, false)
         unreadable = nil
         record.removal = nil
         generation += 1

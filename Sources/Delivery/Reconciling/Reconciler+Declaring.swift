@@ -52,7 +52,8 @@ extension Reconciler {
                 ensure(id, source: source)
                 states[id]?.state.leaveAlone(because: failure, source: source, commit: commit)
             case .orphaned: states[id]?.state.abandon()
-            case .undeclared, .retired, .unknown: break
+            case .undeclared, .retired: states[id]?.state.leave()
+            case .unknown: break
             }
         }
         for (severity, id, message) in told {

@@ -336,7 +336,7 @@ package actor Reconciler {
             if case .finish(let outcome) = action { return outcome }
             var answer = await worker.perform(action)
             if case .claim(let claimant) = action, !claimant.takesUnclaimed, case .claimed = answer,
-                let failure = await obstacle(toRemoving: id)
+                states[id]?.state.record.removal != nil, let failure = await obstacle(toRemoving: id)
             {
                 answer = .failed(failure)
             }

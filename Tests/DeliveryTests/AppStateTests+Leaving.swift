@@ -1,0 +1,84 @@
+import Testing
+
+@testable import Delivery
+
+/// Apps that are on their way out, or on their way to another source.
+extension AppStateTests {
+    private var gone: Failure { Failure(.notFound, "nothing says that it is ours", next: .needsChange) }
+
+    /// Another controller removed it while this one had no lease: it waits here for its successor, and is not made again.
+    @Test func whatNoSourceDeclaresIsNotMadeAgain() {
+        var script = deployed()
+        script.state.leave()
+        script.running = nil
+        script.failures["claim what is ours"] = gone
+        script.clear()
+        script.run(for: .seconds(60))
+        #expect(script.asked("apply") == 0 && script.asked("claim") == 0, "\(script.done)")
+        #expect(script.state.record.drift == nil && script.state.record.problem == nil)
+        // As long as the target says that it is ours it is kept as it was.
+        script.failures = [:]
+        script.run(for: .seconds(60))
+        #expect(script.running == "v1")
+        // Once it is declared again nobody has to have it.
+        script.running = nil
+        script.declare("v1")
+        script.failures["claim what is ours"] = gone
+        script.run()
+        #expect(script.running == "v1")
+    }
+
+    /// The target says that it is the former source's until somebody claims it: a store that is lost would give it back.
+    @Test func whatMovedToAnotherSourceIsClaimedAtOnce() {
+        var script = deployed()
+        script.clear()
+        script.declare("v1", source: "other")
+        script.run()
+        #expect(script.asked("claim") == 1 && script.asked("apply") == 0, "\(script.done)")
+        script.clear()
+        script.run()
+        #expect(script.asked("claim") == 0)
+    }
+
+    /// What was found before the first change is back, and the next revision cannot even be planned: nothing was taken over.
+    @Test func whatIsKeptForWantOfAnImageIsNotAdoptedAtANewCommit() {
+        var script = AppScript()
+        script.running = "found"
+        script.declare("v1")
+        script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        script.pass()
+        script.pass()
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.running == "found" && script.state.record.deployed == nil)
+        script.declare("v2")
+        script.clear()
+        let missing = Failure(.imageNotResolved, "no image", next: .needsChange)
+        for _ in 0..<5 {
+            script.failures["observe"] = missing
+            script.pass { name, script in if name == "restore" { script.failures = [:] } }
+            script.advance(.seconds(5))
+        }
+        #expect(!script.reasons.contains(.adopted), "\(script.reasons)")
+        #expect(script.state.record.deployed == nil && script.kept == ["found"])
+        #expect(!script.state.record.isReady && script.state.record.ready?.reason == .imageNotResolved)
+    }
+
+    /// A full disk between two failures of one kind makes the second no news.
+    @Test func whatCannotBeWrittenDownIsToldOnce() {
+        var script = AppScript()
+        script.declare("v1")
+        script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        script.run(for: .seconds(30))
+        #expect(script.reasons.count { $0 == .healthCheckFailed } == 1)
+        script.clear()
+        for _ in 0..<3 {
+            script.failures["save"] = Failure(.journalFailed, "full")
+            script.pass()
+            script.failures = [:]
+            script.advance(.seconds(60))
+            script.run(for: .seconds(60))
+        }
+        #expect(!script.reasons.contains(.healthCheckFailed), "\(script.reasons)")
+    }
+}
