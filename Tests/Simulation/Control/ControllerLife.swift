@@ -157,6 +157,10 @@ struct RecordView: Equatable {
     var deployedCommit: String?
     /// Whether the whole app is being removed.
     var isLeaving: Bool
+    /// Whether something that was begun, or its rollback, has not come to its end.
+    var isUnderWay: Bool
+    /// Whether some of what is to go waits for a person.
+    var awaitsApproval: Bool
     /// Why it was rejected.
     var rejection: String?
     var isReady: Bool
@@ -171,6 +175,8 @@ struct RecordView: Equatable {
         rejected = record.quarantine?.fingerprint
         deployedCommit = record.deployedCommit
         isLeaving = record.removal != nil
+        isUnderWay = record.attempt != nil || record.quarantine?.isRolledBack == false
+        awaitsApproval = record.waiting?.reason == .awaitingApproval
         rejection = record.quarantine?.failure
         isReady = record.isReady
         reason = record.ready?.reason.rawValue ?? ""

@@ -80,9 +80,8 @@ struct DeclaredFleet: Equatable {
     }
 
     /// Whether every entry of it can be read.
-    var isReadable: Bool {
-        // Where no app is declared, no entry is written at all.
-        let hasOddEntries = !apps.isEmpty && (namelessEntries > 0 || emptyItems > 0)
-        return oddity == nil && !hasOddEntries && !apps.contains { $0.oddity == .unknownKey }
-    }
+    var isReadable: Bool { oddity == nil && !hasOddEntries && !apps.contains { $0.oddity == .unknownKey } }
+
+    /// Whether it has entries of which nobody can tell what they are; where no app is declared, no entry is written at all.
+    var hasOddEntries: Bool { !apps.isEmpty && (namelessEntries > 0 || emptyItems > 0) }
 }

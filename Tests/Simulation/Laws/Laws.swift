@@ -101,7 +101,8 @@ final class Laws: @unchecked Sendable {
     }
 
     private func noteMissed(_ fleet: DeclaredFleet?, _ source: String, _ life: Life) {
-        guard let fleet, fleet.isReadable else { return }
+        // An entry with a key that nobody knows hides none of the others.
+        guard let fleet, fleet.oddity == nil, !fleet.hasOddEntries else { return }
         let all = Set(simulation.repositories.flatMap(\.history).flatMap(\.declared))
         missed[life, default: [:]][source, default: []].formUnion(all.subtracting(fleet.declared))
     }

@@ -15,11 +15,14 @@ extension Laws {
 
     private func unrest(of app: DeclaredApp, in fleet: DeclaredFleet) -> String? {
         guard app.isEnabled, let target = simulation.target(app.target) else { return nil }
-        guard !simulation.isDeclaredTwice(app.name), !simulation.claimedByOthers.contains(app.name) else { return nil }
+        guard !simulation.claimedByOthers.contains(app.name) else { return nil }
         let id = AppID(target: app.target, name: app.name)
-        guard let record = simulation.controllers[0].store.records[id].map(RecordView.init) else {
-            return "\(id) is unknown to the store"
+        let found = simulation.controllers[0].store.records[id].map(RecordView.init)
+        // Which of the two it is to be cannot be told here, but that it comes to its end.
+        guard !simulation.isDeclaredTwice(app.name) else {
+            return found?.isUnderWay == true ? "\(id) is still under way" : nil
         }
+        guard let record = found else { return "\(id) is unknown to the store" }
         // What cannot be read stays as it is, and is told of.
         guard app.isReadable else { return record.isReady ? "\(id) cannot be read and is said to be ready" : nil }
         let observation = Observation(target: target)
@@ -51,7 +54,8 @@ extension Laws {
         }
         let natures = Set(app.services.map(\.nature))
         let isRejectable = !natures.isDisjoint(with: [.crash, .unhealthy, .refused, .failingJob])
-        let isBlocked = natures.contains(.missing) || app.dependsOn.contains { !isGood(fleet[$0], in: fleet) }
+        let isBlocked =
+            natures.contains(.missing) || app.dependsOn.contains { !canBeReady($0, in: fleet) }
         // With nothing to go back to it stays as it is, named.
         let hasEarlier = !(simulation.controllers[0].store.revisions[id] ?? []).isEmpty
         if isRejectable, !isBlocked, hasEarlier, record.rejected == nil {
@@ -85,7 +89,12 @@ extension Laws {
 
     private func isGood(_ app: DeclaredApp?, in fleet: DeclaredFleet) -> Bool {
         guard let app, app.isGood else { return false }
-        return app.dependsOn.allSatisfy { name in name == app.name || isGood(fleet[name], in: fleet) }
+        return app.dependsOn.allSatisfy { name in name == app.name || canBeReady(name, in: fleet) }
+    }
+
+    /// Whether what depends on an app need not wait for ever: it can work, and is not somebody else's.
+    private func canBeReady(_ name: String, in fleet: DeclaredFleet) -> Bool {
+        !simulation.claimedByOthers.contains(name) && isGood(fleet[name], in: fleet)
     }
 
     /// What runs and is declared no more.

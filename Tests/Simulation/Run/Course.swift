@@ -6,6 +6,8 @@ extension Simulation {
     private static let mostSteps = 150_000
     /// How long the world may take to come to rest when nothing fails any more.
     private static let patience = seconds(45 * 60)
+    /// How long after the faults a person comes who approves what waits for that.
+    private static let approvals = [seconds(60), seconds(180), seconds(480)]
 
     func run() -> [Violation] {
         build()
@@ -44,7 +46,7 @@ extension Simulation {
         let long = seconds(hadSecondController ? 100 : 60)
         while isRunning, World.shared.now < began + Self.patience {
             pass(until: World.shared.now + seconds(15))
-            guard laws.unrest() == nil else {
+            guard laws.unrest() == nil, !isAboutToBeApproved(since: began) else {
                 rest = nil
                 continue
             }
@@ -62,6 +64,12 @@ extension Simulation {
         watchRest()
         Statistics.count("steps until the end of rest", World.shared.steps)
         crashAtRest()
+    }
+
+    /// Whether a person is still to be asked, who comes three times after the faults.
+    private func isAboutToBeApproved(since began: Int64) -> Bool {
+        let records = controllers[0].store.records.values.map(RecordView.init)
+        return World.shared.now < began + (Self.approvals.last ?? 0) && records.contains(where: \.awaitsApproval)
     }
 
     /// Nothing is done any more, and everybody has been answered; each app is looked at once more in this time, because
@@ -137,8 +145,8 @@ extension Simulation {
         controller.store.holds = []
         if controller.running == nil { start(controller) }
         controller.running?.refreshHolds()
-        for minute in [1, 3, 8] {
-            World.shared.at(World.shared.now + seconds(60 * minute), for: World.nobody) { [weak self] in
+        for delay in Self.approvals {
+            World.shared.at(World.shared.now + delay, for: World.nobody) { [weak self] in
                 guard let self, isRunning else { return }
                 approve(controllers[0])
             }
