@@ -258,6 +258,30 @@ func base64Text(_ bytes: [UInt8]) -> String { base64(bytes) }
         #expect(StackPlanner(desired: desired, observed: observed, context: context).plan().plan.isEmpty)
     }
 
+    /// Another service cannot be changed yet: what Swarm rolled back in the meantime is not put there again and again.
+    @Test func whatSwarmTookBackIsNotMadeAgainBeforeTheRest() async throws {
+        let before = try await stack("services: {a: {image: 'x:1'}, b: {image: 'y:1'}}")
+        let desired = try await stack("services: {a: {image: 'x:2'}, b: {image: 'y:2'}}")
+        var observed = observation(of: before, planned(before))
+        let index = try #require(observed.services.firstIndex { $0.name == "s_a" })
+        observed.services[index].updateStatus = ["State": "rollback_completed"]
+        observed.services[index].version = 9
+        func subjects(_ mark: String?) -> [String] {
+            let mark = mark.map { StackMark(text: $0) }
+            let context = PlanContext(apiVersion: APIVersion(1, 41), mark: mark)
+            return StackPlanner(desired: desired, observed: observed, context: context).plan().plan.changes
+                .map(\.subject).sorted()
+        }
+        #expect(subjects("index 5") == ["service s_b"])
+        // Of an earlier deployment, or of none, it says nothing.
+        #expect(subjects("index 9") == ["service s_a", "service s_b"])
+        #expect(subjects(nil) == ["service s_a", "service s_b"])
+        let other = try #require(observed.services.firstIndex { $0.name == "s_b" })
+        let wanted = try #require(desired.services.first { $0.name == "s_b" })
+        observed.services[other].spec = wanted.spec
+        #expect(subjects("index 5") == ["service s_a"], "and then it is judged")
+    }
+
     /// What it goes on with has to prove itself first, and nobody waits for that when there is something else to do.
     @Test func nothingIsResumedWithOtherChanges() async throws {
         let text = "services: {a: {image: 'x:2', deploy: {replicas: 2}}, b: {image: 'y:1'}}"

@@ -29,4 +29,22 @@ import Testing
         }
         try await fleet.clean("a", "b")
     }
+
+    /// The entry without a name may be the one of what another replaces.
+    @Test(.timeLimit(.minutes(3))) func anEntryWithoutANameIsNotReplaced() async throws {
+        let fleet = try await Fleet()
+        let entries = ["{name: PREFIXa, compose_file: a.yml}", "{name: PREFIXb, compose_file: b.yml}"]
+        try await fleet.commit(stacks: [entries[0]], ["a.yml": sleeper(), "b.yml": sleeper()])
+        try await fleet.running {
+            try await fleet.settled("a")
+            let replacing = "{name: PREFIXb, compose_file: b.yml, replaces: [PREFIXa]}"
+            try await fleet.commit(stacks: [replacing, "{compose_file: a.yml}"], [:], "Replace it")
+            try await fleet.settled("b")
+            try await Task.sleep(for: .seconds(5))
+            #expect(try await fleet.services("a").count == 1, "\(fleet.log)")
+            try await fleet.commit(stacks: [replacing], [:], "Mend it")
+            try await fleet.eventually("it is replaced") { try await fleet.services("a").isEmpty }
+        }
+        try await fleet.clean("a", "b")
+    }
 }

@@ -123,6 +123,11 @@ extension AppState {
             let told = event(.warning, .rolledBack, message, details: quarantine.details, at: now)
             return save(told, then: .savingThenTidying(.rest))
         }
+        if pass?.role == .lastGood, !isDeployed {
+            // What was found before the first change is as it was, for want of what is declared: nothing was deployed.
+            let told = event(.info, .driftRepaired, "what was there before is back, after \(took)", at: now)
+            return save(told, then: .savingThenTidying(.again(.zero)))
+        }
         let (reason, message): (Reason, String) =
             switch attempt.purpose {
             case .repair: (.driftRepaired, "repaired in \(took)")

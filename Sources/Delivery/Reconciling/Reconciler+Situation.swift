@@ -47,7 +47,8 @@ extension Reconciler {
         for other in dependants[id] ?? [] where states[other]?.state.record.waiting?.reason == .dependencyNotReady {
             enqueue(other)
         }
-        guard let app = states[id]?.state.declaration?.app else { return }
+        // What was read only in part may declare it all the same.
+        guard let app = states[id]?.state.declaration?.app, register[app.source]?.isPartial == false else { return }
         for replaced in app.replaces where !register.isDeclared(replaced) {
             guard let state = states[replaced]?.state else {
                 // The journal does not know it; the target says whose it is.

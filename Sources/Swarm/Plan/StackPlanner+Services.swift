@@ -17,6 +17,7 @@ extension StackPlanner {
             return health.resumable()
         }
         var paused: [(service: ObservedService, resumption: StackHealth.Resumption)] = []
+        var takenBack: [(change: Change, step: Step)] = []
         for service in desired.services {
             var spec = bound(service.spec, result)
             spec = supported(spec)
@@ -55,13 +56,33 @@ extension StackPlanner {
                 task["ForceUpdate"] = force
                 spec["TaskTemplate"] = task
             }
-            result.plan.changes.append(Change(.update, "service", service.name, fields: changes))
-            result.forward.append(
-                .updateService(id: current.id, version: current.version, name: service.name, spec: spec)
+            let change = Change(.update, "service", service.name, fields: changes)
+            let step = Step.updateService(
+                id: current.id,
+                version: current.version,
+                name: service.name,
+                spec: spec
             )
+            guard !wasTakenBack(current) else {
+                takenBack.append((change, step))
+                continue
+            }
+            result.plan.changes.append(change)
+            result.forward.append(step)
+        }
+        // What Swarm took back is judged once the rest is there, and is not made again meanwhile.
+        if result.forward.isEmpty {
+            result.plan.changes += takenBack.map(\.change)
+            result.forward += takenBack.map(\.step)
         }
         // What runs of a paused update has to prove itself first; what is still to be made need not wait for that.
         if result.forward.isEmpty { for (service, resumption) in paused { resume(service, resumption, &result) } }
+    }
+
+    /// Whether Swarm rolled the service back in the course of the deployment under way.
+    private func wasTakenBack(_ service: ObservedService) -> Bool {
+        guard let mark = context.mark, mark.isFollowed(by: service.version) else { return false }
+        return service.updateStatus?["State"]?.string?.hasPrefix("rollback") == true
     }
 
     /// Goes on with what stands still though nothing was wrong with it.

@@ -160,12 +160,14 @@ extension Laws {
         if !isDeclared, !isBaseline { fail(.removalDeclared, "\(name) was removed, and every commit so far wants it") }
     }
 
-    /// Whether a task of a service runs, is to run, or has done what it had to do.
+    /// Whether a task of a service as it is now runs, is to run, or has done what it had to do.
     private func runsOrIsDone(_ mutating: Mutating, on target: Target) -> Bool {
         let answer = target.engine.handle(Request("GET", "/v1.44/tasks"))
         let tasks = (try? JSON(parsing: answer.body))?.array ?? []
         return tasks.contains { task in
-            guard task["ServiceID"] == mutating.object?["ID"] else { return false }
+            guard task["ServiceID"] == mutating.object?["ID"],
+                task["Spec"]?["ContainerSpec"] == mutating.object?["Spec"]?["TaskTemplate"]?["ContainerSpec"]
+            else { return false }
             let state = task["Status"]?["State"]?.string ?? ""
             return ["ready", "running"].contains(task["DesiredState"]?.string ?? "") && state != "failed"
                 || state == "complete"
