@@ -57,6 +57,11 @@ actor RequestHandler {
         }
     }
 
+    /// Takes up the approvals that were left for whichever controller comes next.
+    func answerApprovals() async {
+        for request in await take() where request.kind == "approve" { await answer(request) }
+    }
+
     /// The open requests that nobody is at yet; whoever takes them answers them.
     private func take() async -> [Store.Request] {
         let open = (try? await controller.context.store.openRequests()) ?? []

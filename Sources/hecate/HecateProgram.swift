@@ -14,6 +14,8 @@ enum HecateProgram {
         /// Only `plan` and `check`: there is something to do, or to warn about.
         case changes = 2
         case usage = 64
+        /// It was asked to end before it was done.
+        case interrupted = 130
     }
 
     static func run() async {

@@ -4,9 +4,6 @@ import Testing
 
 /// What was good before comes back without an attempt of ours, and does not stay well.
 extension AppStateTests {
-    private var bad: Health { .failed(Failure(.healthCheckFailed, "bad", next: .needsChange)) }
-    private var good: Health { .healthy(runsNothing: false) }
-
     /// The target rolled back by itself, and something of what is back fails now and then between looks.
     @Test func whatIsBackButFailsBetweenLooksIsToldSomeDay() {
         var script = deployed()

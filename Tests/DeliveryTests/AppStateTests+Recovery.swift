@@ -4,9 +4,6 @@ import Testing
 
 /// When an app that was not well is said to be well again.
 extension AppStateTests {
-    private var bad: Health { .failed(Failure(.healthCheckFailed, "web failed", next: .needsChange)) }
-    private var good: Health { .healthy(runsNothing: false) }
-
     /// Looks at an app as its events would have it: it runs for a while, ends, is started again, and so on.
     private func crash(_ script: inout AppScript, times: Int, upFor up: Int) {
         for _ in 0..<times {

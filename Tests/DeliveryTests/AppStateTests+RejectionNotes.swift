@@ -4,21 +4,6 @@ import Testing
 
 /// When what stands on the target of a rejection is written, and when it goes.
 extension AppStateTests {
-    private var bad: Health { .failed(Failure(.healthCheckFailed, "bad", next: .needsChange)) }
-    private var good: Health { .healthy(runsNothing: false) }
-
-    private func rejected() -> AppScript {
-        var script = deployed()
-        script.declare("v2")
-        script.health = bad
-        script.pass()
-        script.pass()
-        script.health = good
-        script.run()
-        script.clear()
-        return script
-    }
-
     /// git revert, then revert of the revert.
     @Test func revertAndBackIsTriedAgain() {
         var script = rejected()

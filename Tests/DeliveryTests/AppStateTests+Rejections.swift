@@ -4,26 +4,6 @@ import Testing
 
 /// What is known of rejections by whoever acts next: another controller, or the same one without its store.
 extension AppStateTests {
-    /// An app whose second state was rejected and rolled back.
-    private func rejected() -> AppScript {
-        var script = deployed()
-        script.declare("v2")
-        script.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
-        script.pass()
-        script.pass()
-        script.health = .healthy(runsNothing: false)
-        script.run()
-        return script
-    }
-
-    /// Another controller looks at the same target, with a store of its own.
-    private func taker(of script: AppScript) -> AppScript {
-        var other = AppScript()
-        (other.running, other.noted) = (script.running, script.noted)
-        other.declare(script.fingerprint)
-        return other
-    }
-
     @Test func whatIsRejectedStandsBesideTheClaim() {
         var script = rejected()
         #expect(script.running == "v1" && script.noted?.fingerprint == "v2" && script.noted?.isRolledBack == true)
@@ -51,10 +31,10 @@ extension AppStateTests {
         #expect(other.reasons == [.healthCheckFailed, .rolledBack], "\(other.reasons)")
         // What comes next is deployed, and what was found is what it goes back to.
         other.declare("v3")
-        other.health = .failed(Failure(.healthCheckFailed, "bad", next: .needsChange))
+        other.health = bad
         other.pass()
         other.pass()
-        other.health = .healthy(runsNothing: false)
+        other.health = good
         other.run()
         #expect(other.running == "v1" && other.noted?.fingerprint == "v3")
     }

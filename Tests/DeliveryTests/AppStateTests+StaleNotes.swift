@@ -4,8 +4,6 @@ import Testing
 
 /// What stands on the target of a rejection while others changed what runs.
 extension AppStateTests {
-    private var bad: Health { .failed(Failure(.healthCheckFailed, "bad", next: .needsChange)) }
-    private var good: Health { .healthy(runsNothing: false) }
     private var note: Rejection {
         Rejection(fingerprint: "v2", reason: .healthCheckFailed, failure: "bad", isRolledBack: true)
     }

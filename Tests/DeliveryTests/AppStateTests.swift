@@ -13,6 +13,30 @@ import Testing
         return script
     }
 
+    var bad: Health { .failed(Failure(.healthCheckFailed, "bad", next: .needsChange)) }
+    var good: Health { .healthy(runsNothing: false) }
+
+    /// An app whose second state was rejected and rolled back.
+    func rejected() -> AppScript {
+        var script = deployed()
+        script.declare("v2")
+        script.health = bad
+        script.pass()
+        script.pass()
+        script.health = good
+        script.run()
+        script.clear()
+        return script
+    }
+
+    /// Another controller looks at the same target, with a store of its own; or one that had the first state deployed itself.
+    func taker(of script: AppScript, knows: Bool = false) -> AppScript {
+        var other = knows ? deployed() : AppScript()
+        (other.running, other.noted) = (script.running, script.noted)
+        other.declare(script.fingerprint)
+        return other
+    }
+
     @Test func aFirstDeploymentIsClaimedWrittenDownAppliedAndKept() {
         var script = AppScript()
         script.declare("v1")

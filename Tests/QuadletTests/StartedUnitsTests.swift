@@ -35,4 +35,20 @@ import Testing
         try replaceFile(file, with: all)
         #expect(StartedUnits(runtime: scratch.path).asked(of: "web.service")?.start == second)
     }
+
+    /// The folder could not be written for a moment while the same agent goes on.
+    @Test func whatCouldNotBeWrittenIsWrittenLater() throws {
+        var units = StartedUnits(runtime: scratch.path)
+        try units.note("web.service", first)
+        let before = try fileContent(file)
+        try removeFile(file)
+        try makeFolder(file)
+        #expect(throws: FileError.self) { try units.note("db.service", second) }
+        try removeTree(file)
+        // A part of the line came through.
+        try replaceFile(file, with: before + Array("db.service f2 h".utf8))
+        try units.note("db.service", second)
+        let again = StartedUnits(runtime: scratch.path)
+        #expect(again["db.service"] == second && again["web.service"] == first)
+    }
 }

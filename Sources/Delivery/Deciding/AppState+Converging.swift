@@ -109,8 +109,13 @@ extension AppState {
     /// What is about to be begun was rejected by another controller, or before the store was lost: it is not tried again, as
     /// long as there is something to return to.
     ///
-    /// - Returns: Nil when there is not.
-    mutating func heed(_ rejection: Rejection, for errand: Errand, at now: Moment) -> Action? {
+    /// - Returns: Nil when there is nothing to heed.
+    mutating func heed(
+        _ rejection: Rejection,
+        for errand: Errand,
+        _ situation: Situation,
+        at now: Moment
+    ) -> Action? {
         guard let pass, record.quarantine == nil, rejection.fingerprint == pass.fingerprint else { return nil }
         let hasKept = kept?.contains { $0 != pass.fingerprint } ?? false
         let isHeeded: Bool
@@ -122,10 +127,7 @@ extension AppState {
         case .change: isHeeded = hasKept || rejection.isRolledBack
         default: return nil
         }
-        guard isHeeded else {
-            disregard()
-            return nil
-        }
+        guard isHeeded else { return disregard(for: errand, situation) }
         var isPutBack = rejection.isRolledBack
         if isPutBack, pass.marks.isAmidChange {
             // What is being replaced there is not what was put back, and neither is what it replaces.
@@ -136,10 +138,7 @@ extension AppState {
                 return settle(.again(.seconds(1)))
             }
             isPutBack = false
-            guard hasKept else {
-                disregard()
-                return nil
-            }
+            guard hasKept else { return disregard(for: errand, situation) }
         }
         endHeeding()
         if record.attempt != nil { abandonAttempt() }
@@ -162,26 +161,37 @@ extension AppState {
     /// Nothing is waited for any more that somebody else puts back.
     mutating func endHeeding() {
         heedingSince = nil
-        if record.waiting?.reason == .rollingBack { record.waiting = nil }
+        guard record.waiting?.reason == .rollingBack else { return }
+        record.waiting = nil
+        hasLeftovers = true
     }
 
-    /// What was rejected before is tried all the same, and what is said of it goes.
-    private mutating func disregard() {
+    /// What was rejected before is tried all the same, and what is said of it goes first: whoever goes on with what is begun
+    /// now, after this process, must not heed it.
+    private mutating func disregard(for errand: Errand, _ situation: Situation) -> Action {
         retried = pass?.fingerprint
-        hasLeftovers = true
+        return claim(for: errand, situation)
     }
 
     /// What runs in place of what was rejected is kept, and written down with the rejection; nil where nothing runs.
     mutating func heeded(keeping fingerprint: String?, _ situation: Situation, at now: Moment) -> Action {
         guard let fingerprint else {
             record.quarantine = nil
-            disregard()
-            return proceed(with: .change, situation, at: now)
+            return disregard(for: .change, situation)
+        }
+        noteCaptured(.captured(fingerprint: fingerprint))
+        resetClock()
+        return finish(.again(.zero))
+    }
+
+    /// Something else is wanted since it was asked for: what was kept stays kept, and what could not be is heeded anew.
+    mutating func noteCaptured(_ answer: Answer) {
+        guard case .captured(let fingerprint?) = answer else {
+            record.quarantine = nil
+            return
         }
         saved = record
         kept = [fingerprint] + (kept ?? []).filter { $0 != fingerprint }
-        resetClock()
-        return finish(.again(.zero))
     }
 
     mutating func proceed(with errand: Errand, _ situation: Situation, at now: Moment) -> Action {
@@ -367,6 +377,7 @@ extension AppState {
     mutating func loseContact() {
         lastContact = nil
         healthySince = nil
+        heedingSince = nil
         (recovery.since, recovery.begun) = (nil, nil)
     }
 }

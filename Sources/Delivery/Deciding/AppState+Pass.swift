@@ -61,9 +61,16 @@ extension AppState {
         _ situation: Situation,
         at now: Moment
     ) -> Action {
-        pass = Pass(asked: asked, correlation: correlation, generation: generation, stage: .comparing)
+        pass = Pass(
+            asked: asked,
+            correlation: correlation,
+            generation: generation,
+            wishes: wishes,
+            stage: .comparing
+        )
         if record.hold != nil {
             loseContact()
+            forgetWish()
             return settle(.rest)
         }
         if !situation.isTargetKnown, let removal = record.removal { return leaveBehind(removal, at: now) }
@@ -73,6 +80,9 @@ extension AppState {
             if record.waiting?.reason == .leaseHeld { record.waiting = nil }
         case .waiting(let holder):
             loseContact()
+            // What was asked for is for whoever acts, and not for much later.
+            forgetWish()
+            retried = nil
             wait(.leaseHeld, "another controller acts for this source: \(holder)", at: now)
             return settle(.rest)
         case .nobody:
@@ -82,9 +92,14 @@ extension AppState {
             // It is being asked for; whoever waits for the app waits for that too, for a while.
             loseContact()
             leaseTries += 1
-            return leaseTries < 20 && situation.targetProblem == nil
-                ? finish(.again(min(.milliseconds(25) * (1 << min(leaseTries - 1, 5)), .milliseconds(500))))
-                : settle(.check(after: .seconds(1)))
+            guard leaseTries >= 20 || situation.targetProblem != nil else {
+                return finish(.again(min(.milliseconds(25) * (1 << min(leaseTries - 1, 5)), .milliseconds(500))))
+            }
+            if situation.targetProblem == nil {
+                let why = situation.leaseProblem.map { ": \($0)" } ?? ""
+                wait(.leaseHeld, "nobody knows who acts for this source\(why)", at: now)
+            }
+            return settle(.check(after: .seconds(1)))
         }
         if let problem = situation.targetProblem {
             loseContact()
@@ -135,6 +150,7 @@ extension AppState {
         // Something else is wanted by now. What was done is seen by the next pass.
         guard pass.generation == generation else {
             if case .committed = answer { noteCommitted() }
+            if case .capturingInPlace = pass.stage { noteCaptured(answer) }
             return finish(.again(.zero))
         }
         if case .failed(let failure) = answer { return failed(failure, situation, at: now) }
@@ -165,7 +181,7 @@ extension AppState {
         case (.superseding, .announced): return convergeUndisturbed(situation, at: now)
         case (.claiming(let errand), .claimed(let rejection)):
             self.pass?.isOwner = true
-            if let rejection, let action = heed(rejection, for: errand, at: now) { return action }
+            if let rejection, let action = heed(rejection, for: errand, situation, at: now) { return action }
             endHeeding()
             return proceed(with: errand, situation, at: now)
         case (.capturing, .captured(let fingerprint)):
@@ -234,11 +250,9 @@ extension AppState {
         self.reading = reading
         pass?.fingerprint = reading.fingerprint
         record.commit = reading.commit
-        if isForced {
-            record.quarantine = nil
-            retried = reading.fingerprint
-        }
-        isForced = false
+        if isForced { record.quarantine = nil }
+        if isForced || isAsked { retried = reading.fingerprint }
+        forgetWish()
         if retried != reading.fingerprint { retried = nil }
         if let quarantine = record.quarantine, quarantine.fingerprint != reading.fingerprint {
             record.quarantine = nil
@@ -285,7 +299,7 @@ extension AppState {
         let fingerprint = "refused \(declaration.app.settings)"
         record.commit = declaration.revision.commit
         if isForced { record.quarantine = nil }
-        isForced = false
+        forgetWish()
         if let quarantine = record.quarantine, quarantine.fingerprint == fingerprint {
             pass?.role = .lastGood
             return ask(.restore(except: quarantine.refused), .restoring)

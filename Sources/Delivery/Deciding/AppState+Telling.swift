@@ -15,6 +15,11 @@ extension AppState {
     }
 
     mutating func finish(_ outcome: Outcome) -> Action {
+        switch outcome {
+        // There was nothing that a person's word was needed for.
+        case .rest, .check: if pass?.wishes == wishes { isAsked = false }
+        case .again, .retry, .gone: break
+        }
         pass = nil
         return .finish(outcome)
     }

@@ -29,6 +29,7 @@ extension AppState {
         }
         let wasHeld = isHeld
         isHeld = isHeldUp(health)
+        heldSince = isHeld ? heldSince ?? now.instant : nil
         // What was ended with its node begins anew.
         if wasHeld, !isHeld { giveWholeTime() }
         switch health {
@@ -39,11 +40,14 @@ extension AppState {
                 let message = "not healthy after \(timeout.readable): \(what)"
                 return giveUp(Failure(.timedOut, message, next: .needsChange), at: now)
             }
-            return tell(what, pollDelay)
+            return tell(what, .again(pollDelay))
         case .held(let what):
             healthySince = nil
             elapsed -= pass.counted
-            return wasHeld ? tell(what, .seconds(1)) : tellHeld(what, at: now)
+            // Whoever waits for the app waits for that as well, as long as for any deployment.
+            let isPatient = heldSince.map { now.instant - $0 < timeout } ?? true
+            let outcome: Outcome = isPatient ? .again(.seconds(1)) : .check(after: .seconds(1))
+            return wasHeld ? tell(what, outcome) : tellHeld(what, then: outcome, at: now)
         case .settling(let what):
             healthySince = healthySince ?? now.instant
             guard elapsed <= timeout else {
@@ -65,7 +69,7 @@ extension AppState {
             // An answer that took long may say how things were when it was asked for.
             let left = window - (pass.lookedAt.map { $0 - since } ?? .zero)
             if !runsNothing, window > .zero, left > .zero {
-                return tell("healthy; watched for \(window.readable)", min(left, .seconds(1)))
+                return tell("healthy; watched for \(window.readable)", .again(min(left, .seconds(1))))
             }
             return attemptSucceeded(attempt, at: now)
         }
@@ -74,11 +78,11 @@ extension AppState {
     private func isHeldUp(_ health: Health) -> Bool { if case .held = health { true } else { false } }
 
     /// Says, once, that the attempt cannot go on by itself, and looks again.
-    private mutating func tellHeld(_ what: String, at now: Moment) -> Action {
+    private mutating func tellHeld(_ what: String, then outcome: Outcome, at now: Moment) -> Action {
         if record.attempt?.phase == .applying { record.attempt?.phase = .verifying }
         record.attempt?.message = what
         let message = "cannot go on now, and its time-out waits: \(what)"
-        return save(event(.warning, .unavailable, message, at: now), then: .saving(.again(.seconds(1))))
+        return save(event(.warning, .unavailable, message, at: now), then: .saving(outcome))
     }
 
     /// Makes what is still to be changed; what the target paused goes on only when what runs of it has proved itself, because
@@ -89,7 +93,8 @@ extension AppState {
             healthySince = since
             let window = max(declaration.app.verifyWindow, .seconds(5))
             guard (pass.lookedAt ?? now.instant) - since >= window else {
-                return tell("paused for nothing that was its fault; what runs of it is watched first", .seconds(1))
+                let progress = "paused for nothing that was its fault; what runs of it is watched first"
+                return tell(progress, .again(.seconds(1)))
             }
         }
         healthySince = nil
@@ -97,11 +102,11 @@ extension AppState {
     }
 
     /// Says how far the attempt is, when that changed, and looks again.
-    private mutating func tell(_ progress: String, _ delay: Duration) -> Action {
+    private mutating func tell(_ progress: String, _ outcome: Outcome) -> Action {
         if record.attempt?.phase == .applying { record.attempt?.phase = .verifying }
-        guard record.attempt?.message != progress else { return finish(.again(delay)) }
+        guard record.attempt?.message != progress else { return finish(outcome) }
         record.attempt?.message = progress
-        return save(nil, then: .saving(.again(delay)))
+        return save(nil, then: .saving(outcome))
     }
 
     /// How long until the next look: short at first, so that a quick start is seen at once.
@@ -110,7 +115,7 @@ extension AppState {
     private mutating func attemptSucceeded(_ attempt: Attempt, at now: Moment) -> Action {
         let took = Duration.seconds(max(0, now.time - attempt.since)).readable
         record.attempt = nil
-        (givenUp, toldFailure, toldIllness) = (nil, nil, nil)
+        (givenUp, toldFailure, toldIllness, retried) = (nil, nil, nil, nil)
         resetClock()
         isInterrupted = false
         record.failedFingerprint = nil
@@ -147,6 +152,7 @@ extension AppState {
     private mutating func succeed(_ reason: Reason, _ message: String, at now: Moment) -> Action {
         guard let pass else { return .finish(.rest) }
         let isNew = record.deployed != pass.fingerprint
+        retried = nil
         record.deployed = pass.fingerprint
         record.deployedCommit = pass.role == .declared ? record.commit : record.deployedCommit
         record.deployedAt = now.time
@@ -218,6 +224,7 @@ extension AppState {
         )
         record.attempt = nil
         record.problem = nil
+        retried = nil
         hasLeftovers = true
         recovery.begun = nil
         resetClock()
@@ -290,6 +297,7 @@ extension AppState {
     }
 
     private mutating func well(_ situation: Situation, at now: Moment) -> Action {
+        endHeeding()
         if let obstacle = pass?.obstacle { return fail(obstacle, at: now) }
         record.drift = nil
         if let event = unkept(at: now) { return ask(.commit(record, event), .committing) }

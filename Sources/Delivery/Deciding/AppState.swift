@@ -53,6 +53,10 @@ struct AppState: Sendable {
     var lastRepair: ContinuousClock.Instant?
     /// A person asked for it: a quarantined revision is tried once more.
     var isForced = false
+    /// A person asked for it, and what is begun in the course of that is begun whatever was said of it before.
+    var isAsked = false
+    /// How often a person asked.
+    private(set) var wishes = 0
     /// Since when what runs in place of something rejected before this controller's time is amid a change.
     var heedingSince: ContinuousClock.Instant?
     /// What is tried once more because a person asked for it.
@@ -88,6 +92,7 @@ struct AppState: Sendable {
     var completion = ""
     /// Whether the attempt under way cannot go on for want of what is not the revision's to give.
     var isHeld = false
+    var heldSince: ContinuousClock.Instant?
     /// How often the target came back, and how often something was applied, during the attempt under way.
     var silences = 0
     var applies = 0
@@ -138,6 +143,7 @@ struct AppState: Sendable {
         var asked: ContinuousClock.Instant
         var correlation: String
         var generation: Int
+        var wishes: Int
         var stage: Stage
         var role = Role.declared
         /// What the new state waits for while the deployed one is kept.
@@ -226,11 +232,16 @@ struct AppState: Sendable {
     mutating func force() {
         // Nor is it known of what was never deployed here whether it was rejected before.
         if record.quarantine != nil || record.deployed == nil { isForced = true }
+        isAsked = true
+        wishes += 1
         failures = 0
         givenUp = nil
         conflicts = 0
         blocked = [:]
     }
+
+    /// What a person asked for is done, or is not this controller's to do.
+    mutating func forgetWish() { (isForced, isAsked) = (false, false) }
 
     /// A person lets the removals go on that wait for it.
     ///

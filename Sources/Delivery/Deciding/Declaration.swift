@@ -41,6 +41,8 @@ struct Situation: Sendable {
     var leave: Leave
     /// Why the target cannot be worked with, when that is known.
     var targetProblem: String?
+    /// Why nobody knows who may act, when the target was asked and did not say.
+    var leaseProblem: String?
     /// Whether the configuration has the target at all.
     var isTargetKnown = true
     /// What a new state has to wait for before it is begun, in words.

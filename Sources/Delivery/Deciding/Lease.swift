@@ -67,7 +67,8 @@ struct Lease: Sendable {
 
     func standing(at now: ContinuousClock.Instant) -> Standing {
         if isOurs, let validUntil, now < validUntil { return .held(until: validUntil) }
-        if !isOurs, let last, !last.isReleased { return .waiting(holder: last.holder.id) }
+        // That of an earlier process of this controller is about to be taken over.
+        if !isOurs, let last, !last.isReleased, !isOwnFromBefore(last) { return .waiting(holder: last.holder.id) }
         return .unknown
     }
 

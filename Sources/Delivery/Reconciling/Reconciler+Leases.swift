@@ -9,6 +9,8 @@ struct LeaseEntry: Sendable {
     var lease: Lease
     var due: ContinuousClock.Instant
     var told = Lease.Standing.unknown
+    /// Why it could not be asked for at the last turn.
+    var problem: String?
 }
 
 extension Reconciler {
@@ -66,6 +68,7 @@ extension Reconciler {
     /// Reads or writes the lease until it stands as it can stand now.
     private func tend(_ key: LeaseKey) async {
         guard let platform = platforms[key.target] else { return }
+        leases[key]?.problem = nil
         for _ in 0..<3 {
             let asked = ContinuousClock.now
             guard let step = leases[key]?.lease.next(at: asked) else { return }
@@ -84,6 +87,7 @@ extension Reconciler {
                 leases[key]?.lease.refused()
             } catch {
                 // Not renewed: it ends by itself, and is asked for again at its next turn.
+                leases[key]?.problem = "\(error)"
                 return
             }
         }

@@ -7,6 +7,7 @@ extension Reconciler {
             leave: leave(for: id, of: owner),
             targetProblem: platforms[id.target] == nil
                 ? "there is no target '\(id.target)' in the configuration" : targetProblems[id.target],
+            leaseProblem: owner.flatMap { leases[LeaseKey(owner: $0, target: id.target)]?.problem },
             isTargetKnown: platforms[id.target] != nil,
             unmetDependency: unmetDependency(of: id, place?.state.declaration?.app.dependsOn ?? []),
             pruneShare: limits.pruneShare,

@@ -385,8 +385,30 @@ package actor Reconciler {
 
     /// Answers those who waited for an app.
     private func settle(_ id: AppID, asked: ContinuousClock.Instant) {
-        for index in waiters.indices where waiters[index].asked <= asked { waiters[index].ids.remove(id) }
+        for index in waiters.indices
+        where waiters[index].asked <= asked && !waitsForOthers(id, among: waiters[index].ids) {
+            waiters[index].ids.remove(id)
+        }
+        // Those that only waited for it come to rest with it.
+        for other in dependants[id] ?? [] where waiters.contains(where: { $0.ids.contains(other) }) { enqueue(other) }
         answerWaiters()
+    }
+
+    /// Whether an app does nothing but wait for some of these, which have not come to rest themselves.
+    private func waitsForOthers(_ id: AppID, among ids: Set<AppID>) -> Bool {
+        guard let state = states[id]?.state, state.record.waiting?.reason == .dependencyNotReady else { return false }
+        return state.declaration?.app.dependsOn.contains { ids.contains($0) && !depends($0, on: id) } ?? false
+    }
+
+    /// Whether an app depends on another, directly or not; each depends on itself.
+    private func depends(_ id: AppID, on other: AppID) -> Bool {
+        var rest = [id]
+        var seen: Set<AppID> = []
+        while let next = rest.popLast() {
+            if next == other { return true }
+            if seen.insert(next).inserted { rest += states[next]?.state.declaration?.app.dependsOn ?? [] }
+        }
+        return false
     }
 
     private func answerWaiters() {

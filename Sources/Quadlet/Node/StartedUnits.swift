@@ -25,7 +25,8 @@ struct StartedUnits {
     private var starts: [String: Start] = [:]
     private var asked: [String: Asked] = [:]
     private var lines = 0
-    /// Whether the machine or the agent ended amid the last line: nothing is written after that, but all anew.
+    /// Whether the file may not say what is known here, or end amid a line, because the machine or the agent ended then or the
+    /// disk is full: nothing is written after that, but all anew.
     private var isTorn = false
 
     init(runtime: String) {
@@ -61,7 +62,7 @@ struct StartedUnits {
 
     /// Notes a start, or with nil that the service is gone.
     mutating func note(_ service: String, _ start: Start?) throws(FileError) {
-        guard starts[service] != start || asked[service] != nil else { return }
+        guard starts[service] != start || asked[service] != nil || isTorn else { return }
         (starts[service], asked[service]) = (start, nil)
         try append(line(service, start))
     }
@@ -74,11 +75,14 @@ struct StartedUnits {
     }
 
     private mutating func append(_ line: String) throws(FileError) {
-        guard isTorn || lines > 2 * starts.count + 1000 else {
+        let isLong = lines > 2 * starts.count + 1000
+        guard isTorn || isLong else {
+            isTorn = true
             try appendToFile(path, Array(line.utf8))
-            lines += 1
+            (lines, isTorn) = (lines + 1, false)
             return
         }
+        isTorn = true
         try makeFolder(folder(of: path), mode: 0o700)
         let all = starts.map { self.line($0.key, $0.value) } + asked.map { self.line($0.key, $0.value) }
         try replaceFile(path, with: Array(all.joined().utf8), mode: 0o600)

@@ -54,10 +54,17 @@ enum AgentCommand {
             _ = ControllerLock.wake(folder: settings.store)
             try await store.waitForAnswer(to: number)
             records = try await store.records()
+            failures = try await store.sources().compactMap { source in
+                source.error.map { Failure(.unavailable, "\(source.name): \($0)") }
+            }
         } else {
+            let signals = terminations()
             let lock = try Settings.lock(settings.store)
             let store = try Settings.ownStore(settings.store, lock)
-            let outcome = try await Wiring(settings, store: store, log: log).once(lock)
+            let wiring = try await Wiring(settings, store: store, log: log)
+            guard let outcome = try await untilAsked(by: signals, { try await wiring.once(lock) }) else {
+                return .interrupted
+            }
             (records, failures) = (outcome.records, outcome.failures)
         }
         for failure in failures { Terminal.complain("hecate: \(failure)") }

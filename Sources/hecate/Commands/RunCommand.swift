@@ -56,7 +56,9 @@ enum RunCommand {
             try await wiring.run(lock, until: signals)
             return .success
         }
-        let outcome = try await wiring.once(lock)
+        guard let outcome = try await untilAsked(by: signals, { try await wiring.once(lock) }) else {
+            return .interrupted
+        }
         for failure in outcome.failures { Terminal.complain("hecate: \(failure)") }
         return outcome.failures.isEmpty && outcome.records.allSatisfy(\.isSettled) ? .success : .failure
     }
