@@ -102,11 +102,9 @@ extension SwarmPlatform {
             }
         }
         remember(config, of: id.name)
-        return Ownership(
-            confirmedByTarget: id,
-            for: claimant,
-            rejection: claimant.rejection.told(of: known.rejection)
-        )
+        var rejection = claimant.rejection.told(of: known.rejection)
+        rejection?.isOwn = known.claim == wanted
+        return Ownership(confirmedByTarget: id, for: claimant, rejection: rejection)
     }
 
     package func release(_ ownership: Ownership) async throws {

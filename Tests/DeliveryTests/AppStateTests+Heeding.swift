@@ -168,4 +168,16 @@ extension AppStateTests {
         script.run()
         #expect(script.state.record.isReady)
     }
+
+    /// Nobody else has acted since: what is kept here is what was put back, and what differs from it is drift.
+    @Test func whatOnesOwnRejectionPutBackIsKnown() {
+        var script = deployed()
+        script.noted = Rejection(fingerprint: "v2", reason: .healthCheckFailed, failure: "bad", isRolledBack: true)
+        script.noted?.isOwn = true
+        script.declare("v2")
+        script.running = "v1, scaled by hand"
+        script.run()
+        #expect(script.running == "v1" && script.kept == ["v1"], "\(script.kept)")
+        #expect(script.state.record.quarantine?.fingerprint == "v2")
+    }
 }

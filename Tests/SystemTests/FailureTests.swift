@@ -233,37 +233,6 @@ import Testing
     }
 }
 
-extension FailureTests {
-    /// A timer has a pass made each minute; what was rejected must not come back each minute.
-    @Test(.timeLimit(.minutes(3))) func aPassByATimerTriesNothingAgain() async throws {
-        let fleet = try await Fleet(timeout: "15s")
-        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
-        func once(_ words: String...) async throws -> Completion {
-            try await execute([fleet.binary] + words, timeout: .seconds(90))
-        }
-        #expect(try await once("run", fleet.config, "--once").code == 0)
-        let broken = sleeper("A: 2").replacing("sh -c 'trap", with: "sh -c 'exit 3; trap")
-        try await fleet.commit(["a.yml": broken], "Break it")
-        let rejecting = try await once("run", fleet.config, "--once", "--log", "text")
-        #expect(rejecting.code == 1 && rejecting.errorText.contains(" RolledBack"), "\(rejecting.errorText)")
-        let before = try await fleet.services("a")["one"]?["Version"]
-        for _ in 0..<2 {
-            let again = try await once("run", fleet.config, "--once", "--log", "text")
-            #expect(again.code == 1 && !again.errorText.contains(" Applying"), "\(again.errorText)")
-        }
-        #expect(try await fleet.services("a")["one"]?["Version"] == before, "nothing was updated")
-        // A store of its own knows it from the target.
-        try await fleet.loseStore()
-        let other = try await once("run", fleet.config, "--once", "--log", "text")
-        #expect(other.code == 1 && !other.errorText.contains(" Applying"), "\(other.errorText)")
-        #expect(try await fleet.services("a")["one"]?["Version"] == before)
-        // A person's word is another thing.
-        #expect(try await once("reconcile", "--config", fleet.config).code == 1)
-        #expect(try await fleet.services("a")["one"]?["Version"] != before)
-        try await fleet.clean("a")
-    }
-}
-
 extension String {
     /// How many times a text occurs.
     fileprivate func components(of text: String) -> Int { ranges(of: text).count }

@@ -129,7 +129,7 @@ extension AppState {
         }
         guard isHeeded else { return disregard(for: errand, situation) }
         var isPutBack = rejection.isRolledBack
-        if isPutBack, pass.marks.isAmidChange {
+        if isPutBack, pass.marks.isAmidChange, !(rejection.isOwn && hasKept) {
             // What is being replaced there is not what was put back, and neither is what it replaces.
             let since = heedingSince ?? now.instant
             heedingSince = since
@@ -152,8 +152,8 @@ extension AppState {
         )
         let message = "was rejected before, and is not tried again: \(rejection.failure)"
         let told = event(.warning, rejection.reason, message, at: now)
-        // Whoever rejected it put back what was good: that is newer than what is kept here.
-        if isPutBack { return ask(.capture(record, told), .capturingInPlace) }
+        // Whoever rejected it put back what was good: that is newer than what is kept here, unless it was this controller.
+        if isPutBack, !(rejection.isOwn && hasKept) { return ask(.capture(record, told), .capturingInPlace) }
         resetClock()
         return save(told, then: .saving(.again(.zero)))
     }

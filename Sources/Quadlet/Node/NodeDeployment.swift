@@ -107,13 +107,20 @@ struct NodeDeployment: Deployment {
         }
     }
 
+    /// The unit's file, its folders of drop-ins and what it names.
+    private var paths: [String] {
+        unit.map { [$0.path] + $0.dropInFolders + $0.referencedFiles.map(\.path) } ?? []
+    }
+
+    /// Changes when one of them does.
+    var filesIdentity: [String?] { paths.map { fileStatus($0)?.identity } }
+
     /// Whether a service runs since before its files were last changed, or was started since without systemd having read
     /// them; asked when nobody remembers what was started.
     private func isOlderThanItsFiles(_ unit: UnitDeclaration) async throws -> Bool {
         let properties = try await platform.systemd.properties(of: unit.service)
         if properties["NeedDaemonReload"] == "1" { return true }
         guard let begun = properties["InactiveExitTimestamp"].flatMap(UInt64.init), begun > 0 else { return false }
-        let paths = [unit.path] + unit.dropInFolders + unit.referencedFiles.map(\.path)
         let newest = paths.compactMap { fileStatus($0)?.changedMicroseconds }.max() ?? 0
         return newest > begun
     }

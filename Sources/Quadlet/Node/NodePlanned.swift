@@ -12,6 +12,8 @@ struct NodePlanned: Planned {
     }
 
     let deployment: NodeDeployment
+    /// Of the unit's files, when it was planned.
+    private let filesIdentity: [String?]
     var links: [Link]
     var allLinks: [String: String]
     var staleLinks: [String] = []
@@ -24,6 +26,7 @@ struct NodePlanned: Planned {
 
     init(deployment: NodeDeployment, links: [Link], allLinks: [String: String]) {
         self.deployment = deployment
+        filesIdentity = deployment.filesIdentity
         self.links = links
         self.allLinks = allLinks
     }
@@ -81,6 +84,10 @@ struct NodePlanned: Planned {
             guard let job else { return }
             if unit.name.kind == .network, job == .restart { await recreateNetwork(unit) }
             try? await platform.systemd.resetFailed(unit.service)
+            // What it is started with must be what is noted.
+            guard deployment.filesIdentity == filesIdentity else {
+                throw Failure(.conflict, "the files of \(deployment.name) changed meanwhile; they are read again")
+            }
             let start = StartedUnits.Start(fingerprint: unit.fingerprint, unitHash: unit.unitHash)
             try await platform.willBegin(job, unit.service, start)
             try await platform.begin(job, unit.service)

@@ -20,7 +20,9 @@ extension Laws {
         let found = simulation.controllers[0].store.records[id].map(RecordView.init)
         // Which of the two it is to be cannot be told here, but that it comes to its end.
         guard !simulation.isDeclaredTwice(app.name) else {
-            return found?.isUnderWay == true ? "\(id) is still under way" : nil
+            let all = simulation.repositories.compactMap { $0.fleet[app.name] }
+            let isRead = all.allSatisfy { $0.isReadable && !$0.services.isEmpty }
+            return isRead && found?.isUnderWay == true ? "\(id) is still under way" : nil
         }
         guard let record = found else { return "\(id) is unknown to the store" }
         // What cannot be read stays as it is, and is told of.
@@ -123,7 +125,8 @@ extension Laws {
     func checkKeptFiles() {
         for controller in simulation.controllers {
             for (id, revisions) in controller.store.revisions {
-                guard let target = simulation.target(id.target) else { continue }
+                // Of what no source declares nothing is gone back to.
+                guard let target = simulation.target(id.target), simulation.declaredApps.contains(id) else { continue }
                 let files = Observation(target: target).files()
                 for revision in revisions {
                     for name in secrets(of: revision) where !files.contains("secret \(name)") {
