@@ -46,7 +46,8 @@ import Testing
         #expect(try await fleet.services("a").count == 1)
         // What cannot be ready keeps nobody waiting.
         let broken = sleeper("A: 2").replacing("sh -c 'trap", with: "sh -c 'exit 3; trap")
-        try await fleet.commit(stacks: [entries[0], entries[1], "{name: PREFIXc, compose_file: c.yml}"], ["c.yml": broken])
+        let changed = entries[0...1] + ["{name: PREFIXc, compose_file: c.yml}"]
+        try await fleet.commit(stacks: Array(changed), ["c.yml": broken])
         let rejecting = try await execute([fleet.binary, "run", fleet.config, "--once"], timeout: .seconds(120))
         #expect(rejecting.code == 1, "\(rejecting.errorText)")
         try await fleet.clean("a", "b", "c")
@@ -57,7 +58,7 @@ import Testing
         let fleet = try await Fleet()
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
         for version in 2...4 {
-            let script = "\(fleet.binary) run \(fleet.config) --log text 2>/dev/null & p=$!; sleep 3; kill -9 $p; wait $p"
+            let script = "\(fleet.binary) run \(fleet.config) 2>/dev/null & p=$!; sleep 3; kill -9 $p; wait $p"
             _ = try await execute(["sh", "-c", script], timeout: .seconds(60))
             try await fleet.commit(["a.yml": sleeper("A: \(version)")], "Change")
             let result = try await execute([fleet.binary, "run", fleet.config, "--once"], timeout: .seconds(60))

@@ -276,11 +276,9 @@ final class NodeLaws: @unchecked Sendable {
             // After a boot somebody has to start what does not start with the machine.
             if isBooting, job.method == .start, !unit.isWanted { continue }
             // What a person ended while it was watched was rejected, which a store that was lost does not tell the next.
-            if simulation.lastStoreLoss != nil, simulation.meddled[unit.stem] != nil, let rejection = rejections[id(unit)],
-                rejection.time >= simulation.history.lastChange(of: unit.stem)
-            {
-                continue
-            }
+            let rejected = rejections[id(unit)].map(\.time) ?? -1
+            let isForgotten = simulation.lastStoreLoss != nil && simulation.meddled[unit.stem] != nil
+            if isForgotten, rejected >= simulation.history.lastChange(of: unit.stem) { continue }
             fail(law, "\(job.method.rawValue) \(job.service) \(when), at \(job.time / 1_000_000_000) s")
         }
     }
