@@ -81,4 +81,32 @@ extension AppStateTests {
         }
         #expect(!script.reasons.contains(.healthCheckFailed), "\(script.reasons)")
     }
+
+    /// The whole app waits for a person: nothing of it goes before that.
+    @Test func ofWhatIsToGoNothingGoesBeforeIt() {
+        var script = AppScript()
+        script.declaredServices = 5
+        script.running = "v1"
+        script.undeclared = [Change(.remove, "service", "old")]
+        script.declare("v1")
+        script.pass()
+        script.state.leave()
+        script.run(for: .seconds(60))
+        #expect(script.asked("prune") == 0, "\(script.done)")
+        script.declare("v1")
+        script.run(for: .seconds(60))
+        #expect(script.asked("prune") == 1)
+    }
+
+    /// The claim could not be asked about: what is to stand there is written soon.
+    @Test func whatCouldNotBeTidiedIsTidiedSoon() {
+        var script = deployed()
+        script.declare("v1", source: "other")
+        script.failures["claim"] = Failure(.unavailable, "away")
+        #expect(script.pass() == .check(after: .seconds(60)))
+        script.failures = [:]
+        script.advance(.seconds(60))
+        script.run()
+        #expect(script.asked("claim") == 2 && script.asked("collect") == 1, "\(script.done)")
+    }
 }

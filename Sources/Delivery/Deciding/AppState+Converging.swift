@@ -42,8 +42,8 @@ extension AppState {
         guard isDeployed || record.quarantine != nil || pass.role == .lastGood else {
             return claim(for: .adoption, situation)
         }
-        // What went well is kept before anything goes.
-        if unkept(at: now) == nil, !openRemovals(at: now).isEmpty { return removeUndeclared(situation, at: now) }
+        // What went well is kept before anything goes; and of what is to go as a whole nothing goes before it.
+        if unkept(at: now) == nil, !isLeaving, !openRemovals(at: now).isEmpty { return removeUndeclared(situation, at: now) }
         return watch(at: now)
     }
 

@@ -89,7 +89,8 @@ extension AppState {
     /// Collects what no revision needs, when there may be any, and then ends the pass.
     mutating func tidy(_ outcome: Outcome, _ situation: Situation) -> Action {
         var outcome = outcome
-        if !(pass?.plan.removals ?? []).filter({ blocked[$0.subject] == nil }).isEmpty, awaitedRemovals.isEmpty {
+        let isToGo = !(pass?.plan.removals ?? []).filter { blocked[$0.subject] == nil }.isEmpty
+        if isToGo, awaitedRemovals.isEmpty, !isLeaving {
             // Told of in this pass, made in the next.
             outcome = .again(record.result?.reason == .adopted ? .seconds(5) : .zero)
         }

@@ -73,7 +73,9 @@ extension AppState {
         case .capturingInPlace: record.quarantine = nil
         case .saving(let outcome): return finish(outcome)
         case .savingThenWatching: return watch(at: now)
-        case .savingThenTidying(let outcome), .collecting(let outcome): return finish(outcome)
+        case .savingThenTidying(let outcome), .collecting(let outcome), .claiming(.tidying(let outcome)):
+            // What is left is not left for long.
+            return finish(outcome == .rest ? .check(after: .seconds(60)) : outcome)
         case .announcingRemovals: announcedRemovals = []
         // What could not be told does not go either.
         case .removing where failure.reason == .journalFailed: announcedRemovals = []
@@ -89,7 +91,6 @@ extension AppState {
                 return settle(.check(after: .seconds(5)))
             }
             if [.refused, .notFound, .superseded].contains(failure.reason) { return leaveToOthers(failure, at: now) }
-        case .claiming(.tidying(let outcome)): return finish(outcome)
         case .claiming where isLeaving && failure.reason == .notFound:
             // It went before it was this controller's turn.
             record.drift = nil

@@ -157,7 +157,7 @@ struct RecordView: Equatable {
     var deployedCommit: String?
     /// Whether the whole app is being removed.
     var isLeaving: Bool
-    /// Whether something that was begun, or its rollback, has not come to its end.
+    /// Whether something that was begun, or its rollback, has not come to its end, and nothing stands in its way.
     var isUnderWay: Bool
     /// Whether some of what is to go waits for a person.
     var awaitsApproval: Bool
@@ -175,7 +175,7 @@ struct RecordView: Equatable {
         rejected = record.quarantine?.fingerprint
         deployedCommit = record.deployedCommit
         isLeaving = record.removal != nil
-        isUnderWay = record.attempt != nil || record.quarantine?.isRolledBack == false
+        isUnderWay = (record.attempt != nil || record.quarantine?.isRolledBack == false) && record.problem == nil
         awaitsApproval = record.waiting?.reason == .awaitingApproval
         rejection = record.quarantine?.failure
         isReady = record.isReady

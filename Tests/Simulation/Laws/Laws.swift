@@ -38,6 +38,8 @@ final class Laws: @unchecked Sendable {
     /// For each life: the apps that each source did without at one of its readings.
     var missed: [Life: [String: Set<AppID>]] = [:]
 
+    /// When it was last told, by subject, that removals wait for a person.
+    var awaitingTold: [String: Int64] = [:]
     /// When somebody approved removals last.
     var approvedAt: Int64?
 

@@ -116,7 +116,9 @@ extension Laws {
             let app = simulation.declaration(of: id, at: commit), app.isReadable
         else { return }
         let read = (lastReads[life] ?? [:]).values.map(\.time).max() ?? 0
-        if let approvedAt, approvedAt >= read { return }
+        // One that was left for this life is for what was told before it.
+        let told = awaitingTold[id.description] ?? read
+        if let approvedAt, approvedAt >= min(read, told) { return }
         let running = Observation(target: target).services(of: mutating.stack)
         let gone = running.keys.count { name in !app.services.contains { $0.name == name } }
         guard 2 * gone > gone + app.services.count else { return }

@@ -83,6 +83,7 @@ extension Laws {
     func tells(_ event: Event, _ life: Life) {
         checkSecrets([event.message] + event.details, "an event of \(event.subject)")
         Statistics.count("event \(event.reason.rawValue)")
+        if event.reason == .awaitingApproval { awaitingTold[event.subject] = World.shared.now }
         eventCounts[event.subject, default: 0] += 1
         let most = 40 + 8 * simulation.happenings
         if eventCounts[event.subject] == most {
