@@ -43,7 +43,9 @@ extension AppState {
             return claim(for: .adoption, situation)
         }
         // What went well is kept before anything goes; and of what is to go as a whole nothing goes before it.
-        if unkept(at: now) == nil, !isLeaving, !openRemovals(at: now).isEmpty { return removeUndeclared(situation, at: now) }
+        if unkept(at: now) == nil, !isLeaving, !openRemovals(at: now).isEmpty {
+            return removeUndeclared(situation, at: now)
+        }
         return watch(at: now)
     }
 
