@@ -14,7 +14,10 @@ enum RunCommand {
         summary: "follow the repository and keep the targets equal to it",
         arguments: ["[CONFIG]"],
         options: [
-            Option("once", help: "reconcile everything once, then end; exit 1 when something is not ready"),
+            Option(
+                "once",
+                help: "reconcile everything once, then end; exit 1 when something is not ready; what was rejected stays so"
+            ),
             Option(
                 "log",
                 choices: ["text", "json"],
