@@ -57,9 +57,17 @@ actor RequestHandler {
         }
     }
 
-    /// Takes up the approvals that were left for whichever controller comes next.
+    /// Takes up the approvals of single apps that were left for whichever controller comes next.
+    ///
+    /// Those of whole sources stay where they are: nobody knows any more which apps they were for.
     func answerApprovals() async {
-        for request in await take() where request.kind == "approve" { await answer(request) }
+        let apps = await controller.context.reconciler.apps
+        for request in await take() where request.kind == "approve" {
+            guard apps.contains(where: { $0.name == request.subject || $0.description == request.subject }),
+                await !controller.context.reconciler.isSource(request.subject)
+            else { continue }
+            await answer(request)
+        }
     }
 
     /// The open requests that nobody is at yet; whoever takes them answers them.

@@ -36,18 +36,24 @@ package enum RejectionNote: Sendable, Hashable {
     case begin(fingerprint: String)
 
     /// What is to stand there afterwards.
-    package func noted(over found: Rejection?) -> Rejection? {
+    ///
+    /// `controller`: Who claims, as `ControllerIdentity.id`.
+    package func noted(over found: Rejection?, by controller: String) -> Rejection? {
         switch self {
-        case .leave: found
-        case .erase: nil
-        case .write(let rejection): rejection
-        case .declare(let fingerprint), .begin(let fingerprint): found?.fingerprint == fingerprint ? found : nil
+        case .leave: return found
+        case .erase: return nil
+        case .write(var rejection):
+            // Of what another controller rejected before it stays its own.
+            rejection.controller = found?.fingerprint == rejection.fingerprint ? found?.controller ?? "" : controller
+            return rejection
+        case .declare(let fingerprint), .begin(let fingerprint):
+            return found?.fingerprint == fingerprint ? found : nil
         }
     }
 
     /// What whoever claims has to know of what stands there.
     package func told(of found: Rejection?) -> Rejection? {
-        if case .begin = self { noted(over: found) } else { nil }
+        if case .begin(let fingerprint) = self, found?.fingerprint == fingerprint { found } else { nil }
     }
 }
 

@@ -42,12 +42,14 @@ struct ClaimConfig: Sendable {
         target = labels[Self.target]
         namePrefix = labels[Self.prefix]
         rejection = labels[Self.rejected].map { fingerprint in
-            Rejection(
+            var rejection = Rejection(
                 fingerprint: fingerprint,
                 reason: labels["\(Self.rejected).reason"].flatMap(Reason.init) ?? .healthCheckFailed,
                 failure: labels["\(Self.rejected).failure"] ?? "",
                 isRolledBack: labels["\(Self.rejected).rolled-back"] == "true"
             )
+            rejection.controller = labels["\(Self.rejected).by"] ?? ""
+            return rejection
         }
     }
 
@@ -62,6 +64,7 @@ struct ClaimConfig: Sendable {
                 String.UnicodeScalarView(rejection.failure.unicodeScalars.prefix(Self.longestFailure))
             )
             labels["\(Self.rejected).rolled-back"] = rejection.isRolledBack ? "true" : nil
+            labels["\(Self.rejected).by"] = rejection.controller.isEmpty ? nil : rejection.controller
         }
         return labels
     }

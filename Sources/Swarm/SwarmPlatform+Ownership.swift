@@ -41,7 +41,7 @@ extension SwarmPlatform {
             claim: claim,
             target: name,
             namePrefix: namePrefix(of: id.name),
-            rejection: claimant.rejection.noted(over: nil)
+            rejection: claimant.rejection.noted(over: nil, by: claimant.controller)
         )
         let body: JSON = [
             "Name": .string(ClaimConfig.name(id.name)), "Labels": JSON(config.labels(for: id.name)), "Data": emptyData,
@@ -86,7 +86,7 @@ extension SwarmPlatform {
         let known = config
         config.claim = wanted
         config.target = name
-        config.rejection = claimant.rejection.noted(over: known.rejection)
+        config.rejection = claimant.rejection.noted(over: known.rejection, by: claimant.controller)
         let labels = config.labels(for: id.name)
         if labels != known.labels(for: id.name) {
             let spec = object.relabelled(labels)
@@ -102,9 +102,11 @@ extension SwarmPlatform {
             }
         }
         remember(config, of: id.name)
-        var rejection = claimant.rejection.told(of: known.rejection)
-        rejection?.isOwn = known.claim == wanted
-        return Ownership(confirmedByTarget: id, for: claimant, rejection: rejection)
+        return Ownership(
+            confirmedByTarget: id,
+            for: claimant,
+            rejection: claimant.rejection.told(of: known.rejection)
+        )
     }
 
     package func release(_ ownership: Ownership) async throws {

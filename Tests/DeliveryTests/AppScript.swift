@@ -169,7 +169,7 @@ struct AppScript {
             )
         case .claim(let claimant):
             let told = claimant.rejection.told(of: noted)
-            noted = claimant.rejection.noted(over: noted)
+            noted = claimant.rejection.noted(over: noted, by: claimant.controller)
             return .claimed(told)
         case .capture(_, let event):
             guard let captured = before ?? running else { return .captured(fingerprint: nil) }

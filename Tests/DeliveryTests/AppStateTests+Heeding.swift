@@ -173,11 +173,26 @@ extension AppStateTests {
     @Test func whatOnesOwnRejectionPutBackIsKnown() {
         var script = deployed()
         script.noted = Rejection(fingerprint: "v2", reason: .healthCheckFailed, failure: "bad", isRolledBack: true)
-        script.noted?.isOwn = true
+        script.noted?.controller = "c"
         script.declare("v2")
         script.running = "v1, scaled by hand"
         script.run()
         #expect(script.running == "v1" && script.kept == ["v1"], "\(script.kept)")
         #expect(script.state.record.quarantine?.fingerprint == "v2")
+    }
+
+    /// Another controller rejected it: that this one has claimed the app since makes the rejection none of its own.
+    @Test func aClaimMakesARejectionNobodysOwn() {
+        var other = taker(of: rejected(), knows: true)
+        other.noted?.controller = "another"
+        (other.running, other.before) = ("v1.5", "broken")
+        for _ in 0..<3 {
+            #expect(other.pass() == .again(.seconds(1)))
+            other.advance(.seconds(1))
+        }
+        other.before = nil
+        other.run()
+        #expect(other.running == "v1.5" && other.kept.first == "v1.5", "\(other.kept)")
+        #expect(other.noted?.controller == "another")
     }
 }

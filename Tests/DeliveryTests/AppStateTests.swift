@@ -33,6 +33,7 @@ import Testing
     func taker(of script: AppScript, knows: Bool = false) -> AppScript {
         var other = knows ? deployed() : AppScript()
         (other.running, other.noted) = (script.running, script.noted)
+        other.noted?.controller = "another"
         other.declare(script.fingerprint)
         return other
     }

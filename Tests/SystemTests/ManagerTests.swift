@@ -122,15 +122,16 @@ import Testing
                     (try? await variable())?.contains("A=3") == true
                 }
                 try await second.eventually("one task was added") { try await tasks() == 3 }
+                let head = String(try await first.repository.head().prefix(7))
+                func said() -> [Substring] {
+                    [first.log, second.log].flatMap { $0.split(separator: "\n") }
+                        .filter { $0.contains("Deployed") && $0.contains(head) }
+                }
+                try await second.eventually("it is deployed", within: .seconds(120)) { !said().isEmpty }
                 // Both have had the time to do it again.
                 try await Task.sleep(for: .seconds(15))
                 #expect(try await tasks() == 3, "something was applied twice")
-                let both = [first.log, second.log]
-                let head = String(try await first.repository.head().prefix(7))
-                let said = both.flatMap { $0.split(separator: "\n") }.filter {
-                    $0.contains("Deployed") && $0.contains(head)
-                }
-                #expect(said.count == 1, "\(said)")
+                #expect(said().count == 1, "\(said()) \(second.log)")
             }
         }
     }

@@ -16,7 +16,7 @@ import Testing
     }
 
     private static let rubbish =
-        "for f in hecate.db hecate.db-wal; do [ ! -s $f ] || dd if=/dev/urandom of=$f conv=notrunc bs=$(stat -c %s $f) count=1; done"
+        "for f in hecate.db hecate.db-wal; do [ ! -s $f ] || dd if=/dev/urandom of=$f conv=notrunc bs=$(stat -c %s $f) count=1 || true; done"
 
     static let whileRunning = [
         Fault("deleted", "rm -f hecate.db*", told: "was deleted, moved or replaced while it was open"),

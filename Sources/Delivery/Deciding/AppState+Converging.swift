@@ -120,6 +120,8 @@ extension AppState {
     ) -> Action? {
         guard let pass, record.quarantine == nil, rejection.fingerprint == pass.fingerprint else { return nil }
         let hasKept = kept?.contains { $0 != pass.fingerprint } ?? false
+        // Nobody else has begun anything since, which would have taken the note away.
+        let isOwn = !rejection.controller.isEmpty && rejection.controller == situation.controller
         let isHeeded: Bool
         switch errand {
         // What runs in full though it was rolled back somebody has put there since.
@@ -131,7 +133,7 @@ extension AppState {
         }
         guard isHeeded else { return disregard(for: errand, situation) }
         var isPutBack = rejection.isRolledBack
-        if isPutBack, pass.marks.isAmidChange, !(rejection.isOwn && hasKept) {
+        if isPutBack, pass.marks.isAmidChange, !(isOwn && hasKept) {
             // What is being replaced there is not what was put back, and neither is what it replaces.
             let since = heedingSince ?? now.instant
             heedingSince = since
@@ -155,7 +157,7 @@ extension AppState {
         let message = "was rejected before, and is not tried again: \(rejection.failure)"
         let told = event(.warning, rejection.reason, message, at: now)
         // Whoever rejected it put back what was good: that is newer than what is kept here, unless it was this controller.
-        if isPutBack, !(rejection.isOwn && hasKept) { return ask(.capture(record, told), .capturingInPlace) }
+        if isPutBack, !(isOwn && hasKept) { return ask(.capture(record, told), .capturingInPlace) }
         resetClock()
         return save(told, then: .saving(.again(.zero)))
     }
@@ -291,7 +293,7 @@ extension AppState {
     private mutating func resetCounts() {
         (needsSparing, sparing, regained) = (false, "", nil)
         (isUnfinished, completion) = (false, "")
-        isHeld = false
+        (isHeld, heldSince) = (false, nil)
         seenFailures = ""
         (silences, applies, conflicts) = (0, 0, 0)
     }

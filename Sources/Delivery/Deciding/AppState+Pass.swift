@@ -71,6 +71,7 @@ extension AppState {
         if record.hold != nil {
             loseContact()
             forgetWish()
+            retried = nil
             return settle(.rest)
         }
         if !situation.isTargetKnown, let removal = record.removal { return leaveBehind(removal, at: now) }
@@ -95,7 +96,7 @@ extension AppState {
             guard leaseTries >= 20 || situation.targetProblem != nil else {
                 return finish(.again(min(.milliseconds(25) * (1 << min(leaseTries - 1, 5)), .milliseconds(500))))
             }
-            if situation.targetProblem == nil {
+            if situation.targetProblem == nil, record.waiting.map({ $0.reason == .leaseHeld }) ?? true {
                 let why = situation.leaseProblem.map { ": \($0)" } ?? ""
                 wait(.leaseHeld, "nobody knows who acts for this source\(why)", at: now)
             }

@@ -16,8 +16,8 @@ extension AppState {
 
     mutating func finish(_ outcome: Outcome) -> Action {
         switch outcome {
-        // There was nothing that a person's word was needed for.
-        case .rest, .check: if pass?.wishes == wishes { isAsked = false }
+        // A person's word is for now: there was nothing that it was needed for, or nothing could be done.
+        case .rest, .check: if pass?.wishes == wishes { forgetWish() }
         case .again, .retry, .gone: break
         }
         pass = nil
@@ -74,8 +74,9 @@ extension AppState {
         case .saving(let outcome): return finish(outcome)
         case .savingThenWatching: return watch(at: now)
         case .savingThenTidying(let outcome), .collecting(let outcome), .claiming(.tidying(let outcome)):
-            // What is left is not left for long.
-            return finish(outcome == .rest ? .check(after: .seconds(60)) : outcome)
+            // What is left is not left for long, unless it is not this controller's.
+            let isPassing = [.unavailable, .conflict, .journalFailed].contains(failure.reason)
+            return finish(outcome == .rest && isPassing ? .check(after: .seconds(60)) : outcome)
         case .announcingRemovals: announcedRemovals = []
         // What could not be told does not go either.
         case .removing where failure.reason == .journalFailed: announcedRemovals = []
@@ -91,9 +92,10 @@ extension AppState {
                 return settle(.check(after: .seconds(5)))
             }
             if [.refused, .notFound, .superseded].contains(failure.reason) { return leaveToOthers(failure, at: now) }
-        case .claiming where isLeaving && failure.reason == .notFound:
-            // It went before it was this controller's turn.
+        case .claiming where isLeaving && [.notFound, .superseded, .refused].contains(failure.reason):
+            // It went, or is somebody else's, before it was this controller's turn.
             record.drift = nil
+            if record.attempt != nil { abandonAttempt() }
             return settle(.rest)
         default: break
         }

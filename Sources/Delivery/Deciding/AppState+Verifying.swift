@@ -298,6 +298,7 @@ extension AppState {
 
     private mutating func well(_ situation: Situation, at now: Moment) -> Action {
         endHeeding()
+        if pass?.role == .declared { retried = nil }
         if let obstacle = pass?.obstacle { return fail(obstacle, at: now) }
         record.drift = nil
         if let event = unkept(at: now) { return ask(.commit(record, event), .committing) }

@@ -50,4 +50,7 @@ struct Situation: Sendable {
     /// How the source declares the app's removal guard; see `Limits`.
     var pruneShare: Double
     var fightAfter: Int
+
+    /// This controller, as `ControllerIdentity.id`, where it may act; empty elsewhere.
+    var controller: String { if case .held(let claimant) = leave { claimant.controller } else { "" } }
 }

@@ -133,8 +133,8 @@ package struct Rejection: Sendable, Hashable {
     package var failure: String
     /// Whether what was good before runs again.
     package var isRolledBack: Bool
-    /// Whether nobody but whoever is told has acted on the app since.
-    package var isOwn = false
+    /// The controller that rejected it, as `ControllerIdentity.id`; empty where that is not known.
+    package var controller = ""
 
     package init(fingerprint: String, reason: Reason, failure: String, isRolledBack: Bool) {
         self.fingerprint = fingerprint

@@ -17,6 +17,7 @@ extension Reconciler {
             // What nobody declares is known only now.
             for other in register.fleets.values.sorted(by: { $0.revision.source < $1.revision.source })
             where other.revision.source != source {
+                noteLeaving(other)
                 await decideRemovals(of: other)
             }
         }
@@ -64,6 +65,17 @@ extension Reconciler {
                 commit: commit,
                 message
             )
+        }
+    }
+
+    /// That no source declares an app may be known only once all were read.
+    private func noteLeaving(_ fleet: Fleet) {
+        let source = fleet.revision.source
+        for (id, place) in states where place.state.record.source == source {
+            switch register.fate(of: id, heldBy: source).fate {
+            case .undeclared, .retired: place.state.leave()
+            default: break
+            }
         }
     }
 
@@ -186,6 +198,9 @@ extension Reconciler {
         wake()
         return isAnything
     }
+
+    /// Whether a source of this name was read since the start.
+    package func isSource(_ name: String) -> Bool { register[name] != nil }
 
     /// Whether a source was read since the start; what is no source has nothing to be read.
     package func isRead(_ source: String) -> Bool { register.isRead(source) }

@@ -81,10 +81,12 @@ extension Reconciler {
                 case .write(let record, let version):
                     let written = try await platform.writeLease(record, of: key.owner, replacing: version)
                     leases[key]?.lease.written(written, askedAt: asked)
+                    leases[key]?.problem = nil
                     return
                 }
             } catch let failure as Failure where failure.reason == .conflict {
                 leases[key]?.lease.refused()
+                leases[key]?.problem = "\(failure)"
             } catch {
                 // Not renewed: it ends by itself, and is asked for again at its next turn.
                 leases[key]?.problem = "\(error)"

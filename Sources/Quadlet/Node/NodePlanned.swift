@@ -71,8 +71,9 @@ struct NodePlanned: Planned {
         await platform.unsettle(deployment.id)
         do {
             try makeFolder(platform.layout.quadlet)
-            // What runs is not what the links are about to say; an agent that ends right here has to find that out.
-            if job == .restart, await platform.start(of: unit.service) == nil {
+            // What runs, or is started by somebody else just now, is not what the links are about to say, or what systemd is about
+            // to read; an agent that ends right here has to find that out, and so has the next look.
+            if job != nil, await platform.start(of: unit.service) == nil {
                 try await platform.note(unit.service, .init(fingerprint: "another", unitHash: "another"))
             }
             for link in links {

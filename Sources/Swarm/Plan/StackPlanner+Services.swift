@@ -17,7 +17,7 @@ extension StackPlanner {
             return health.resumable()
         }
         var paused: [(service: ObservedService, resumption: StackHealth.Resumption)] = []
-        var takenBack: [(change: Change, step: Step)] = []
+        var takenBack: [(name: String, change: Change, step: Step, unresolved: String?)] = []
         for service in desired.services {
             var spec = bound(service.spec, result)
             spec = supported(spec)
@@ -64,7 +64,9 @@ extension StackPlanner {
                 spec: spec
             )
             guard !wasTakenBack(current) else {
-                takenBack.append((change, step))
+                let unresolved = result.unresolved.removeValue(forKey: service.name)
+                takenBack.append((service.name, change, step, unresolved))
+                result.takenBack.insert(service.name)
                 continue
             }
             result.plan.changes.append(change)
@@ -72,8 +74,11 @@ extension StackPlanner {
         }
         // What Swarm took back is judged once the rest is there, and is not made again meanwhile.
         if result.forward.isEmpty {
-            result.plan.changes += takenBack.map(\.change)
-            result.forward += takenBack.map(\.step)
+            for (name, change, step, unresolved) in takenBack {
+                result.plan.changes.append(change)
+                result.forward.append(step)
+                if let unresolved { result.unresolved[name] = unresolved }
+            }
         }
         // What runs of a paused update has to prove itself first; what is still to be made need not wait for that.
         if result.forward.isEmpty { for (service, resumption) in paused { resume(service, resumption, &result) } }

@@ -31,6 +31,8 @@ struct StackPlan: Sendable {
     var plan = Plan()
     var forward: [Step] = []
     var removals: [Step] = []
+    /// The names of services that Swarm rolled back meanwhile, and that are made again once the rest is there.
+    var takenBack: Set<String> = []
     /// The images whose tags have to be resolved before a step is taken, by service name.
     var unresolved: [String: String] = [:]
     /// The names under which configs and secrets are deployed, by their declared names.
@@ -47,7 +49,7 @@ struct StackPlan: Sendable {
 
     /// The names of the services that are not as they are desired.
     var pendingServices: Set<String> {
-        Set(plan.forward.filter { $0.kind == "service" }.map(\.name))
+        takenBack.union(plan.forward.filter { $0.kind == "service" }.map(\.name))
     }
 }
 

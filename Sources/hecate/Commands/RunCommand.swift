@@ -16,7 +16,7 @@ enum RunCommand {
         options: [
             Option(
                 "once",
-                help: "reconcile everything once, then end; exit 1 when something is not ready; what was rejected stays so"
+                help: "one pass, then end; exit 1 when something is not ready; what was rejected stays so"
             ),
             Option(
                 "log",
