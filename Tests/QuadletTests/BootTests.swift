@@ -135,6 +135,32 @@ import Testing
         #expect(await manager.with { $0.variable("DROP", of: "web.service") } == "1")
     }
 
+    /// The machine is still starting, and starts the kept copy after the agent looked and before it changes the links.
+    @Test func whatTheBootStartsMeanwhileIsNotTakenForTheNewOne() async throws {
+        try writeFile(unit(2), to: "\(layout.gitops)/apps/web.container")
+        let copy = "\(layout.kept)/live/web.container/web.container"
+        try writeFile(unit(1), to: copy)
+        try replaceLink("\(layout.quadlet)/web.container", to: copy)
+        // By the clock that the agent has as well.
+        let folders = SimulatedNode.Folders(quadlet: layout.quadlet, units: layout.units, home: layout.home)
+        let now = Int64(NodePlatform.microseconds()) * 1000
+        let manager = SimulatedManager(seed: 1, start: now, folders: folders)
+        let platform = Self.platform(layout, manager, manager)
+        await manager.reload()
+        let planned = try await plan(on: platform)
+        _ = try await manager.enqueue(.start, "web.service")
+        await manager.pass(.seconds(1))
+        try await Task.sleep(for: .seconds(1))
+        await #expect(throws: Failure.self) { try await apply(planned) }
+        for platform in [platform, Self.platform(layout, manager, manager)] {
+            let changes = try await plan(on: platform).plan.changes
+            #expect(changes.map(\.subject) == ["service web.service"], "an agent that ended meanwhile knows it as well")
+        }
+        try await apply(try await plan(on: platform))
+        await manager.pass(.seconds(2))
+        #expect(await manager.with { $0.variable("STAMP", of: "web.service") } == "2")
+    }
+
     /// Nobody knows when systemd read the files of what is down.
     @Test func whatNobodyStartedIsReadAgainBeforeItIs() async throws {
         try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")

@@ -71,11 +71,11 @@ struct NodePlanned: Planned {
         await platform.unsettle(deployment.id)
         do {
             try makeFolder(platform.layout.quadlet)
-            // What runs, or is started by somebody else just now, is not what the links are about to say, or what systemd is about
-            // to read; an agent that ends right here has to find that out, and so has the next look.
-            if job != nil, await platform.start(of: unit.service) == nil {
-                try await platform.note(unit.service, .init(fingerprint: "another", unitHash: "another"))
+            // What runs is not what the links are about to say; an agent that ends right here has to find that out.
+            if job == .restart, await platform.start(of: unit.service) == nil {
+                try await platform.note(unit.service, .another)
             }
+            let begun = NodePlatform.microseconds()
             for link in links {
                 try makeFolder(folder(of: link.path))
                 try replaceLink(link.path, to: link.to)
@@ -90,7 +90,7 @@ struct NodePlanned: Planned {
                 throw Failure(.conflict, "the files of \(deployment.name) changed meanwhile; they are read again")
             }
             let start = StartedUnits.Start(fingerprint: unit.fingerprint, unitHash: unit.unitHash)
-            try await platform.willBegin(job, unit.service, start)
+            try await platform.willBegin(job, unit.service, start, changedSince: begun)
             try await platform.begin(job, unit.service)
             try await platform.note(unit.service, start)
         } catch let error as SystemdError where error.isNoSuchUnit {

@@ -1,6 +1,7 @@
 package import Delivery
 internal import Diagnostics
 package import Files
+internal import Glibc
 package import Subprocess
 package import Systemd
 
@@ -236,13 +237,28 @@ package actor NodePlatform: Platform {
 
     func note(_ service: String, _ start: StartedUnits.Start?) throws { try started.note(service, start) }
 
+    /// The time of day as systemd gives it: microseconds since 1970.
+    static func microseconds() -> UInt64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1000
+    }
+
     /// Writes down that a start is about to be asked for, so that it is known again when its answer never comes.
     ///
-    /// To be called when everything is in place that it is to be started with.
-    /// - Throws: `Failure` when it is to be started and somebody else did so before: nobody knows with what.
-    func willBegin(_ method: Systemd.UnitMethod, _ service: String, _ start: StartedUnits.Start) async throws {
+    /// To be called when everything is in place that it is to be started with; `changedSince` is when the first of that was
+    /// written.
+    /// - Throws: `Failure` when it is to be started and somebody else did so before: it is looked at again.
+    func willBegin(
+        _ method: Systemd.UnitMethod,
+        _ service: String,
+        _ start: StartedUnits.Start,
+        changedSince moment: UInt64
+    ) async throws {
         let properties = try await systemd.properties(of: service)
         if method == .start, ["active", "activating", "reloading"].contains(properties["ActiveState"] ?? "") {
+            let begun = properties["InactiveExitTimestamp"].flatMap(UInt64.init) ?? 0
+            if started[service] == nil, begun < moment { try started.note(service, .another) }
             throw Failure(.conflict, "\(service) was started by somebody else meanwhile; it is looked at again")
         }
         // A run whose name is not known could not be told from the one that is asked for.

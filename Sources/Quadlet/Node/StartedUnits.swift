@@ -8,6 +8,9 @@ struct StartedUnits {
     struct Start: Hashable {
         var fingerprint: String
         var unitHash: String
+
+        /// Of something that is not known, but is not what is declared.
+        static let another = Start(fingerprint: "another", unitHash: "another")
     }
 
     /// A start that was asked for, and whose answer is not known: systemd may have been told, or not.
