@@ -88,8 +88,9 @@ let package = Package(
 
         .target(name: "CSpawn"),
         // Loaded when they are first used, and so not linked (libcurl4-openssl-dev, libmicrohttpd-dev).
-        .target(name: "CCurl"),
-        .target(name: "CMicrohttpd"),
+        .target(name: "CCurl", dependencies: ["CLibrary"]),
+        .target(name: "CMicrohttpd", dependencies: ["CLibrary"]),
+        .target(name: "CLibrary"),
 
         .target(
             name: "TestSupport",
@@ -178,7 +179,7 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
-let inC: Set<String> = ["CCurl", "CMicrohttpd", "CSpawn", "CVirtualClock"]
+let inC: Set<String> = ["CCurl", "CLibrary", "CMicrohttpd", "CSpawn", "CVirtualClock"]
 for target in package.targets where [.regular, .executable, .test].contains(target.type) && !inC.contains(target.name) {
     target.swiftSettings = (target.swiftSettings ?? []) + strict
 }

@@ -1,8 +1,7 @@
 #define CURL_DISABLE_TYPECHECK
 #include "CCurl.h"
-#include <dlfcn.h>
+#include "CLibrary.h"
 #include <pthread.h>
-#include <string.h>
 
 static struct {
     __typeof__(curl_global_init) *global_init;
@@ -19,34 +18,20 @@ static struct {
 static const char *problem;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static const char *last_error(void) {
-    const char *text = strdup(dlerror());
-    return text ? text : "out of memory";
-}
-
-static void *find(void *handle, const char *name) {
-    void *function = dlsym(handle, name);
-    if (!function && !problem) problem = last_error();
-    return function;
-}
-
 static void load(void) {
     // The name of its binary interface, which has not changed since 2006.
-    void *handle = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        problem = last_error();
-        return;
-    }
-    library.global_init = find(handle, "curl_global_init");
-    library.easy_init = find(handle, "curl_easy_init");
-    library.easy_cleanup = find(handle, "curl_easy_cleanup");
-    library.easy_reset = find(handle, "curl_easy_reset");
-    library.easy_perform = find(handle, "curl_easy_perform");
-    library.easy_strerror = find(handle, "curl_easy_strerror");
-    library.easy_setopt = find(handle, "curl_easy_setopt");
-    library.easy_getinfo = find(handle, "curl_easy_getinfo");
-    library.slist_append = find(handle, "curl_slist_append");
-    library.slist_free_all = find(handle, "curl_slist_free_all");
+    struct hecate_library file = hecate_library_open("libcurl.so.4");
+    library.global_init = hecate_library_find(&file, "curl_global_init");
+    library.easy_init = hecate_library_find(&file, "curl_easy_init");
+    library.easy_cleanup = hecate_library_find(&file, "curl_easy_cleanup");
+    library.easy_reset = hecate_library_find(&file, "curl_easy_reset");
+    library.easy_perform = hecate_library_find(&file, "curl_easy_perform");
+    library.easy_strerror = hecate_library_find(&file, "curl_easy_strerror");
+    library.easy_setopt = hecate_library_find(&file, "curl_easy_setopt");
+    library.easy_getinfo = hecate_library_find(&file, "curl_easy_getinfo");
+    library.slist_append = hecate_library_find(&file, "curl_slist_append");
+    library.slist_free_all = hecate_library_find(&file, "curl_slist_free_all");
+    problem = file.problem;
     if (!problem && library.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) problem = "libcurl cannot be initialised";
 }
 

@@ -1,7 +1,6 @@
 #include "CMicrohttpd.h"
-#include <dlfcn.h>
+#include "CLibrary.h"
 #include <pthread.h>
-#include <string.h>
 
 static struct {
     __typeof__(MHD_start_daemon) *start_daemon;
@@ -20,36 +19,22 @@ static struct {
 static const char *problem;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static const char *last_error(void) {
-    const char *text = strdup(dlerror());
-    return text ? text : "out of memory";
-}
-
-static void *find(void *handle, const char *name) {
-    void *function = dlsym(handle, name);
-    if (!function && !problem) problem = last_error();
-    return function;
-}
-
 static void load(void) {
-    // The name of the binary interface that all versions from 0.9.34 to 1.0 have.
-    void *handle = dlopen("libmicrohttpd.so.12", RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        problem = last_error();
-        return;
-    }
-    library.start_daemon = find(handle, "MHD_start_daemon");
-    library.quiesce_daemon = find(handle, "MHD_quiesce_daemon");
-    library.stop_daemon = find(handle, "MHD_stop_daemon");
-    library.suspend_connection = find(handle, "MHD_suspend_connection");
-    library.resume_connection = find(handle, "MHD_resume_connection");
-    library.get_connection_info = find(handle, "MHD_get_connection_info");
-    library.get_connection_values = find(handle, "MHD_get_connection_values");
-    library.response_from_buffer = find(handle, "MHD_create_response_from_buffer_with_free_callback_cls");
-    library.response_from_callback = find(handle, "MHD_create_response_from_callback");
-    library.add_response_header = find(handle, "MHD_add_response_header");
-    library.queue_response = find(handle, "MHD_queue_response");
-    library.destroy_response = find(handle, "MHD_destroy_response");
+    // The name of its binary interface in Debian 9 to 13 (0.9.51 to 1.0).
+    struct hecate_library file = hecate_library_open("libmicrohttpd.so.12");
+    library.start_daemon = hecate_library_find(&file, "MHD_start_daemon");
+    library.quiesce_daemon = hecate_library_find(&file, "MHD_quiesce_daemon");
+    library.stop_daemon = hecate_library_find(&file, "MHD_stop_daemon");
+    library.suspend_connection = hecate_library_find(&file, "MHD_suspend_connection");
+    library.resume_connection = hecate_library_find(&file, "MHD_resume_connection");
+    library.get_connection_info = hecate_library_find(&file, "MHD_get_connection_info");
+    library.get_connection_values = hecate_library_find(&file, "MHD_get_connection_values");
+    library.response_from_buffer = hecate_library_find(&file, "MHD_create_response_from_buffer_with_free_callback_cls");
+    library.response_from_callback = hecate_library_find(&file, "MHD_create_response_from_callback");
+    library.add_response_header = hecate_library_find(&file, "MHD_add_response_header");
+    library.queue_response = hecate_library_find(&file, "MHD_queue_response");
+    library.destroy_response = hecate_library_find(&file, "MHD_destroy_response");
+    problem = file.problem;
 }
 
 const char *hecate_server_problem(void) {

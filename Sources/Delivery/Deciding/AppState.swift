@@ -92,6 +92,7 @@ struct AppState: Sendable {
     var completion = ""
     /// Whether the attempt under way cannot go on for want of what is not the revision's to give.
     var isHeld = false
+    /// Since when; nil while it can go on.
     var heldSince: ContinuousClock.Instant?
     /// How often the target came back, and how often something was applied, during the attempt under way.
     var silences = 0
