@@ -16,6 +16,7 @@ extension AppStateTests {
         script.run(for: .seconds(60))
         #expect(script.asked("apply") == 0 && script.asked("claim") == 0, "\(script.done)")
         #expect(script.state.record.drift == nil && script.state.record.problem == nil)
+        #expect(script.reasons.isEmpty, "nor is it told of at each look: \(script.reasons)")
         // As long as the target says that it is ours it is kept as it was.
         script.failures = [:]
         script.run(for: .seconds(60))

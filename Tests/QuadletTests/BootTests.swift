@@ -161,6 +161,23 @@ import Testing
         #expect(await manager.with { $0.variable("STAMP", of: "web.service") } == "2")
     }
 
+    /// The machine starts what is declared after the agent looked: nothing has to be done any more.
+    @Test func whatTheBootStartsMeanwhileOfTheSameFilesIsLeftAlone() async throws {
+        try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
+        try replaceLink("\(layout.quadlet)/web.container", to: "\(layout.gitops)/apps/web.container")
+        let folders = SimulatedNode.Folders(quadlet: layout.quadlet, units: layout.units, home: layout.home)
+        let now = Int64(NodePlatform.microseconds()) * 1000
+        let manager = SimulatedManager(seed: 1, start: now, folders: folders)
+        let platform = Self.platform(layout, manager, manager)
+        await manager.reload()
+        let planned = try await plan(on: platform)
+        _ = try await manager.enqueue(.start, "web.service")
+        await manager.pass(.seconds(1))
+        try await Task.sleep(for: .seconds(1))
+        await #expect(throws: Failure.self) { try await apply(planned) }
+        #expect(try await plan(on: platform).plan.isEmpty)
+    }
+
     /// Nobody knows when systemd read the files of what is down.
     @Test func whatNobodyStartedIsReadAgainBeforeItIs() async throws {
         try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")

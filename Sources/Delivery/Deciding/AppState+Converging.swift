@@ -77,7 +77,8 @@ extension AppState {
         }
         let isKnown = record.drift != nil
         record.drift = Drift(message: summary, isFight: record.drift?.isFight ?? false, since: since)
-        guard !isKnown else { return claim(for: .change, situation) }
+        // Of what is to go it is not known before whether it is this controller's still.
+        guard !isKnown, !isLeaving else { return claim(for: .change, situation) }
         return ask(.announce(event(.warning, .driftDetected, summary, details: details, at: now)), .noticingDrift)
     }
 

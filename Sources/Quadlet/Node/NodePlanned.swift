@@ -75,7 +75,6 @@ struct NodePlanned: Planned {
             if job == .restart, await platform.start(of: unit.service) == nil {
                 try await platform.note(unit.service, .another)
             }
-            let begun = NodePlatform.microseconds()
             for link in links {
                 try makeFolder(folder(of: link.path))
                 try replaceLink(link.path, to: link.to)
@@ -83,6 +82,8 @@ struct NodePlanned: Planned {
             for path in staleLinks where platform.layout.owns(linkAt: path) { try removeFile(path) }
             if reloads { try await platform.reload() }
             guard let job else { return }
+            // Where there was something else before, what was started until now may be that.
+            let changedAt = replacesAnother(unit) ? NodePlatform.microseconds() : 0
             if unit.name.kind == .network, job == .restart { await recreateNetwork(unit) }
             try? await platform.systemd.resetFailed(unit.service)
             // What it is started with must be what is noted.
@@ -90,7 +91,7 @@ struct NodePlanned: Planned {
                 throw Failure(.conflict, "the files of \(deployment.name) changed meanwhile; they are read again")
             }
             let start = StartedUnits.Start(fingerprint: unit.fingerprint, unitHash: unit.unitHash)
-            try await platform.willBegin(job, unit.service, start, changedSince: begun)
+            try await platform.willBegin(job, unit.service, start, changedAt: changedAt)
             try await platform.begin(job, unit.service)
             try await platform.note(unit.service, start)
         } catch let error as SystemdError where error.isNoSuchUnit {
@@ -104,6 +105,11 @@ struct NodePlanned: Planned {
         } catch let error as FileError {
             throw Failure(.refused, "\(error)")
         }
+    }
+
+    /// Whether systemd knew the unit before, by other files.
+    private func replacesAnother(_ unit: UnitDeclaration) -> Bool {
+        !staleLinks.isEmpty || links.contains { $0.from != nil || unit.dropInFolders.contains($0.to) }
     }
 
     /// A network keeps what it was made with; it is taken away so that its service makes it anew.

@@ -246,14 +246,14 @@ package actor NodePlatform: Platform {
 
     /// Writes down that a start is about to be asked for, so that it is known again when its answer never comes.
     ///
-    /// To be called when everything is in place that it is to be started with; `changedSince` is when the first of that was
-    /// written.
+    /// To be called when everything is in place that it is to be started with; `changedAt` is when the last of that took the
+    /// place of something else, zero when nothing did.
     /// - Throws: `Failure` when it is to be started and somebody else did so before: it is looked at again.
     func willBegin(
         _ method: Systemd.UnitMethod,
         _ service: String,
         _ start: StartedUnits.Start,
-        changedSince moment: UInt64
+        changedAt moment: UInt64
     ) async throws {
         let properties = try await systemd.properties(of: service)
         if method == .start, ["active", "activating", "reloading"].contains(properties["ActiveState"] ?? "") {
