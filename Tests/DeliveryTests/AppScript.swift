@@ -22,6 +22,8 @@ struct AppScript {
     // What the target has.
     var running: String?
     var undeclared: [Change] = []
+    /// Services that what is declared makes beside what there is.
+    var added: [String] = []
     var declaredServices = 1
     var health: Health = .healthy(runsNothing: false)
     var kept: [String] = []
@@ -155,6 +157,7 @@ struct AppScript {
         case .observe(_, let mark):
             plannedBy = mark
             var changes = current.isEmpty || running == current ? [] : [Change(.update, "service", "web")]
+            if current == fingerprint, running != current { changes += added.map { Change(.create, "service", $0) } }
             changes += current.isEmpty && running != nil ? [Change(.remove, "service", "web")] : undeclared
             return .observed(
                 Plan(changes),

@@ -111,3 +111,38 @@ extension AppStateTests {
         #expect(script.asked("claim") == 2 && script.asked("collect") == 1, "\(script.done)")
     }
 }
+
+extension AppStateTests {
+    @Test func driftOfWhatIsToGoAndIsStillOursIsTold() {
+        var script = deployed()
+        script.state.leave()
+        script.running = "by hand"
+        script.run(for: .seconds(60))
+        #expect(script.reasons == [.driftDetected, .applying, .driftRepaired])
+    }
+
+    /// Whose it was could not be asked; then it is declared again.
+    @Test func driftThatCouldNotBeToldIsToldLater() {
+        var script = deployed()
+        script.state.leave()
+        script.running = "by hand"
+        script.failures["claim what is ours"] = Failure(.unavailable, "away")
+        script.pass()
+        #expect(!script.reasons.contains(.driftDetected))
+        script.failures = [:]
+        script.declare("v1")
+        script.run()
+        #expect(script.reasons.count { $0 == .driftDetected } == 1)
+    }
+
+    @Test func whatSomebodyElseMendedWasNotRepaired() {
+        var script = deployed()
+        script.running = nil
+        script.failures["apply"] = Failure(.conflict, "started by somebody else meanwhile")
+        script.pass()
+        script.failures = [:]
+        script.running = "v1"
+        script.run()
+        #expect(script.events.last?.message.hasPrefix("as declared again after ") == true)
+    }
+}

@@ -76,10 +76,15 @@ extension AppState {
             }
         }
         let isKnown = record.drift != nil
-        record.drift = Drift(message: summary, isFight: record.drift?.isFight ?? false, since: since)
-        // Of what is to go it is not known before whether it is this controller's still.
-        guard !isKnown, !isLeaving else { return claim(for: .change, situation) }
-        return ask(.announce(event(.warning, .driftDetected, summary, details: details, at: now)), .noticingDrift)
+        let drift = Drift(message: summary, isFight: record.drift?.isFight ?? false, since: since)
+        let told = event(.warning, .driftDetected, summary, details: details, at: now)
+        guard !isLeaving else {
+            // Of what is to go it is not known before whether it is this controller's still.
+            self.pass?.untoldDrift = isKnown ? nil : (drift, told)
+            return claim(for: .change, situation)
+        }
+        record.drift = drift
+        return isKnown ? claim(for: .change, situation) : ask(.announce(told), .noticingDrift)
     }
 
     // MARK: Ownership
@@ -248,6 +253,7 @@ extension AppState {
         let summary = summary(of: changes)
         begin(purpose, message: summary, at: now)
         announcedRemovals = purpose == .deploy ? Set(pass.plan.removals.map(\.subject)) : []
+        if purpose == .deploy { record.addedServices.formUnion(pass.plan.createdServices) }
         let reason: Reason = purpose == .rollBack ? .rollingBack : .applying
         // What failed before and is tried again was told of.
         let isKnown = [record.failedFingerprint, toldAttempt].contains(pass.fingerprint)

@@ -15,6 +15,7 @@ extension AppState {
         /// What runs in place of what was rejected before this controller's time is kept.
         case capturingInPlace
         case noticingDrift
+        case noticingOwnDrift(Errand)
         case savingAttempt
         case applying
         case judging
@@ -184,7 +185,13 @@ extension AppState {
             self.pass?.isOwner = true
             if let rejection, let action = heed(rejection, for: errand, situation, at: now) { return action }
             endHeeding()
+            if let untold = self.pass?.untoldDrift {
+                self.pass?.untoldDrift = nil
+                record.drift = untold.drift
+                return ask(.announce(untold.event), .noticingOwnDrift(errand))
+            }
             return proceed(with: errand, situation, at: now)
+        case (.noticingOwnDrift(let errand), .announced): return proceed(with: errand, situation, at: now)
         case (.capturing, .captured(let fingerprint)):
             if let fingerprint { kept = [fingerprint] }
             return startAttempt(at: now)

@@ -13,15 +13,17 @@ extension AppState {
         guard let pass else { return .finish(.rest) }
         let removals = openRemovals(at: now)
         let subjects = Set(removals.map(\.subject))
-        let isMany = Plan(removals).removesMany(ofDeclared: pass.declaredServices, share: situation.pruneShare)
+        // What a failed commit added goes with it; nobody has to approve that.
+        let added = record.quarantine == nil ? [] : record.addedServices
+        let guarded = Plan(removals.filter { $0.kind != "service" || !added.contains($0.name) })
+        let isMany = guarded.removesMany(ofDeclared: pass.declaredServices, share: situation.pruneShare)
         let count = removals.count { $0.kind == "service" }
         let message =
             "the change removes \(count) of \(count + pass.declaredServices) services (\(summary(of: removals))); "
             + "nothing is removed until it is approved: hecate approve \(id.name)"
         if let waitedBefore, waitedBefore.isApproved, waitedBefore.words == message { approvedRemovals = subjects }
         waitedBefore = nil
-        // What a failed commit added goes with it; nobody has to approve that.
-        if isMany, record.quarantine == nil, !subjects.isSubset(of: approvedRemovals) {
+        if isMany, !subjects.isSubset(of: approvedRemovals) {
             awaitedRemovals = subjects
             let isNews = record.waiting?.message != message
             wait(.awaitingApproval, message, at: now)
@@ -50,8 +52,11 @@ extension AppState {
         case .waits:
             conflicts += 1
             let delay = min(Duration.milliseconds(200) * (1 << min(conflicts - 1, 6)), .seconds(10))
-            // Whoever waits for the app is not kept waiting for the last container's grace period.
-            return finish(conflicts < 6 ? .again(delay) : .check(after: delay))
+            guard conflicts >= 6 else { return finish(.again(delay)) }
+            // Whoever waits for the app is not kept waiting for the last container's grace period, nor for one that never ends,
+            // such as that of a node that is gone; and meanwhile what is to stay is judged.
+            pass?.removesAfter = delay
+            return watch(at: now)
         case .blocked(let why):
             blocked.merge(why) { _, new in new }
             blockedSince = now.instant
@@ -92,7 +97,8 @@ extension AppState {
         let isToGo = !(pass?.plan.removals ?? []).filter { blocked[$0.subject] == nil }.isEmpty
         if isToGo, awaitedRemovals.isEmpty, !isLeaving {
             // Told of in this pass, made in the next.
-            outcome = .again(record.result?.reason == .adopted ? .seconds(5) : .zero)
+            outcome =
+                pass?.removesAfter.map(Outcome.check) ?? .again(record.result?.reason == .adopted ? .seconds(5) : .zero)
         }
         guard hasLeftovers, record.attempt == nil else { return settle(outcome) }
         return pass?.isOwner == true

@@ -81,7 +81,7 @@ extension AppState {
         // What could not be told does not go either.
         case .removing where failure.reason == .journalFailed: announcedRemovals = []
         case .committing: return fail(failure, at: now)
-        case .superseding, .warning, .noticingDrift: return next(.announced, situation, at: now)
+        case .superseding, .warning, .noticingDrift, .noticingOwnDrift: return next(.announced, situation, at: now)
         case .claiming(.forgetting) where failure.reason == .notFound:
             // Nothing runs and nothing is claimed: it was never deployed, or all of it was done before.
             let gone = event(.info, .removed, "removed: \(record.removal?.why ?? "")", at: now)

@@ -135,7 +135,8 @@ extension AppState {
         }
         let (reason, message): (Reason, String) =
             switch attempt.purpose {
-            case .repair: (.driftRepaired, "repaired in \(took)")
+            // What somebody else mended in the meantime was no deed of this controller's.
+            case .repair: (.driftRepaired, applies > 0 ? "repaired in \(took)" : "as declared again after \(took)")
             case .restore: (.deployed, "restored in \(took)")
             case .adopt: (.adopted, "already runs as declared and is healthy; taken over without a change")
             case .deploy, .rollBack: (.deployed, "deployed in \(took)")
@@ -156,6 +157,7 @@ extension AppState {
         record.deployed = pass.fingerprint
         record.deployedCommit = pass.role == .declared ? record.commit : record.deployedCommit
         record.deployedAt = now.time
+        record.addedServices = []
         record.result = .init(reason, "\(message)\(at(record.deployedCommit ?? ""))", since: now.time)
         if record.waiting?.reason != .awaitingApproval { record.waiting = nil }
         var details: [String] = []

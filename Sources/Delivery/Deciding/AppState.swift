@@ -157,6 +157,10 @@ struct AppState: Sendable {
         var declaredServices = 0
         var marks = Marks()
         var isOwner = false
+        /// What drifted, to be told once it is known to be this controller's.
+        var untoldDrift: (drift: Drift, event: Event)?
+        /// How long until what waits to be removed is tried again.
+        var removesAfter: Duration?
         /// How much of the attempt's time passed up to this pass's answers.
         var counted: Duration = .zero
         /// How things are is known to be as they were then, or later.

@@ -9,6 +9,8 @@ package struct Plan: Sendable, Hashable {
     package var forward: [Change] { changes.filter { $0.action != .remove } }
     /// What takes undesired objects away; done last, after health.
     package var removals: [Change] { changes.filter { $0.action == .remove } }
+    /// The names of the services that are made where there were none.
+    var createdServices: [String] { changes.filter { $0.action == .create && $0.kind == "service" }.map(\.name) }
     /// The names of the services that are taken away.
     package var removedServices: [String] { removals.filter { $0.kind == "service" }.map(\.name) }
 }

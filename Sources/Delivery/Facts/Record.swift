@@ -15,6 +15,8 @@ package struct AppRecord: Sendable, Hashable {
     /// it was verified.
     package var hasBaseline = false
     package var attempt: Attempt?
+    /// The services that attempts have made since the last success: nobody has to approve that they go with what failed.
+    package var addedServices: Set<String> = []
     /// What failed last with nothing to go back to, by fingerprint.
     package var failedFingerprint: String?
     package var quarantine: Quarantine?
