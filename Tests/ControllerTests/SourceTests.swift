@@ -160,6 +160,48 @@ import Testing
         }
     }
 
+    /// The store is lost, and the source that has an app is away: another that declares it too must not get it, nor those who
+    /// may see that one's apps see it.
+    @Test func whatTheTargetSaysIsAnothersIsNobodysUntilThatOneIsRead() async throws {
+        let away = Failure(.unavailable, "the forge is away")
+        let first = ScriptedSource("z", head: .failure(away), apps: ["1": ["web"]], interval: .milliseconds(30))
+        let second = ScriptedSource("b", head: .success("1"), apps: ["1": ["web", "own"]])
+        let web = AppID(target: "default", name: "web")
+        let platform = NoPlatform(
+            name: "default",
+            claimed: [web: Claim(owner: "z")],
+            claimsAfter: .milliseconds(300)
+        )
+        let rig = try Rig([first, second], targets: [Target(platform: platform, endpoint: "x") { "1" }])
+        let reconciler = rig.controller.context.reconciler
+        try await rig.running {
+            try await eventually("the other source's own is known") { await reconciler.apps.map(\.name) == ["own"] }
+            try await Task.sleep(for: .milliseconds(500))
+            #expect(await reconciler.apps.map(\.name) == ["own"])
+            first.set { $0.head = .success("1") }
+            try await eventually("it is there") { await reconciler.apps.count == 2 }
+            #expect(await reconciler.records.first { $0.id == web }?.source == "z")
+            let told = try await rig.events(about: web.description).filter { $0.reason == .refused }
+            #expect(told.map(\.message).contains { $0.contains("also declared by the source 'z'") })
+        }
+    }
+
+    /// Who has what is heard only after both sources were read, with nothing remembered.
+    @Test func whatTheTargetSaysCountsAlsoWhenItIsHeardLate() async throws {
+        let sources = ["b", "z"].map { ScriptedSource($0, head: .success("1"), apps: ["1": ["web"]]) }
+        let web = AppID(target: "default", name: "web")
+        let platform = NoPlatform(
+            name: "default",
+            claimed: [web: Claim(owner: "z")],
+            claimsAfter: .milliseconds(500)
+        )
+        let rig = try Rig(sources, targets: [Target(platform: platform, endpoint: "x") { "1" }])
+        let reconciler = rig.controller.context.reconciler
+        try await rig.running {
+            try await eventually("it is the one's that has it") { await reconciler.records.map(\.source) == ["z"] }
+        }
+    }
+
     @Test func onceReadsWhatItCanAndSaysWhatFailed() async throws {
         let gone = ScriptedSource("gone", head: .failure(missing))
         let late = ScriptedSource("late", head: .success("1"), hangs: true, patience: .milliseconds(200))

@@ -130,6 +130,14 @@ struct FleetRegister: Sendable {
 
     // MARK: Owners
 
+    /// The source with this mark, when it declares the app.
+    func source(marked owner: String, declaring id: AppID) -> String? {
+        marks.first { source, mark in mark.owner == owner && declares(source, id) }?.key
+    }
+
+    /// Whether a mark may be that of a source that has not been read since the start.
+    func mayBeUnread(_ owner: String) -> Bool { !isComplete && !knownOwners.contains(owner) }
+
     /// The marks of all sources; nil while one has not been read since the start: its mark is not known, and what has it
     /// would look like nobody's.
     var owners: Set<String>? { isComplete ? knownOwners : nil }

@@ -10,6 +10,8 @@ extension Reconciler {
         register.accept(fleet)
         ids.formUnion(register.mentioned(by: source))
         for (id, place) in states where place.state.record.source == source { ids.insert(id) }
+        // Whose some apps are may be known only now.
+        if !wasComplete, register.isComplete { ids.formUnion(register.mentioned) }
         await assign(ids, commit: fleet.revision.commit)
         mapDependants()
         await decideRemovals(of: fleet)
@@ -32,9 +34,9 @@ extension Reconciler {
 
     private func assign(_ ids: Set<AppID>, commit: String) async {
         var told: [(Event.Severity, AppID, String)] = []
-        for id in ids.sorted() where id.isValid {
-            let holder = states[id]?.state.record.source
-            let (fate, refused) = register.fate(of: id, heldBy: holder)
+        for id in ids.sorted() where id.isValid && !mayBeOfUnread(id) {
+            let before = states[id]?.state.record.source
+            let (fate, refused) = register.fate(of: id, heldBy: holder(of: id))
             for refusal in refused where refusals.insert(refusal).inserted {
                 let message =
                     "\(refusal.place)'\(id.name)' is also declared by the source '\(refusal.holder)', which had it first; "
@@ -45,9 +47,9 @@ extension Reconciler {
             case .declared(let declaration):
                 ensure(id, source: declaration.app.source)
                 states[id]?.state.declare(declaration)
-                if let holder, holder != declaration.app.source {
+                if let before, before != declaration.app.source {
                     refusals = refusals.filter { $0.app != id }
-                    told.append((.info, id, "moved from the source '\(holder)' to '\(declaration.app.source)'"))
+                    told.append((.info, id, "moved from the source '\(before)' to '\(declaration.app.source)'"))
                 }
             case .unreadable(let failure, let source, let commit):
                 ensure(id, source: source)
@@ -66,6 +68,34 @@ extension Reconciler {
                 message
             )
         }
+    }
+
+    /// The source that has an app: the one that deployed it, or that the target names and that declares it still.
+    private func holder(of id: AppID) -> String? {
+        let record = states[id]?.state.record
+        if let record, record.deployed != nil { return record.source }
+        let named = claims[id.target]?[id].flatMap { register.source(marked: $0.owner, declaring: id) }
+        return named ?? record?.source
+    }
+
+    /// Whether an app that the journal does not know may be that of a source that has not been read yet: the target says so, or
+    /// has not been asked. Until that is known it is nobody's, and nobody who may see another source's apps sees it.
+    private func mayBeOfUnread(_ id: AppID) -> Bool {
+        guard states[id] == nil, !register.isComplete else { return false }
+        guard let known = claims[id.target] else { return platforms[id.target] != nil }
+        return known[id].map { register.mayBeUnread($0.owner) } ?? false
+    }
+
+    /// Decides again whose the apps are that were never deployed here, now that a target has said who has what.
+    private func reassign(on target: String) async {
+        let open = register.mentioned.filter { $0.target == target && states[$0]?.state.record.deployed == nil }
+        let before = open.reduce(into: [:]) { $0[$1] = states[$1]?.state.record.source }
+        await assign(open, commit: "")
+        let changed = open.filter { states[$0]?.state.record.source != before[$0] }
+        guard !changed.isEmpty else { return }
+        mapDependants()
+        for id in changed { enqueue(id) }
+        leasePings[target]?.yield()
     }
 
     /// That no source declares an app may be known only once all were read.
@@ -221,6 +251,7 @@ extension Reconciler {
             let found = try? await platform.claims()
         else { return }
         claims[target] = found
+        await reassign(on: target)
         for fleet in register.fleets.values.sorted(by: { $0.revision.source < $1.revision.source }) {
             let isConcerned = claims.values.joined().contains { $0.value.owner == fleet.owner && states[$0.key] == nil }
             if isConcerned { await decideRemovals(of: fleet) }
