@@ -55,7 +55,7 @@ enum HiveMindVariables {
         case _ where ["MEDIA_", "PLEX_", "JELLYFIN_"].contains(where: name.hasPrefix):
             return (
                 "updates are not put off while somebody watches, and no media server is asked",
-                "keep a stack as it is for a while with 'hecate hold', then remove the variable"
+                "keep a stack as it is for a while with 'hecate suspend', then remove the variable"
             )
         default:
             return (

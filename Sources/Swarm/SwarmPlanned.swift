@@ -78,7 +78,11 @@ struct SwarmPlanned: Planned {
         let filter = labelFilter("\(StackLabel.namespace)=\(deployment.id.name)")
         let tasks = try await engine.call("GET", "/tasks", query: [filter]).array?.compactMap(ObservedTask.init) ?? []
         let live = Set(observed.services.map(\.id)).subtracting(services)
-        return tasks.first { !live.contains($0.serviceID) && !$0.hasEnded }
+        return tasks.first { task in
+            // Whatever the Engine thought of the filter.
+            let stack = task.spec["ContainerSpec"]?["Labels"]?[StackLabel.namespace]?.string
+            return !live.contains(task.serviceID) && !task.hasEnded && (stack ?? deployment.id.name) == deployment.id.name
+        }
     }
 
     // MARK: Judging

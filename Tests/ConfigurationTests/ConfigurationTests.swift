@@ -241,11 +241,11 @@ import Testing
         ),
         (
             "HIVEMIND_MEDIA_UPDATE_HOUR", "3",
-            "warning: HIVEMIND_MEDIA_UPDATE_HOUR has no effect: updates are not put off while somebody watches, and no media server is asked; keep a stack as it is for a while with 'hecate hold', then remove the variable"
+            "warning: HIVEMIND_MEDIA_UPDATE_HOUR has no effect: updates are not put off while somebody watches, and no media server is asked; keep a stack as it is for a while with 'hecate suspend', then remove the variable"
         ),
         (
             "HIVEMIND_PLEX_TOKEN", "hunter2",
-            "warning: HIVEMIND_PLEX_TOKEN has no effect: updates are not put off while somebody watches, and no media server is asked; keep a stack as it is for a while with 'hecate hold', then remove the variable"
+            "warning: HIVEMIND_PLEX_TOKEN has no effect: updates are not put off while somebody watches, and no media server is asked; keep a stack as it is for a while with 'hecate suspend', then remove the variable"
         ),
         (
             "HIVEMIND_SMTP_PRIORITY", "1",

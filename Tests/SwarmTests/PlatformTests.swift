@@ -79,6 +79,19 @@ import Testing
         #expect(nothing?.message == "a stack without a name")
     }
 
+    @Test func whatTheEngineListsOfOthersIsNotShown() async throws {
+        let engine = Answers([
+            "GET /services": (200, [object(1, "s_a", of: "s"), object(2, "s2_a", of: "s2"), object(3, "s_b", of: "")])
+        ])
+        let platform = platform(engine)
+        let id = AppID(target: "default", name: "s")
+        let shown = try await platform.describe(id).array?.compactMap { $0["name"]?.string }
+        #expect(shown == ["s_a"])
+        _ = await platform.logs(of: id, lines: 10)
+        let read = engine.asked.withLock { $0.filter { $0.hasSuffix("/logs") } }
+        #expect(read.count == 1, "\(read)")
+    }
+
     /// A removed network's name is free only when its last task has ended.
     @Test(arguments: [
         (409, "network with name s_default already exists"), (403, "network s_default is already in use"),
@@ -136,6 +149,23 @@ import Testing
         for options in [declared.options, restored.options] {
             #expect(!options.prunes && !options.sendsRegistryAuth && !options.resolvesImages)
             #expect(options.ignored.map { "\($0.service).\($0.field)" } == ["web.replicas"])
+        }
+    }
+
+    /// What is kept of a revision is treated as it was declared then: another treatment has to be kept as well.
+    @Test func anotherTreatmentIsAnotherRevision() async throws {
+        let platform = platform(Answers([:]))
+        let compose = "services: {web: {image: x}}"
+        let usual = try await deployment("", compose, on: platform)
+        #expect(usual.fingerprint == usual.desired.fingerprint)
+        var seen = [usual.fingerprint]
+        let others = [", prune: false", ", registry_auth: false", ", ignore_differences: [web.replicas]"]
+        for entry in others {
+            let other = try await deployment(entry, compose, on: platform)
+            #expect(!seen.contains(other.fingerprint))
+            seen.append(other.fingerprint)
+            let payload = try await other.plan(observedSince: .now).payload()
+            #expect(try await platform.restore(other.id, payload: payload).fingerprint == other.fingerprint)
         }
     }
 

@@ -107,7 +107,13 @@ import Testing
             try await fleet.settled("a")
             #expect(fleet.log.ranges(of: " Refused").count == count)
             #expect(try await fleet.tasks("hand").union(try await fleet.tasks("other")) == before)
+            let plan = try await fleet.hecate("plan").outputText
+            #expect(!plan.contains("remove"), "a plan shows only what will happen: \(plan)")
         }
+        try await fleet.commit(stacks: ["{name: PREFIXnew, compose_file: a.yml}"], ["a.yml": sleeper()])
+        let plan = try await fleet.hecate("plan").outputText
+        #expect(plan.contains("- remove service \(fleet.name("a"))_one"), "\(plan)")
+        #expect(!plan.contains("hand_") && !plan.contains("other_"), "\(plan)")
         try await fleet.clean("a", "hand", "other")
     }
 
@@ -143,6 +149,14 @@ import Testing
             try await Task.sleep(for: .seconds(5))
             #expect(try await fleet.tasks("web") == tasks, "\(fleet.log)")
             #expect(try await fleet.environment("web") == ["one": "A=1"])
+            let records = try await fleet.hecate("list", "apps", "--format", "json").outputText
+            #expect(!isStoreLost || !records.contains(fleet.name("web")), "whoever sees the second's apps sees no other")
+            // It is the first source's still.
+            try await shell(["mv", "\(fleet.repository.path).away", fleet.repository.path])
+            try await fleet.commit(["a.yml": sleeper("A: 3")])
+            try await fleet.eventually("the first goes on with it", within: .seconds(60)) {
+                try await fleet.environment("web") == ["one": "A=3"]
+            }
         }
         try await fleet.clean("web", "b")
     }

@@ -204,7 +204,7 @@ extension SwarmPlatform {
             try await (nodes.array ?? []).map { ($0["ID"]?.string ?? "", $0["Description"]?["Hostname"] ?? "") }
         ) { first, _ in first }
         let all = try await tasks.array?.compactMap(ObservedTask.init) ?? []
-        let found = try await services.array?.compactMap(ObservedService.init) ?? []
+        let found = Self.own(try await services, id)
         return .array(
             found.sorted { $0.name < $1.name }.map { service in
                 let own = all.filter { $0.serviceID == service.id }.sorted { $0.time > $1.time }.prefix(12)
@@ -227,11 +227,16 @@ extension SwarmPlatform {
         )
     }
 
+    /// Those of the services that are marked as the app's own, whatever the Engine thought of the filter.
+    private static func own(_ services: JSON, _ id: AppID) -> [ObservedService] {
+        (services.array ?? []).compactMap(ObservedService.init).filter { $0.stack == id.name }
+    }
+
     /// The last lines the tasks of an app wrote, oldest first, each with its service; what cannot be asked is left out.
     package func logs(of id: AppID, lines: Int) async -> [String] {
         let filter = labelFilter("\(StackLabel.namespace)=\(id.name)")
-        guard let found = try? await engine.call("GET", "/services", query: [filter]).array else { return [] }
-        let services = found.compactMap(ObservedService.init)
+        guard let found = try? await engine.call("GET", "/services", query: [filter]) else { return [] }
+        let services = Self.own(found, id)
         let query = [("stdout", "true"), ("stderr", "true"), ("timestamps", "true"), ("tail", "\(lines)")]
         return await withTaskGroup(of: [(time: Substring, text: String)].self) { group in
             for service in services {

@@ -1,3 +1,4 @@
+internal import Crypto
 internal import JSON
 
 /// How one stack wants to be treated.
@@ -23,6 +24,17 @@ struct StackOptions: Sendable {
         self.resolvesImages = resolvesImages
         self.sendsRegistryAuth = sendsRegistryAuth
         self.namePrefix = namePrefix
+    }
+
+    /// The fingerprint of a stack that is treated so: another treatment is another revision, because what is kept of one is
+    /// treated as it was declared then.
+    ///
+    /// The usual treatment leaves it as it is. What the names begin with stands in the stack itself.
+    func extend(_ fingerprint: String) -> String {
+        var other = self
+        other.namePrefix = nil
+        let (treatment, usual) = (other.json.text(), StackOptions().json.text())
+        return treatment == usual ? fingerprint : String(sha256("\(fingerprint) \(treatment)").prefix(32))
     }
 
     /// The options as they stand in a kept revision.

@@ -38,6 +38,10 @@ enum PlanCommand {
         var plans: [(AppID, Plan)] = []
         var failed = false
         var found: Set<String> = []
+        let declared = readings.reduce(into: Set<AppID>()) { all, reading in
+            all.formUnion(reading.fleet.apps.map(\.id))
+            all.formUnion(reading.fleet.unreadable.keys)
+        }
         for reading in readings {
             let fleet = reading.fleet
             for (id, failure) in fleet.unreadable where isWanted(id) {
@@ -63,7 +67,7 @@ enum PlanCommand {
                     for diagnostic in invalid.diagnostics { Terminal.complain("\(diagnostic)") }
                 }
             }
-            for id in try await leaving(reading, platforms) where isWanted(id) {
+            for id in try await leaving(reading, platforms, declared: declared) where isWanted(id) {
                 guard let platform = platforms.first(where: { $0.name == id.target }) else { continue }
                 plans.append((id, try await platform.removal(of: id).plan(observedSince: .now).plan))
             }
@@ -126,19 +130,21 @@ enum PlanCommand {
         return (readings + [Reading(fleet: fleet, owner: fleet.owner)], platforms + [platform])
     }
 
-    /// The apps that are to go: retired ones, and those that stand on a target and in no source any more.
-    private static func leaving(_ reading: Reading, _ platforms: [any Platform]) async throws -> [AppID] {
+    /// The apps that are to go, of those that their target says are the source's: retired ones, and those that stand in no
+    /// source any more.
+    private static func leaving(
+        _ reading: Reading,
+        _ platforms: [any Platform],
+        declared: Set<AppID>
+    ) async throws -> [AppID] {
         let fleet = reading.fleet
-        var result = fleet.retired
-        let declared = Set(fleet.apps.map(\.id)).union(fleet.unreadable.keys).union(fleet.retired)
-        guard fleet.unreadable.isEmpty, !fleet.isPartial else { return result }
+        let isWhole = fleet.unreadable.isEmpty && !fleet.isPartial
+        var result: [AppID] = []
         for platform in platforms {
-            let claims = try await platform.claims()
-            for (id, claim) in claims where claim.owner == reading.owner && !declared.contains(id) {
-                result.append(id)
-            }
+            let own = try await platform.claims().filter { $0.value.owner == reading.owner && !declared.contains($0.key) }
+            result += own.keys.filter { isWhole || fleet.retired.contains($0) }
         }
-        return result
+        return result.sorted()
     }
 
     /// A unit's name without its kind.
