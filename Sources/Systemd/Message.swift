@@ -49,6 +49,13 @@ final class Message {
         return value.map { String(cString: $0) } ?? ""
     }
 
+    /// A `t`.
+    func long() throws(SystemdError) -> UInt64 {
+        var value: UInt64 = 0
+        try check(sd_bus_message_read_basic(pointer, code("t"), &value))
+        return value
+    }
+
     func unsigned() throws(SystemdError) -> UInt32 {
         var value: UInt32 = 0
         try check(sd_bus_message_read_basic(pointer, code("u"), &value))

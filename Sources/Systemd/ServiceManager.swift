@@ -12,6 +12,9 @@ package protocol ServiceManager: Sendable {
     /// How far the machine, or the user's session, is: `starting`, `running`, `degraded` and others.
     func managerState() async throws(SystemdError) -> String
 
+    /// When it read its units.
+    func readings() async throws(SystemdError) -> Systemd.Readings
+
     /// Queues a job and gives it at once.
     /// - Throws: `SystemdError` when the unit does not exist or the job cannot be queued.
     func enqueue(_ method: Systemd.UnitMethod, _ unit: String) async throws(SystemdError) -> Systemd.JobID

@@ -110,14 +110,48 @@ package actor Systemd: ServiceManager {
     /// is-system-running).
     package func managerState() throws(SystemdError) -> String { try managerProperty("SystemState") }
 
+    /// When a service manager read its units, in microseconds of `CLOCK_MONOTONIC`.
+    package struct Readings: Sendable, Equatable {
+        /// When it was started: it ran the generators then, and read every unit it needed.
+        package var first: UInt64
+        /// When it did so last; nil where it does not say, as before systemd 250.
+        package var last: UInt64?
+
+        package init(first: UInt64, last: UInt64?) {
+            self.first = first
+            self.last = last
+        }
+    }
+
+    /// When it read its units (org.freedesktop.systemd1(5), `GeneratorsStartTimestampMonotonic` and
+    /// `UnitsLoadTimestampMonotonic`, which is 0 before the first reload).
+    package func readings() throws(SystemdError) -> Readings {
+        let first = try managerTime("GeneratorsStartTimestampMonotonic")
+        do throws(SystemdError) {
+            return Readings(first: first, last: max(first, try managerTime("UnitsLoadTimestampMonotonic")))
+        } catch where error.name == "org.freedesktop.DBus.Error.UnknownProperty" {
+            return Readings(first: first, last: nil)
+        }
+    }
+
     private func managerProperty(_ name: String) throws(SystemdError) -> String {
-        let reply = try call("/org/freedesktop/systemd1", "org.freedesktop.DBus.Properties", "Get") {
+        let reply = try askForManagerProperty(name)
+        _ = try reply.enter("v", "s")
+        return try reply.string()
+    }
+
+    private func managerTime(_ name: String) throws(SystemdError) -> UInt64 {
+        let reply = try askForManagerProperty(name)
+        _ = try reply.enter("v", "t")
+        return try reply.long()
+    }
+
+    private func askForManagerProperty(_ name: String) throws(SystemdError) -> Message {
+        try call("/org/freedesktop/systemd1", "org.freedesktop.DBus.Properties", "Get") {
             message throws(SystemdError) in
             try message.append("org.freedesktop.systemd1.Manager")
             try message.append(name)
         }
-        _ = try reply.enter("v", "s")
-        return try reply.string()
     }
 
     // MARK: Jobs

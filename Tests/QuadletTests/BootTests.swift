@@ -9,69 +9,24 @@ import Testing
 
 /// What is said of units after a boot, and when the bus goes: on a simulated machine.
 @Suite struct BootTests {
-    private let scratch: Scratch
+    private let rig: BootRig
     private let layout: NodeLayout
     private let manager: SimulatedManager
     private let platform: NodePlatform
-    private let reader: NodeReader
 
     init() throws {
-        scratch = try Scratch()
-        layout = NodeLayout(
-            scope: .user,
-            home: scratch.path,
-            user: "anna",
-            userID: 7,
-            host: "node",
-            gitops: nil,
-            runtime: "\(scratch.path)/run",
-            configuration: nil
-        )
-        for folder in layout.sources + [layout.quadlet, layout.units, layout.runtime] { try makeFolder(folder) }
-        let folders = SimulatedNode.Folders(quadlet: layout.quadlet, units: layout.units, home: layout.home)
         // Ahead of the files' own time, so that whatever runs was started after they were written.
-        let manager = SimulatedManager(seed: 1, start: 4_000_000_000_000_000_000, folders: folders)
-        self.manager = manager
-        platform = Self.platform(layout, manager, manager)
-        reader = NodeReader(platform: platform, defaults: Self.defaults, isActing: true)
+        rig = try BootRig(start: 4_000_000_000_000_000_000)
+        (layout, manager, platform) = (rig.layout, rig.manager, rig.platform())
     }
 
-    private static let defaults = NodeDefaults(
-        timeout: .seconds(60),
-        verifyWindow: .seconds(5),
-        interval: .seconds(300)
-    )
+    private func unit(_ stamp: Int) -> String { BootRig.unit(stamp) }
 
-    private static func platform(
-        _ layout: NodeLayout,
-        _ systemd: any ServiceManager,
-        _ manager: SimulatedManager
-    ) -> NodePlatform {
-        NodePlatform(
-            layout: layout,
-            machine: Machine(systemd: systemd) { await manager.run($0) },
-            podman: "5.4.2",
-            quadlet: "/usr/libexec/podman/quadlet",
-            revisions: { _ in [] }
-        )
+    private func plan(on other: NodePlatform? = nil) async throws -> any Planned {
+        try await rig.plan(on: other ?? platform)
     }
 
-    private func unit(_ stamp: Int) -> String {
-        "[Container]\nImage=localhost/web:1.0.0\nEnvironment=STAMP=\(stamp)\n"
-    }
-
-    private func plan(on platform: NodePlatform? = nil) async throws -> any Planned {
-        let reader = platform.map { NodeReader(platform: $0, defaults: Self.defaults, isActing: true) } ?? reader
-        let fleet = try await reader.fleet().fleet
-        let app = try #require(fleet.apps.first)
-        return try await app.prepare(fleet.snapshot).plan(observedSince: .now)
-    }
-
-    private func apply(_ planned: any Planned) async throws {
-        let claimant = Claimant(owner: NodePlatform.owner, controller: "test", until: .now + .seconds(60))
-        let id = AppID(target: "node", name: "web.container")
-        try await planned.apply(Ownership(confirmedByTarget: id, for: claimant))
-    }
+    private func apply(_ planned: any Planned) async throws { try await rig.apply(planned) }
 
     @Test func whatNobodyStartedSinceTheBootHasNotFailed() async throws {
         try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
@@ -142,17 +97,14 @@ import Testing
         try writeFile(unit(1), to: copy)
         try replaceLink("\(layout.quadlet)/web.container", to: copy)
         // By the clock that the agent has as well.
-        let folders = SimulatedNode.Folders(quadlet: layout.quadlet, units: layout.units, home: layout.home)
-        let now = Int64(NodePlatform.microseconds()) * 1000
-        let manager = SimulatedManager(seed: 1, start: now, folders: folders)
-        let platform = Self.platform(layout, manager, manager)
+        let (manager, platform) = rig.another(start: BootRig.realTime)
         await manager.reload()
         let planned = try await plan(on: platform)
         _ = try await manager.enqueue(.start, "web.service")
         await manager.pass(.seconds(1))
         try await Task.sleep(for: .seconds(1))
         await #expect(throws: Failure.self) { try await apply(planned) }
-        for platform in [platform, Self.platform(layout, manager, manager)] {
+        for platform in [platform, rig.platform(on: manager)] {
             let changes = try await plan(on: platform).plan.changes
             #expect(changes.map(\.subject) == ["service web.service"], "an agent that ended meanwhile knows it as well")
         }
@@ -165,10 +117,7 @@ import Testing
     @Test func whatTheBootStartsMeanwhileOfTheSameFilesIsLeftAlone() async throws {
         try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
         try replaceLink("\(layout.quadlet)/web.container", to: "\(layout.gitops)/apps/web.container")
-        let folders = SimulatedNode.Folders(quadlet: layout.quadlet, units: layout.units, home: layout.home)
-        let now = Int64(NodePlatform.microseconds()) * 1000
-        let manager = SimulatedManager(seed: 1, start: now, folders: folders)
-        let platform = Self.platform(layout, manager, manager)
+        let (manager, platform) = rig.another(start: BootRig.realTime)
         await manager.reload()
         let planned = try await plan(on: platform)
         _ = try await manager.enqueue(.start, "web.service")
@@ -212,7 +161,7 @@ import Testing
         await #expect(throws: Failure.self) { try await plan() }
         await #expect(throws: Failure.self) { try await plan() }
         try writeFile("[Volume]\n", to: "\(layout.gitops)/apps/data.volume")
-        let fleet = try await reader.fleet().fleet
+        let fleet = try await rig.reader(platform).fleet().fleet
         let app = try #require(fleet.apps.first { $0.id.name == "web.container" })
         let planned = try await app.prepare(fleet.snapshot).plan(observedSince: .now)
         #expect(planned.plan.changes.map(\.subject) == ["link web.container", "service web.service"])
@@ -238,15 +187,15 @@ import Testing
         try await apply(try await plan())
         await manager.pass(.seconds(2))
         try writeFile(unit(2), to: "\(layout.gitops)/apps/web.container")
-        let losing = Self.platform(layout, LosingManager(manager, delivers: came), manager)
+        let losing = rig.platform(through: LosingManager(manager, delivers: came))
         await #expect(throws: Failure.self) { try await apply(try await plan(on: losing)) }
-        for platform in [losing, Self.platform(layout, manager, manager)] {
+        for platform in [losing, rig.platform(on: manager)] {
             // While its job is under way it is not asked for again.
             if came { #expect(try await plan(on: platform).plan.isEmpty) }
         }
         await manager.pass(.seconds(2))
         #expect(await manager.with { $0.variable("STAMP", of: "web.service") } == (came ? "2" : "1"))
-        for platform in [losing, Self.platform(layout, manager, manager)] {
+        for platform in [losing, rig.platform(on: manager)] {
             let changes = try await plan(on: platform).plan.changes
             #expect(changes.map(\.subject) == (came ? [] : ["service web.service"]))
         }
@@ -258,13 +207,13 @@ import Testing
         try await apply(try await plan())
         await manager.pass(.seconds(2))
         try writeFile(unit(2), to: "\(layout.gitops)/apps/web.container")
-        let losing = Self.platform(layout, LosingManager(manager, delivers: false, tells: false), manager)
-        let planned = try await plan(on: Self.platform(layout, manager, manager))
+        let losing = rig.platform(through: LosingManager(manager, delivers: false, tells: false))
+        let planned = try await plan(on: rig.platform())
         #expect(planned.plan.changes.map(\.subject) == ["service web.service"])
         await #expect(throws: Failure.self) { try await apply(try await plan(on: losing)) }
         await manager.pass(.seconds(2))
         #expect(await manager.with { $0.variable("STAMP", of: "web.service") } == "1")
-        let changes = try await plan(on: Self.platform(layout, manager, manager)).plan.changes
+        let changes = try await plan(on: rig.platform()).plan.changes
         #expect(changes.map(\.subject) == ["service web.service"], "what was never started is taken for running")
     }
 }
@@ -295,6 +244,7 @@ private struct LosingManager: ServiceManager {
     }
     func managerVersion() async throws(SystemdError) -> String { await base.managerVersion() }
     func managerState() async throws(SystemdError) -> String { await base.managerState() }
+    func readings() async throws(SystemdError) -> Systemd.Readings { await base.readings() }
     func result(of job: Systemd.JobID) async -> String { await base.result(of: job) }
     func reload() async throws(SystemdError) { await base.reload() }
     func resetFailed(_ unit: String) async throws(SystemdError) { await base.resetFailed(unit) }

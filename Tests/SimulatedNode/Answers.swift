@@ -24,7 +24,7 @@ extension SimulatedNode {
             "Id": name, "LoadState": unit.definition.load, "ActiveState": unit.active, "SubState": unit.sub,
             "Result": unit.result, "ExecMainStatus": "\(unit.mainStatus)", "ExecMainCode": "\(unit.mainCode)",
             "NRestarts": "\(unit.restarts)", "MainPID": "\(unit.mainPID)", "InvocationID": unit.invocation,
-            "InactiveExitTimestamp": "\(unit.inactiveExit / 1000)",
+            "InactiveExitTimestampMonotonic": "\(monotonic(unit.inactiveExit))",
             "NeedDaemonReload": unit.needsReload ? "1" : "0",
         ]
     }

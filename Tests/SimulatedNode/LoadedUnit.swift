@@ -1,4 +1,5 @@
 internal import Files
+internal import Systemd
 
 /// A unit as systemd has it in memory.
 final class LoadedUnit {
@@ -189,6 +190,7 @@ extension SimulatedNode {
     /// Reads every unit file again and runs the generators.
     package func reload() {
         generate()
+        readings.last = monotonic(now)
         for (name, unit) in loaded { unit.load(define(name)) }
         dispatch()
     }

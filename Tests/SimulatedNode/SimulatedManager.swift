@@ -11,8 +11,9 @@ package actor SimulatedManager: ServiceManager {
     private var ended: [(number: Int, result: String)] = []
     private var told: [Systemd.Signal] = []
 
-    package init(seed: UInt64, start: Int64, folders: SimulatedNode.Folders) {
-        node = SimulatedNode(seed: seed, start: start, folders: folders)
+    /// `clockError`: By how many nanoseconds its clock is ahead of the one that files are marked by.
+    package init(seed: UInt64, start: Int64, clockError: Int64 = 0, folders: SimulatedNode.Folders) {
+        node = SimulatedNode(seed: seed, start: start, clockError: clockError, folders: folders)
     }
 
     /// Looks at the machine or changes it.
@@ -61,6 +62,8 @@ package actor SimulatedManager: ServiceManager {
     package func managerVersion() -> String { "257" }
 
     package func managerState() -> String { with { $0.state } }
+
+    package func readings() -> Systemd.Readings { with { $0.readings } }
 
     package func enqueue(_ method: Systemd.UnitMethod, _ unit: String) throws(SystemdError) -> Systemd.JobID {
         let answer = with { node -> Result<Int, SystemdError> in

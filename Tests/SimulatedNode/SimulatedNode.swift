@@ -1,3 +1,4 @@
+internal import Glibc
 package import Systemd
 
 /// A machine with systemd and Podman that is a model: units with their states and jobs, containers, and a clock that
@@ -50,11 +51,28 @@ package final class SimulatedNode {
     /// Told of every start of a service's process.
     package var onStart: ((String) -> Void)?
 
-    package init(seed: UInt64, start: Int64, folders: Folders) {
+    /// How much its time is ahead of the monotonic clock.
+    private let monotonicOffset: Int64
+    /// When systemd was started, and when it read its units last.
+    package internal(set) var readings: Systemd.Readings
+
+    package init(seed: UInt64, start: Int64, clockError: Int64 = 0, folders: Folders) {
         chance = Chance(seed: seed)
         now = start
         self.folders = folders
+        monotonicOffset = Self.read(CLOCK_REALTIME) - Self.read(CLOCK_MONOTONIC) + clockError
+        let first = UInt64(max(0, start - monotonicOffset) / 1000)
+        readings = Systemd.Readings(first: first, last: first)
     }
+
+    private static func read(_ clock: clockid_t) -> Int64 {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+
+    /// A time of this machine in microseconds of the monotonic clock; zero stays zero.
+    func monotonic(_ time: Int64) -> UInt64 { time == 0 ? 0 : UInt64(max(0, time - monotonicOffset) / 1000) }
 
     // MARK: Time
 
@@ -91,6 +109,8 @@ package final class SimulatedNode {
         phase = .initializing
         after(chance.milliseconds(200...600)) { node in
             node.generate()
+            let time = node.monotonic(node.now)
+            node.readings = Systemd.Readings(first: time, last: time)
             node.phase = .starting
             _ = try? node.enqueue(.start, "default.target")
         }

@@ -68,7 +68,7 @@ struct NodePlayer {
             lines.append(
                 ([unit.name, unit.load, unit.active, unit.sub, unit.hasJob ? "job" : "no job"] + told + [
                     properties["MainPID"] == "0" ? "no process" : "a process",
-                    properties["InactiveExitTimestamp"] == "0" ? "never begun" : "begun",
+                    properties["InactiveExitTimestampMonotonic"] == "0" ? "never begun" : "begun",
                     "reload=\(properties["NeedDaemonReload"] ?? "")", isNew ? "another run" : "the same run",
                 ]).joined(separator: " ")
             )

@@ -72,14 +72,20 @@ struct NodeDeployment: Deployment {
         let service = unit.service
         let start = try await platform.knownStart(of: service, state)
         let isUp = ["active", "activating", "reloading"].contains(state?.active ?? "") || state?.hasJob ?? false
+        let isKnown = start.map { $0 != .unsure } ?? false
+        let origin = isKnown || name.isTemplate ? nil : try await origin(unit, planned)
         let isChanged: Bool
-        if let start {
+        if let start, isKnown {
             isChanged = start.fingerprint != unit.fingerprint
-        } else if isUp {
-            isChanged = try await isOlderThanItsFiles(unit) || wasMadeOfOthers(unit, planned.links)
+        } else if isUp, origin?.running == .unknown {
+            // What this agent brought about may have been changed since the machine booted; what it never had to do with is
+            // taken over as it runs.
+            let isOwn = await !platform.revisions(id).isEmpty
+            isChanged = start != nil || isOwn
         } else {
-            isChanged = false
+            isChanged = isUp && origin?.running == .other
         }
+        planned.isLoadedOtherwise = origin?.isLoadedOtherwise ?? false
         planned.reloads =
             !planned.links.isEmpty || !planned.staleLinks.isEmpty || state?.load == "not-found"
             || isChanged && start?.unitHash != unit.unitHash
@@ -89,7 +95,7 @@ struct NodeDeployment: Deployment {
             planned.fields = await differences(to: unit, from: start?.fingerprint)
         } else if isUp {
             // Taken over as it runs.
-            if start == nil {
+            if !isKnown {
                 try await platform.note(service, .init(fingerprint: unit.fingerprint, unitHash: unit.unitHash))
             }
         } else if await platform.progress(of: service)?.isFailure ?? false, start?.fingerprint == unit.fingerprint {
@@ -98,31 +104,76 @@ struct NodeDeployment: Deployment {
             // On its way.
         } else if unit.runsToItsEnd, start?.fingerprint == unit.fingerprint, state?.active != "failed" {
             // It ran to its end.
+        } else if unit.runsToItsEnd, let origin, origin.running == .declared, origin.hasRunWell,
+            state?.active == "inactive"
+        {
+            // So it did for whoever started it, such as the machine's boot.
+            try await platform.note(service, .init(fingerprint: unit.fingerprint, unitHash: unit.unitHash))
         } else {
             planned.job = .start
             // Nobody knows when systemd read its files: it may have been long before they were written.
-            if start == nil { planned.reloads = true }
+            if !isKnown { planned.reloads = true }
             planned.fields = [FieldChange("state", from: state.map { "\($0.active) (\($0.sub))" }, to: "active")]
             if isChanged { planned.fields += await differences(to: unit, from: start?.fingerprint) }
         }
     }
 
-    /// The unit's file, its folders of drop-ins and what it names.
+    /// The unit's file, its drop-ins with their folders, and what it names.
     private var paths: [String] {
-        unit.map { [$0.path] + $0.dropInFolders + $0.referencedFiles.map(\.path) } ?? []
+        guard let unit else { return [] }
+        let dropIns = unit.dropInFolders.flatMap { folder in ((try? names(in: folder)) ?? []).map { "\(folder)/\($0)" } }
+        return [unit.path] + unit.dropInFolders + dropIns + unit.referencedFiles.map(\.path)
     }
 
     /// Changes when one of them does.
     var filesIdentity: [String?] { paths.map { fileStatus($0)?.identity } }
 
-    /// Whether a service runs since before its files were last changed, or was started since without systemd having read
-    /// them; asked when nobody remembers what was started.
-    private func isOlderThanItsFiles(_ unit: UnitDeclaration) async throws -> Bool {
+    /// What a service was started with, when nobody remembers.
+    private struct Origin {
+        enum Version { case declared, other, unknown }
+
+        /// What it runs, or ran last.
+        var running: Version
+        /// Whether systemd has read something else than what is declared.
+        var isLoadedOtherwise: Bool
+        /// Whether it ran since the boot, and came to no bad end.
+        var hasRunWell: Bool
+    }
+
+    /// What the times say about a service of which nobody remembers what it was started with.
+    ///
+    /// A service runs with what systemd had read when it was started. All times are of the clock that nobody sets, because the
+    /// other one may be set while a machine boots.
+    private func origin(_ unit: UnitDeclaration, _ planned: NodePlanned) async throws -> Origin {
         let properties = try await platform.systemd.properties(of: unit.service)
-        if properties["NeedDaemonReload"] == "1" { return true }
-        guard let begun = properties["InactiveExitTimestamp"].flatMap(UInt64.init), begun > 0 else { return false }
-        let newest = paths.compactMap { fileStatus($0)?.changedMicroseconds }.max() ?? 0
-        return newest > begun
+        let readings = try await platform.systemd.readings()
+        let begun = properties["InactiveExitTimestampMonotonic"].flatMap(UInt64.init) ?? 0
+        let newest = newestChange(planned)
+        let isOlder = properties["NeedDaemonReload"] == "1" || wasMadeOfOthers(unit, planned.links)
+        let isLoadedOtherwise = isOlder || newest > readings.last ?? readings.first
+        let running: Origin.Version
+        if isOlder || newest > begun && begun > 0 {
+            running = .other
+        } else if newest < readings.first {
+            running = .declared
+        } else if let last = readings.last, begun == 0 || last <= begun {
+            // It was read once more at the last time before the start, or will be started with what was read then.
+            running = newest > last ? .other : .declared
+        } else {
+            // It was read again since, and may have been read between the change and the start.
+            running = .unknown
+        }
+        let hasRunWell = begun > 0 && properties["Result"] == "success"
+        return Origin(running: running, isLoadedOtherwise: isLoadedOtherwise, hasRunWell: hasRunWell)
+    }
+
+    /// When what the service is made of changed last: its files, the links to them and what was made of them for systemd.
+    private func newestChange(_ planned: NodePlanned) -> UInt64 {
+        let links = planned.allLinks.keys.compactMap { fileStatus($0, followsLinks: false) }
+        let made = planned.allLinks.values.compactMap { fileStatus($0) }
+        let all = paths.compactMap { fileStatus($0) } + links + made
+        let clock = BootClock()
+        return all.map { clock.time(of: $0.changedMicroseconds) }.max() ?? 0
     }
 
     /// Whether the links that made the service led to files that say something else, such as a kept copy, or to no drop-ins: a

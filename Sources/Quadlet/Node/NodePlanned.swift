@@ -19,6 +19,8 @@ struct NodePlanned: Planned {
     var staleLinks: [String] = []
     var reloads = false
     var job: Systemd.UnitMethod?
+    /// Whether systemd has read something else than what is declared; known only where nobody remembers a start.
+    var isLoadedOtherwise = false
     /// What differs of the service.
     var fields: [FieldChange] = []
     /// The service that has to be stopped before its links go.
@@ -71,9 +73,11 @@ struct NodePlanned: Planned {
         await platform.unsettle(deployment.id)
         do {
             try makeFolder(platform.layout.quadlet)
-            // What runs is not what the links are about to say; an agent that ends right here has to find that out.
-            if job == .restart, await platform.start(of: unit.service) == nil {
-                try await platform.note(unit.service, .another)
+            // What runs, or is started before systemd has read what the links are about to say, is something else; an agent
+            // that ends right here has to find that out.
+            let isStale = isLoadedOtherwise || replacesAnother(unit)
+            if job == .restart || isStale, await platform.start(of: unit.service) == nil {
+                try await platform.note(unit.service, .unsure)
             }
             for link in links {
                 try makeFolder(folder(of: link.path))
@@ -82,8 +86,8 @@ struct NodePlanned: Planned {
             for path in staleLinks where platform.layout.owns(linkAt: path) { try removeFile(path) }
             if reloads { try await platform.reload() }
             guard let job else { return }
-            // Where there was something else before, what was started until now may be that.
-            let changedAt = replacesAnother(unit) ? NodePlatform.microseconds() : 0
+            // What is started from now on is started with what is declared.
+            let readyAt = BootClock().now
             if unit.name.kind == .network, job == .restart { await recreateNetwork(unit) }
             try? await platform.systemd.resetFailed(unit.service)
             // What it is started with must be what is noted.
@@ -91,7 +95,7 @@ struct NodePlanned: Planned {
                 throw Failure(.conflict, "the files of \(deployment.name) changed meanwhile; they are read again")
             }
             let start = StartedUnits.Start(fingerprint: unit.fingerprint, unitHash: unit.unitHash)
-            try await platform.willBegin(job, unit.service, start, changedAt: changedAt)
+            try await platform.willBegin(job, unit.service, start, readyAt: readyAt, wasOther: isStale)
             try await platform.begin(job, unit.service)
             try await platform.note(unit.service, start)
         } catch let error as SystemdError where error.isNoSuchUnit {

@@ -150,6 +150,9 @@ package actor NodePlatform: Platform {
     func mendLinks() async throws {
         for path in try generator.danglingLinks() {
             guard let name = UnitName(lastComponent(path)) else {
+                // What runs with these drop-ins is not what is declared, and nothing will say so any more.
+                let unit = lastComponent(path).hasSuffix(".d") ? UnitName(String(lastComponent(path).dropLast(2))) : nil
+                if let unit, started[service(of: unit)] == nil { try started.note(service(of: unit), .another) }
                 try removeFile(path)
                 continue
             }
@@ -237,28 +240,26 @@ package actor NodePlatform: Platform {
 
     func note(_ service: String, _ start: StartedUnits.Start?) throws { try started.note(service, start) }
 
-    /// The time of day as systemd gives it: microseconds since 1970.
-    static func microseconds() -> UInt64 {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        return UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1000
-    }
-
     /// Writes down that a start is about to be asked for, so that it is known again when its answer never comes.
     ///
-    /// To be called when everything is in place that it is to be started with; `changedAt` is when the last of that took the
-    /// place of something else, zero when nothing did.
-    /// - Throws: `Failure` when it is to be started and somebody else did so before: it is looked at again.
+    /// To be called when everything is in place that it is to be started with: `readyAt` is since when that is so, and `wasOther`
+    /// whether it was something else before.
+    /// - Throws: `Failure` when somebody else started it meanwhile: it is looked at again.
     func willBegin(
         _ method: Systemd.UnitMethod,
         _ service: String,
         _ start: StartedUnits.Start,
-        changedAt moment: UInt64
+        readyAt: UInt64,
+        wasOther: Bool
     ) async throws {
         let properties = try await systemd.properties(of: service)
-        if method == .start, ["active", "activating", "reloading"].contains(properties["ActiveState"] ?? "") {
-            let begun = properties["InactiveExitTimestamp"].flatMap(UInt64.init) ?? 0
-            if started[service] == nil, begun < moment { try started.note(service, .another) }
+        let begun = properties["InactiveExitTimestampMonotonic"].flatMap(UInt64.init) ?? 0
+        let isUp = ["active", "activating", "reloading"].contains(properties["ActiveState"] ?? "")
+        let isNew = begun > readyAt && begun <= BootClock().now
+        if isUp, method == .start || isNew {
+            if started[service].map({ $0 == .unsure }) ?? true || isNew {
+                try started.note(service, wasOther && !isNew ? .another : start)
+            }
             throw Failure(.conflict, "\(service) was started by somebody else meanwhile; it is looked at again")
         }
         // A run whose name is not known could not be told from the one that is asked for.

@@ -11,6 +11,8 @@ struct StartedUnits {
 
         /// Of something that is not known, but is not what is declared.
         static let another = Start(fingerprint: "another", unitHash: "another")
+        /// Of something that was not what is declared as this was written, if it was started before.
+        static let unsure = Start(fingerprint: "unsure", unitHash: "unsure")
     }
 
     /// A start that was asked for, and whose answer is not known: systemd may have been told, or not.

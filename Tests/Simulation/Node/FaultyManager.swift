@@ -82,6 +82,10 @@ struct FaultyManager: ServiceManager {
 
     func managerVersion() async throws(SystemdError) -> String { try await call("version") { _ in "257" } }
 
+    func readings() async throws(SystemdError) -> Systemd.Readings {
+        try await call("readings") { $0.machine.readings }
+    }
+
     func managerState() async throws(SystemdError) -> String { try await call("state") { $0.machine.state } }
 
     func enqueue(_ method: Systemd.UnitMethod, _ unit: String) async throws(SystemdError) -> Systemd.JobID {
