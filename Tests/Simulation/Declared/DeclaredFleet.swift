@@ -2,6 +2,9 @@ import Delivery
 
 /// One service as a commit declares it.
 struct DeclaredService: Equatable {
+    /// The name of the service that others may need.
+    static let database = "db"
+
     var name: String
     var nature: Nature
     /// Another number is another service: it stands in the environment of its tasks.
@@ -46,8 +49,22 @@ struct DeclaredApp: Equatable {
 
     /// Whether it can be deployed when nothing disturbs it.
     var isGood: Bool {
-        let hasDatabase = services.contains { $0.name == "db" && $0.nature == .good }
+        let hasDatabase = database.map { [.good, .slow].contains($0.nature) } ?? false
         return isReadable && services.allSatisfy { $0.nature.isGood(hasDatabase: hasDatabase) }
+    }
+
+    private var database: DeclaredService? { services.first { $0.name == DeclaredService.database } }
+
+    /// Whether a service is declared to depend on the database beside it: always on one that is slow, otherwise every other
+    /// time.
+    func declaresNeed(of service: DeclaredService) -> Bool {
+        guard service.nature == .needsDatabase, let database else { return false }
+        return database.nature == .slow || service.stamp % 2 == 0
+    }
+
+    /// Whether a service needs the database and does not say so.
+    var hasUndeclaredNeed: Bool {
+        services.contains { $0.nature == .needsDatabase && !declaresNeed(of: $0) }
     }
 }
 

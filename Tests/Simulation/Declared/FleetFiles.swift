@@ -58,7 +58,7 @@ struct FleetFiles {
         }
         var text = app.comment > 0 ? "# \(app.comment)\n" : ""
         text += app.services.isEmpty ? "services: {}\n" : "services:\n"
-        for service in app.services { text += self.service(service) }
+        for service in app.services { text += self.service(service, of: app) }
         let configs = Set(app.services.compactMap(\.config)).sorted()
         if !configs.isEmpty {
             text += "configs:\n"
@@ -73,11 +73,12 @@ struct FleetFiles {
         return text.replacing("NETWORK", with: app.network > 0 ? "net\(app.network)" : "default")
     }
 
-    private func service(_ service: DeclaredService) -> String {
+    private func service(_ service: DeclaredService, of app: DeclaredApp) -> String {
         var text = "  \(service.name):\n    image: \(SimulatedImages.image(service.nature))\n"
         text += "    environment:\n      STAMP: \"\(service.stamp)\"\n"
         text += "      SIM: \"\(SimulatedImages.behaviour(of: service))\"\n    networks: [NETWORK]\n"
         text += SimulatedImages.extras(service.nature)
+        if app.declaresNeed(of: service) { text += "    depends_on: [\(DeclaredService.database)]\n" }
         if let config = service.config { text += "    configs: [settings\(config)]\n" }
         if let secret = service.secret { text += "    secrets: [password\(secret)]\n" }
         text += "    deploy:\n      replicas: \(service.replicas)\n"

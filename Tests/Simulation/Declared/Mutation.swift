@@ -133,8 +133,10 @@ struct FleetGenerator {
             return
         }
         if mutation == .needDatabase {
-            app.services.removeAll { $0.name == "db" }
-            app.services.append(DeclaredService(name: "db", nature: .good, stamp: newStamp()))
+            let stamp = newStamp()
+            let name = DeclaredService.database
+            app.services.removeAll { $0.name == name }
+            app.services.append(DeclaredService(name: name, nature: stamp % 3 == 0 ? .slow : .good, stamp: stamp))
         }
         var index = random.below(app.services.count)
         // What was changed once is changed again.
@@ -157,7 +159,8 @@ struct FleetGenerator {
         case .refused: app.services[index].nature = .refused
         case .missingImage: app.services[index].nature = .missing
         case .slow: app.services[index].nature = .slow
-        case .needDatabase where app.services[index].name != "db": app.services[index].nature = .needsDatabase
+        case .needDatabase where app.services[index].name != DeclaredService.database:
+            app.services[index].nature = .needsDatabase
         default: break
         }
         if app.services[index].replicas == 0, !app.services[index].nature.isGood(hasDatabase: false) {

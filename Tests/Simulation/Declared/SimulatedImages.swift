@@ -6,13 +6,14 @@ enum SimulatedImages {
     static func behaviour(of service: DeclaredService) -> String {
         switch service.nature {
         case .good, .refused, .missing: "good"
-        case .slow: "slow:6"
+        // For as long as what needs it fails more often than is borne with.
+        case .slow: service.name == DeclaredService.database ? "slow:25" : "slow:6"
         // At once, or after it ran for a moment: Swarm watches some of them for longer than that.
         case .crash: "crash:\(service.stamp % 3)"
         case .unhealthy: "never"
         case .job: "exit:0:3"
         case .failingJob: "exit:1:2"
-        case .needsDatabase: "needs:db"
+        case .needsDatabase: "needs:\(DeclaredService.database)"
         }
     }
 

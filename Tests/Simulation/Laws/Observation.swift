@@ -87,6 +87,21 @@ struct Observation {
         return surplus.first.map { "\(app.name)_\($0) is there and not declared" }
     }
 
+    /// Whether the last task of one of an app's jobs was ended with its node, and neither by itself nor by an error.
+    func hasJobEndedByNode(_ app: DeclaredApp) -> Bool {
+        let jobs = Set(app.services.filter(\.nature.isJob).map { "\(app.name)_\($0.name)" })
+        guard !jobs.isEmpty else { return false }
+        return Person(target: target).services(of: app.name).contains { service in
+            guard let id = service["ID"]?.string, jobs.contains(service["Spec"]?["Name"]?.string ?? "") else {
+                return false
+            }
+            let tasks = target.engine.handle(.init("GET", "/v1.44/tasks"))
+            let own = ((try? JSON(parsing: tasks.body))?.array ?? []).filter { $0["ServiceID"]?.string == id }
+            let last = own.max { ($0["CreatedAt"]?.string ?? "") < ($1["CreatedAt"]?.string ?? "") }
+            return last?["Status"]?["State"]?.string == "shutdown"
+        }
+    }
+
     /// The names of all configs and secrets, with their kind before them.
     func files() -> Set<String> {
         var names: Set<String> = []

@@ -21,7 +21,9 @@ extension Laws {
     private func noteRejection(_ id: AppID, _ view: RecordView, _ fingerprint: String) {
         Statistics.count("state rejected")
         let declared = simulation.declaration(of: id, at: view.commit)
-        if let declared, declared.isGood, !simulation.isMeddledWith(id), !simulation.claimedByOthers.contains(id.name) {
+        if let declared, declared.isGood, !simulation.isMeddledWith(id), !simulation.claimedByOthers.contains(id.name),
+            !isMadeTooSlowly(declared)
+        {
             fail(
                 .goodNeverRejected,
                 "\(id) at \(view.commit.prefix(8)) has only services that are well, and was rejected: "
@@ -29,6 +31,12 @@ extension Laws {
             )
         }
         rejections[id] = Rejection(fingerprint: fingerprint, declared: declared, time: World.shared.now)
+    }
+
+    /// Whether what a service needs without saying so may have been made long after it, because each call takes seconds.
+    private func isMadeTooSlowly(_ app: DeclaredApp) -> Bool {
+        guard app.hasUndeclaredNeed, let target = simulation.target(app.target) else { return false }
+        return max(target.slowUntil, target.crawlUntil) > World.shared.now - seconds(60)
     }
 
     /// Trying again what was rejected needs a reason: a person who asked, or a store that forgot.

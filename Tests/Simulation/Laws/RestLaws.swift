@@ -30,7 +30,9 @@ extension Laws {
         let observation = Observation(target: target)
         if isGood(app, in: fleet) {
             if let difference = observation.difference(from: app) { return difference }
-            return record.isReady ? nil : "\(id) runs as declared and is not ready: \(record.reason) \(record.message)"
+            // A job that a drain ended is not started again before its next deployment, and is told of.
+            if record.isReady || observation.hasJobEndedByNode(app) { return nil }
+            return "\(id) runs as declared and is not ready: \(record.reason) \(record.message)"
         }
         // What only waits for another, and runs already, waits for nothing.
         if app.isGood, record.isReady, observation.runs(app) { return nil }
