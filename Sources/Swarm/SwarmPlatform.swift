@@ -44,7 +44,7 @@ package actor SwarmPlatform: Platform {
     private var cluster: String?
     private var justMade: [String: (networks: [ObservedObject], at: ContinuousClock.Instant)] = [:]
     /// What was seen of stacks that are being watched, besides their services and tasks.
-    private var surroundings: [String: Surroundings] = [:]
+    private var usedObjects: [String: UsedObjects] = [:]
     private var secretHashes: [String: String] = [:]
     /// The configs and secrets that revisions of an app declared, as far as this process has seen them.
     var declaredFiles: [AppID: Set<FileName>] = [:]
@@ -183,7 +183,7 @@ package actor SwarmPlatform: Platform {
     // MARK: Observing
 
     /// What a stack's services use.
-    private struct Surroundings {
+    private struct UsedObjects {
         var networks: [ObservedObject]
         var configs: [ObservedObject]
         var secrets: [ObservedObject]
@@ -207,16 +207,16 @@ package actor SwarmPlatform: Platform {
         guard !stack.isEmpty else { throw Failure(.invalid, "a stack without a name", next: .needsChange) }
         let remembered = justMade.removeValue(forKey: stack)
         let made = remembered.flatMap { ContinuousClock.now - $0.at < .seconds(2) ? $0.networks : nil }
-        surroundings = surroundings.filter { .now - $0.value.seen < .seconds(5) }
+        usedObjects = usedObjects.filter { .now - $0.value.seen < .seconds(5) }
         if justChanged.remove(stack) != nil {
-            surroundings[stack] = nil
+            usedObjects[stack] = nil
             lookedAtAfterChange = lookedAtAfterChange.filter { .now - $0.value < .seconds(60) }
             lookedAtAfterChange[stack] = .now
         }
         let moment = max(moment, lookedAtAfterChange[stack] ?? moment)
         looking += 1
         defer { looking -= 1 }
-        let known = isWatched ? surroundings[stack].flatMap { $0.hasFiles || !withFiles ? $0 : nil } : nil
+        let known = isWatched ? usedObjects[stack].flatMap { $0.hasFiles || !withFiles ? $0 : nil } : nil
         let began = ContinuousClock.now
         // A look at all is dear where there are many of which few are asked for.
         let isCrowd = looking > 4 && looking * 16 >= stacksWithServices.count
@@ -236,7 +236,7 @@ package actor SwarmPlatform: Platform {
         if observed.services.isEmpty { stacksWithServices.remove(stack) } else { stacksWithServices.insert(stack) }
         observed = observed.keeping(only: stack)
         if isWatched, known == nil, !justChanged.contains(stack) {
-            surroundings[stack] = Surroundings(
+            usedObjects[stack] = UsedObjects(
                 networks: observed.networks,
                 configs: observed.configs,
                 secrets: observed.secrets,

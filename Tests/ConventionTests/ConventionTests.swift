@@ -25,8 +25,10 @@ import Testing
         return result
     }
 
-    private func sources() async throws -> [(module: String, path: String, lines: [Substring])] {
-        let list = try await shell(["find", "\(checkout)/Sources", "-name", "*.swift"])
+    private func sources(
+        in folders: [String] = ["Sources"]
+    ) async throws -> [(module: String, path: String, lines: [Substring])] {
+        let list = try await shell(["find"] + folders.map { "\(checkout)/\($0)" } + ["-name", "*.swift"])
         return list.split(separator: "\n").map { path in
             let module = path.dropFirst(checkout.count + 9).prefix { $0 != "/" }
             let text = fileText(String(path)) ?? ""
@@ -57,6 +59,63 @@ import Testing
         for file in try await sources() where file.module == "Delivery" {
             #expect(!file.lines.contains { $0.contains("import Glibc") }, "\(file.path) reaches for the system")
         }
+    }
+
+    /// Whoever reads the code knows the field's words, and need learn no others.
+    @Test func namesAreTheFieldsOwn() async throws {
+        let pictures = [
+            "House", "Room", "Desk", "Bell", "Seat", "Teller", "Told", "Companion", "Postman", "Letter", "Surroundings",
+        ]
+        let kinds = ["struct", "class", "enum", "actor", "protocol", "extension", "typealias"]
+        for file in try await sources(in: ["Sources", "Tests"]) {
+            for (number, line) in file.lines.enumerated() {
+                let words = line.split { !$0.isLetter && $0 != "_" }.map(String.init)
+                for (kind, name) in zip(words, words.dropFirst()) where kinds.contains(kind) {
+                    #expect(!pictures.contains(name), "\(file.path):\(number + 1) names a type \(name)")
+                }
+            }
+        }
+    }
+
+    /// Only who has just asked the target makes what stands for its answer.
+    @Test func onlyPlatformsGiveOwnership() async throws {
+        for file in try await sources() where !file.path.hasSuffix("Platform+Ownership.swift") {
+            #expect(!file.lines.contains { $0.contains("Ownership(") }, "\(file.path) makes an Ownership of its own")
+        }
+    }
+
+    /// What a message says to run can be run.
+    @Test func messagesNameCommandsThatThereAre() async throws {
+        let files = try await sources()
+        let commands = Set(
+            files.filter { $0.module == "hecate" }.flatMap(\.lines).compactMap { line -> Substring? in
+                guard let name = line.firstRange(of: "Subcommand(\"") else { return nil }
+                return line[name.upperBound...].prefix { $0 != "\"" }
+            }
+        )
+        .union(commandsOnTheirOwnLine(files))
+        let first = Set(commands.map { $0.prefix { $0 != " " } })
+        #expect(first.contains("run") && first.contains("suspend"), "\(first)")
+        for file in files {
+            for (number, line) in file.lines.enumerated() {
+                for range in line.ranges(of: "'hecate ") {
+                    let word = line[range.upperBound...].prefix { $0.isLetter || $0 == "-" }
+                    guard !word.isEmpty else { continue }
+                    #expect(first.contains(word), "\(file.path):\(number + 1) names 'hecate \(word)'")
+                }
+            }
+        }
+    }
+
+    private func commandsOnTheirOwnLine(_ files: [(module: String, path: String, lines: [Substring])]) -> Set<Substring> {
+        var result: Set<Substring> = []
+        for file in files where file.module == "hecate" {
+            for (line, next) in zip(file.lines, file.lines.dropFirst()) where line.hasSuffix("Subcommand(") {
+                let name = next.drop { $0 == " " }
+                if name.hasPrefix("\"") { result.insert(name.dropFirst().prefix { $0 != "\"" }) }
+            }
+        }
+        return result
     }
 
     @Test func filesStayReadable() async throws {

@@ -150,7 +150,9 @@ struct NodeDeployment: Deployment {
         let begun = properties["InactiveExitTimestampMonotonic"].flatMap(UInt64.init) ?? 0
         let newest = newestChange(planned)
         let isOlder = properties["NeedDaemonReload"] == "1" || wasMadeOfOthers(unit, planned.links)
-        let isLoadedOtherwise = isOlder || newest > readings.last ?? readings.first
+        // Of what systemd knows nothing it has read nothing else.
+        let isLoaded = properties["LoadState"] != "not-found"
+        let isLoadedOtherwise = isLoaded && (isOlder || newest > readings.last ?? readings.first)
         let running: Origin.Version
         if isOlder || newest > begun && begun > 0 {
             running = .other

@@ -182,7 +182,7 @@ extension Laws {
         let stored = (try? JSON(parsing: target.engine.handle(question).body))?["Spec"]
         // An update that the Engine paused is taken up again by asking for it once more.
         let isPaused = mutating.object?["UpdateStatus"]?["State"]?.string == "paused"
-        if before == after || before == stored && !isPaused {
+        if before == after || before == stored, !isPaused {
             fail(.noPointlessUpdate, "\(mutating.name) was updated to what it is already")
         } else if !isPaused,
             before["TaskTemplate"]?["ForceUpdate"] ?? 0 != after["TaskTemplate"]?["ForceUpdate"] ?? 0,

@@ -41,6 +41,15 @@ extension Laws {
         }
         Statistics.count("state moved to another source")
         if missed[life]?[old.source]?.contains(record.id) == true { return }
+        // Of what it never deployed the target knows better.
+        if old.deployed == nil, let target = simulation.target(record.id.target),
+            target.engine.labels(ofConfigs: "hecate.\(record.id.name)").contains(where: { labels in
+                labels["io.hecate.app"] == record.id.name
+                    && labels["io.hecate.owner"] == ControllerLife.owner(record.source)
+            })
+        {
+            return
+        }
         fail(
             .holderKeeps,
             "\(record.id) went from \(old.source), which declares it as far as known, to \(record.source)"

@@ -25,7 +25,7 @@ final class NodeTarget: @unchecked Sendable {
     /// What each service that runs was started with, as its files said then.
     private(set) var running: [String: String] = [:]
     private var listeners: [Listener] = []
-    private var bells: [Bell] = []
+    private var folderWatches: [FolderWatch] = []
     private var waiters: [Int: [Waiter]] = [:]
     private var results: [Int: String] = [:]
     private var pumpedAt: Int64 = -1
@@ -34,7 +34,7 @@ final class NodeTarget: @unchecked Sendable {
         var owner: World.Owner
         var continuation: AsyncStream<Systemd.Signal>.Continuation
     }
-    private struct Bell {
+    private struct FolderWatch {
         var owner: World.Owner
         var continuation: AsyncStream<Void>.Continuation
     }
@@ -163,14 +163,14 @@ final class NodeTarget: @unchecked Sendable {
     }
 
     private func forgetAll() {
-        Self.graves += listeners as [Any] + bells as [Any] + Array(waiters.values) as [Any]
-        (listeners, bells, waiters) = ([], [], [:])
+        Self.graves += listeners as [Any] + folderWatches as [Any] + Array(waiters.values) as [Any]
+        (listeners, folderWatches, waiters) = ([], [], [:])
     }
 
     func forget(_ owner: World.Owner) {
-        Self.graves += listeners.filter { $0.owner == owner } as [Any] + bells.filter { $0.owner == owner } as [Any]
+        Self.graves += listeners.filter { $0.owner == owner } as [Any] + folderWatches.filter { $0.owner == owner } as [Any]
         listeners.removeAll { $0.owner == owner }
-        bells.removeAll { $0.owner == owner }
+        folderWatches.removeAll { $0.owner == owner }
         for (job, all) in waiters {
             Self.graves += all.filter { $0.owner == owner } as [Any]
             waiters[job] = all.filter { $0.owner != owner }
@@ -182,14 +182,14 @@ final class NodeTarget: @unchecked Sendable {
     /// Rings a while after something changed in a folder that the agent watches.
     func changes(for owner: World.Owner) -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        bells.append(Bell(owner: owner, continuation: continuation))
+        folderWatches.append(FolderWatch(owner: owner, continuation: continuation))
         return stream
     }
 
     func ring() {
-        for bell in bells {
+        for watch in folderWatches {
             let delay = Int64(World.shared.random.within(200...600)) * 1_000_000
-            World.shared.at(World.shared.now + delay, for: bell.owner) { bell.continuation.yield() }
+            World.shared.at(World.shared.now + delay, for: watch.owner) { watch.continuation.yield() }
         }
     }
 
