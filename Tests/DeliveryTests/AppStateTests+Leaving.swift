@@ -146,3 +146,18 @@ extension AppStateTests {
         #expect(script.events.last?.message.hasPrefix("as declared again after ") == true)
     }
 }
+
+extension AppStateTests {
+    /// It goes, and is declared again when half of it is gone.
+    @Test(arguments: [false, true]) func whatItsOwnRemovalTookAwayIsNoDrift(isRestarted: Bool) {
+        var script = deployed()
+        script.state.remove(because: "it is no longer declared", at: script.now.time)
+        script.pass()
+        script.running = "half of it"
+        if isRestarted { script.restart() }
+        script.declare("v1")
+        script.clear()
+        script.run()
+        #expect(script.running == "v1" && !script.reasons.contains(.driftDetected), "\(script.reasons)")
+    }
+}

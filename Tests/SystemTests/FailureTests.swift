@@ -211,6 +211,39 @@ import Testing
         #expect(try await execute(["ls", fleet.store]).outputText.contains("wake") == false)
     }
 
+    /// A secret is written once and read by nobody: what needs one that is gone cannot be put back.
+    @Test(.timeLimit(.minutes(3))) func anOlderRevisionIsReturnedToWhenASecretOfTheNewestIsGone() async throws {
+        let fleet = try await Fleet(verify: "1s")
+        func stack(_ number: Int, bad: Bool = false) -> [String: String] {
+            let text = sleeper(
+                "A: \(number)",
+                more: "    secrets: [token]",
+                tail: "secrets: {token: {file: token.txt}}\n"
+            )
+            return [
+                "a.yml": bad ? text.replacing("trap exit TERM; while", with: "sleep 3; exit 3; while") : text,
+                "token.txt": "secret \(number)",
+            ]
+        }
+        try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], stack(1))
+        try await fleet.running {
+            try await fleet.settled("a")
+            try await fleet.commit(stack(2))
+            try await fleet.settled("a")
+            let mounted = "{{range .Spec.TaskTemplate.ContainerSpec.Secrets}}{{.SecretName}}{{end}}"
+            let second = try await fleet.docker("service", "inspect", "--format", mounted, "\(fleet.name("a"))_one")
+            try await fleet.commit(stack(3, bad: true), "Break it")
+            try await fleet.eventually("the third is tried") { try await fleet.environment("a") == ["one": "A=3"] }
+            _ = try await fleet.docker("secret", "rm", second)
+            try await fleet.eventually("the one before that runs", within: .seconds(90)) {
+                try await fleet.environment("a") == ["one": "A=1"]
+            }
+            try await fleet.eventually("it says so") { fleet.log.contains("an older one is tried") }
+            try await fleet.eventually("it is back") { fleet.log.contains("an older kept revision runs") }
+        }
+        try await fleet.clean("a")
+    }
+
     @Test(.timeLimit(.minutes(2))) func aMissingRepositoryIsToldAndEndsNothing() async throws {
         let fleet = try await Fleet(url: "/nonexistent/fleet")
         try await fleet.running {

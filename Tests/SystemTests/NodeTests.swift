@@ -222,6 +222,37 @@ import Testing
         }
     }
 
+    /// A store of its own makes no agent of its own: the folder has one.
+    @Test(.timeLimit(.minutes(3))) func aSecondAgentWaitsAndTakesOver() async throws {
+        let node = try Node()
+        try await node.clean()
+        try await node.write(sleeperUnit(), to: "apps/t-one.container")
+        try await node.running {
+            try await node.eventually("it runs") { try await node.isReady("t-one.container") }
+            let before = try await node.invocation("t-one")
+            _ = try await node.shell(
+                "rm -rf other other.log; systemd-run --user --quiet --unit t-second sh -c "
+                    + "'exec env HECATE_DEBOUNCE=0.1 HECATE_VERIFY_WINDOW=1 /opt/hecate/bin/hecate agent --store ~/other "
+                    + "--log text >>~/other.log 2>&1'"
+            )
+            func second() -> String { fileText("\(node.homeOnDisk)/other.log") ?? "" }
+            try await node.eventually("it says who acts") { second().contains("another controller, ") }
+            try await node.write(sleeperUnit("Environment=A=2"), to: "apps/t-one.container")
+            try await node.eventually("the first acts") { try await node.invocation("t-one") != before }
+            let changed = try await node.invocation("t-one")
+            #expect(!second().contains("Applying"), "\(second())")
+            try await node.eventually("it is settled") { try await node.isReady("t-one.container") }
+            _ = try await node.shell("systemctl --user kill -s KILL t-agent")
+            let died = ContinuousClock.now
+            try await node.eventually("the second takes over") { second().contains("acts for this source") }
+            #expect(ContinuousClock.now - died < .seconds(15))
+            try await node.write(sleeperUnit("Environment=A=3"), to: "apps/t-one.container")
+            try await node.eventually("it acts") { try await node.invocation("t-one") != changed }
+            _ = try await node.shell("systemctl --user stop t-second; systemctl --user reset-failed")
+        }
+        try await node.clean()
+    }
+
     @Test(.timeLimit(.minutes(3))) func onceFailsWhenSomethingDidNotStart() async throws {
         let node = try Node()
         try await node.clean()

@@ -183,6 +183,8 @@ struct AppState: Sendable {
             || self.declaration?.owner != declaration.owner || unreadable != nil || record.removal != nil
         // The target still says that it is another source's.
         if record.source != declaration.app.source { hasLeftovers = true }
+        // What its own removal has taken away so far nobody else did.
+        if record.removal != nil { isInterrupted = true }
         self.declaration = declaration
         isLeaving = false
         record.source = declaration.app.source

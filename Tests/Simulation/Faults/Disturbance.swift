@@ -10,6 +10,9 @@ enum Disturbance: String, CaseIterable {
     case drain, scaleByHand, changeByHand, removeByHand, deploySameByHand, deployOtherByHand, changeForeign, handOver
     /// What works by itself beside it: something that scales services, and somebody else's automation.
     case autoscale, busyNeighbour
+    /// Commits in two steps: an entry that cannot be read goes, an app goes and is declared again while it is being forgotten,
+    /// and a network goes that somebody else's service uses.
+    case brokenThenGone, goneAndBack, borrowedNetwork
     /// People who ask the controller for something.
     case reconcile, suspend, approve
 
@@ -20,7 +23,7 @@ enum Disturbance: String, CaseIterable {
         (2, .deployOtherByHand), (2, .changeForeign), (5, .reconcile), (3, .suspend), (2, .approve), (4, .cutOff),
         (1, .handOver), (3, .lateSource), (3, .diskNearlyFull), (5, .outageInChange), (1, .crawl), (2, .deafProxy),
         (2, .autoscale), (3, .drain),
-        (1, .busyNeighbour),
+        (1, .busyNeighbour), (2, .brokenThenGone), (2, .goneAndBack), (2, .borrowedNetwork),
     ]
 
     static func drawn(_ random: inout Random) -> Disturbance { random.pick(weighted: weights) ?? .commit }

@@ -43,6 +43,9 @@ extension Simulation {
             }
             return commit(&random, [.addService, .changeService, .changeConfig])
         case .autoscale: return autoscale(&random)
+        case .brokenThenGone: return breakAndDrop(&random)
+        case .goneAndBack: return dropAndDeclare(&random)
+        case .borrowedNetwork: return borrowNetwork(&random)
         case .busyNeighbour: if let target { keepBusy(target, until: until, &random) }
         case .diskFull: random.pick(controllers)?.store.fullUntil = until
         case .wallClockJump:

@@ -27,6 +27,7 @@ struct Person {
             var spec = service["Spec"]
         else { return }
         change(&spec)
+        target.touched.insert(service.stack)
         post("/services/\(id)/update?version=\(version)", spec)
     }
 
@@ -62,12 +63,14 @@ struct Person {
     /// `docker service rm`.
     func remove(_ service: JSON) {
         guard let id = service["ID"]?.string else { return }
+        target.touched.insert(service.stack)
         _ = target.perform(Request("DELETE", "/v1.44/services/\(id)"), by: .person)
     }
 
     /// `docker stack deploy` of a stack with one service for each of the names.
     func deploy(stack: String, services: [String], stamp: String, port: Int? = nil) {
         let labels: JSON = ["com.docker.stack.namespace": .string(stack)]
+        target.touched.insert(stack)
         post(
             "/networks/create",
             ["Name": .string("\(stack)_default"), "Driver": "overlay", "Labels": labels, "CheckDuplicate": true]
@@ -95,6 +98,22 @@ struct Person {
             }
             post("/services/create", spec)
         }
+    }
+
+    /// `docker service create --network`.
+    func borrow(network: String, as name: String) -> Response {
+        let labels: JSON = ["com.docker.stack.namespace": "outsider"]
+        return post(
+            "/services/create",
+            [
+                "Name": .string(name), "Labels": labels,
+                "TaskTemplate": [
+                    "ContainerSpec": ["Image": "good:1", "Labels": labels],
+                    "Networks": [["Target": .string(network)]],
+                ],
+                "Mode": ["Replicated": ["Replicas": 0]],
+            ]
+        )
     }
 
     /// The claim of a stack by another controller's source.

@@ -23,6 +23,8 @@ final class Target: @unchecked Sendable {
     var cutOff: [Int: Int64] = [:]
     /// The changes after which the way to it breaks, and for how long; nil when it holds.
     var breaking: (changes: Int, duration: Int64)?
+    /// The stacks that people changed something of.
+    var touched: Set<String> = []
     private var streams: [Stream] = []
     private var pumpedAt: Int64 = -1
 

@@ -21,6 +21,8 @@ enum Law: String, CaseIterable {
     case secretsUnseen
     case eventsBounded
     case toldOnce
+    case driftIsReal
+    case healsWithoutStore
     case comesToRest
     case staysAtRest
     case nothingAfterCrash
@@ -53,6 +55,8 @@ enum Law: String, CaseIterable {
         case .secretsUnseen: "no secret's value stands in a record or an event"
         case .eventsBounded: "the events of an app are bounded by what happened to it"
         case .toldOnce: "the same fact about an app is told once"
+        case .driftIsReal: "drift is told only of what somebody else changed"
+        case .healsWithoutStore: "what is good is put back though the store cannot be written"
         case .comesToRest:
             "after the faults end, each app equals Git, or its last good revision with the reason why, within the time"
         case .staysAtRest: "what has come to rest is not touched again"

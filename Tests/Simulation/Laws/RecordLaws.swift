@@ -92,11 +92,21 @@ extension Laws {
         checkSecrets([event.message] + event.details, "an event of \(event.subject)")
         Statistics.count("event \(event.reason.rawValue)")
         if event.reason == .awaitingApproval { awaitingTold[event.subject] = World.shared.now }
+        checkDrift(event)
         eventCounts[event.subject, default: 0] += 1
         let most = 40 + 8 * simulation.happenings
         if eventCounts[event.subject] == most {
             fail(.eventsBounded, "\(event.subject) has \(most) events, the last: \(event.message)")
         }
+    }
+
+    /// What nobody but this controller was at has not drifted.
+    private func checkDrift(_ event: Event) {
+        guard event.reason == .driftDetected, !simulation.hadSecondController,
+            let id = simulation.declaredApps.first(where: { $0.description == event.subject }),
+            let target = simulation.target(id.target), !target.touched.contains(id.name)
+        else { return }
+        fail(.driftIsReal, "\(id) is told to have drifted, and nobody was at it: \(event.message)")
     }
 
     /// What listeners hear: the same fact again is no news, unless the controller that told it is gone.

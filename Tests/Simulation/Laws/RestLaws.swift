@@ -20,8 +20,9 @@ extension Laws {
         let found = simulation.controllers[0].store.records[id].map(RecordView.init)
         // Which of the two it is to be cannot be told here, but that it comes to its end.
         guard !simulation.isDeclaredTwice(app.name) else {
-            let all = simulation.repositories.compactMap { $0.fleet[app.name] }
-            let isRead = all.allSatisfy { $0.isReadable && !$0.services.isEmpty }
+            let holder = simulation.controllers[0].store.records[id]?.source
+            let its = simulation.repositories.first { $0.name == holder }?.fleet[app.name]
+            let isRead = its.map { $0.isReadable && !$0.services.isEmpty } ?? false
             return isRead && found?.isUnderWay == true ? "\(id) is still under way" : nil
         }
         guard let record = found else { return "\(id) is unknown to the store" }

@@ -63,6 +63,7 @@ extension Simulation {
         Statistics.count("steps until rest", World.shared.steps)
         watchRest()
         Statistics.count("steps until the end of rest", World.shared.steps)
+        if storm.kind == .quiet { breakOnFullDisk() }
         crashAtRest()
     }
 
@@ -78,7 +79,8 @@ extension Simulation {
         let began = World.shared.now
         pass(until: began + seconds(330))
         guard isRunning else { return }
-        let late = laws.mutations.filter { $0.time > began }
+        // The claim is written anew by whoever took over, when it is needed first.
+        let late = laws.mutations.filter { $0.time > began && !(hadSecondController && $0.text.contains(" hecate.")) }
         // What never was well has nothing to go back to, and is tried again, ever more rarely.
         let retried = Dictionary(grouping: late.filter { laws.isTriedAgain($0.stack, $0.target) }, by: \.stack)
         if let first = late.first(where: { retried[$0.stack] == nil }) {
@@ -90,6 +92,30 @@ extension Simulation {
         laws.checkKeptFiles()
         laws.checkQuestions()
         laws.checkLoad()
+    }
+
+    /// Somebody removes a service while the store cannot be written, which is no reason to leave it so.
+    private func breakOnFullDisk() {
+        guard isRunning else { return }
+        let good = repositories.flatMap(\.fleet.apps).first { app in
+            let id = AppID(target: app.target, name: app.name)
+            let isReady = controllers[0].store.records[id].map(RecordView.init)?.isReady ?? false
+            guard isReady, app.isGood, app.isEnabled, let target = target(app.target) else { return false }
+            return Observation(target: target).difference(from: app) == nil
+        }
+        guard let good, let target = target(good.target),
+            let service = Person(target: target).services(of: good.name).first
+        else { return }
+        Statistics.count("state broken on a full disk")
+        let began = World.shared.now
+        controllers[0].store.fullUntil = began + seconds(90)
+        Person(target: target).remove(service)
+        pass(until: began + seconds(80))
+        guard isRunning else { return }
+        if let difference = Observation(target: target).difference(from: good) {
+            laws.fail(.healsWithoutStore, "80 s after a service was removed on a full disk: \(difference)")
+        }
+        pass(until: began + seconds(200))
     }
 
     /// A controller that starts anew in a world at rest, perhaps with an empty store, finds nothing to do.
