@@ -214,7 +214,7 @@ import Testing
     /// A secret is written once and read by nobody: what needs one that is gone cannot be put back.
     @Test(.timeLimit(.minutes(3))) func anOlderRevisionIsReturnedToWhenASecretOfTheNewestIsGone() async throws {
         let fleet = try await Fleet(verify: "1s")
-        func stack(_ number: Int, bad: Bool = false) -> [String: String] {
+        @Sendable func stack(_ number: Int, bad: Bool = false) -> [String: String] {
             let text = sleeper(
                 "A: \(number)",
                 more: "    secrets: [token]",
