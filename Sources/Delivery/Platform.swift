@@ -68,6 +68,11 @@ package protocol Deployment: Sendable {
     /// Identifies the desired state: equal fingerprints, equal result.
     var fingerprint: String { get }
 
+    /// How it is to be treated beside what it is, in the platform's own words, which are kept with it; empty for as usual.
+    ///
+    /// It changes nothing on the target by itself.
+    var treatment: String { get }
+
     /// The warnings its files gave.
     var warnings: [String] { get }
 
@@ -78,6 +83,8 @@ package protocol Deployment: Sendable {
 }
 
 extension Deployment {
+    package var treatment: String { "" }
+
     /// Compares with what is there, outside a deployment.
     ///
     /// `moment`: The observation must not be older than this.

@@ -61,6 +61,8 @@ func decodeQuarantine(_ json: JSON) -> Quarantine? {
 func encodeFacts(_ record: AppRecord) -> JSON {
     .compact([
         "baseline": .bool(record.hasBaseline), "failed": record.failedFingerprint.map { .string($0) },
+        "interrupted": record.isInterrupted ? true : nil,
+        "treatment": record.treatment.isEmpty ? nil : .string(record.treatment),
         "added": record.addedServices.isEmpty ? nil : JSON(record.addedServices.sorted()),
         "hold": record.hold.map { hold in
             ["author": .string(hold.author), "reason": .string(hold.reason), "since": encode(hold.since)]
@@ -84,6 +86,8 @@ func encodeFacts(_ record: AppRecord) -> JSON {
 func decodeFacts(_ json: JSON, into record: inout AppRecord) {
     record.hasBaseline = json["baseline"]?.bool ?? (record.deployed != nil || record.attempt != nil)
     record.failedFingerprint = json["failed"]?.string
+    record.isInterrupted = json["interrupted"]?.bool ?? false
+    record.treatment = json["treatment"]?.string ?? ""
     record.addedServices = Set(strings(json["added"]))
     if let hold = json["hold"], let author = hold["author"]?.string {
         let reason = hold["reason"]?.string ?? ""

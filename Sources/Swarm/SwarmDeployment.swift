@@ -10,6 +10,7 @@ struct SwarmDeployment: Deployment {
     let warnings: [String]
     let fingerprint: String
 
+    var treatment: String { options.text }
     private var engine: EngineClient { platform.engine }
 
     func plan(observedSince moment: ContinuousClock.Instant, mark: String?) async throws -> any Planned {

@@ -94,7 +94,7 @@ package actor SwarmPlatform: Platform {
 
     // MARK: Deployments
 
-    /// `fingerprint`: That of the desired stack without its options, where it is known already.
+    /// `fingerprint`: That of the desired stack, where it is known already.
     func deployment(
         _ id: AppID,
         _ desired: DesiredStack,
@@ -109,7 +109,7 @@ package actor SwarmPlatform: Platform {
             desired: desired,
             options: options,
             warnings: warnings,
-            fingerprint: desired.restoredFingerprint ?? options.extend(fingerprint ?? desired.fingerprint)
+            fingerprint: fingerprint ?? desired.fingerprint
         )
     }
 

@@ -114,23 +114,28 @@ package actor Systemd: ServiceManager {
     package struct Readings: Sendable, Equatable {
         /// When it was started: it ran the generators then, and read every unit it needed.
         package var first: UInt64
+        /// The time of day then, in microseconds since 1970; zero where it is not known.
+        package var firstTime: UInt64
         /// When it did so last; nil where it does not say, as before systemd 250.
         package var last: UInt64?
 
-        package init(first: UInt64, last: UInt64?) {
+        package init(first: UInt64, firstTime: UInt64, last: UInt64?) {
             self.first = first
+            self.firstTime = firstTime
             self.last = last
         }
     }
 
-    /// When it read its units (org.freedesktop.systemd1(5), `GeneratorsStartTimestampMonotonic` and
+    /// When it read its units (org.freedesktop.systemd1(5), `GeneratorsStartTimestamp` and
     /// `UnitsLoadTimestampMonotonic`, which is 0 before the first reload).
     package func readings() throws(SystemdError) -> Readings {
         let first = try managerTime("GeneratorsStartTimestampMonotonic")
+        let time = try managerTime("GeneratorsStartTimestamp")
         do throws(SystemdError) {
-            return Readings(first: first, last: max(first, try managerTime("UnitsLoadTimestampMonotonic")))
+            let last = max(first, try managerTime("UnitsLoadTimestampMonotonic"))
+            return Readings(first: first, firstTime: time, last: last)
         } catch where error.name == "org.freedesktop.DBus.Error.UnknownProperty" {
-            return Readings(first: first, last: nil)
+            return Readings(first: first, firstTime: time, last: nil)
         }
     }
 

@@ -202,6 +202,33 @@ import Testing
         }
     }
 
+    /// The target could not be asked who has what, and another source is away: it is asked again.
+    @Test func whoHasWhatIsAskedAgain() async throws {
+        let away = Failure(.unavailable, "the forge is away")
+        let first = ScriptedSource("a", head: .success("1"), apps: ["1": ["web"]])
+        let second = ScriptedSource("b", head: .failure(away))
+        let platform = NoPlatform(name: "default", unheard: 2)
+        let rig = try Rig([first, second], targets: [Target(platform: platform, endpoint: "x") { "1" }])
+        try await rig.running {
+            try await eventually("it is known", within: .seconds(50)) { await rig.apps() == ["web"] }
+        }
+    }
+
+    /// The source that has an app was read only in part, and it may stand in the rest.
+    @Test func whatAPartlyReadSourceHasIsNobodyElses() async throws {
+        let first = ScriptedSource("a", head: .success("1"), apps: ["1": ["web"]])
+        let second = ScriptedSource("b", head: .success("1"), apps: ["1": ["other"]])
+        second.set { $0.isPartial = true }
+        let web = AppID(target: "default", name: "web")
+        let platform = NoPlatform(name: "default", claimed: [web: Claim(owner: "b")])
+        let rig = try Rig([first, second], targets: [Target(platform: platform, endpoint: "x") { "1" }])
+        try await rig.running {
+            try await eventually("both are read") { await rig.apps().contains("other") }
+            try await Task.sleep(for: .seconds(1))
+            #expect(await rig.controller.context.reconciler.records.first { $0.id == web }?.source != "a")
+        }
+    }
+
     @Test func onceReadsWhatItCanAndSaysWhatFailed() async throws {
         let gone = ScriptedSource("gone", head: .failure(missing))
         let late = ScriptedSource("late", head: .success("1"), hangs: true, patience: .milliseconds(200))

@@ -16,6 +16,8 @@ final class ScriptedSource: FleetSource {
         var kept: Set<String> = []
         /// Whether asking never ends.
         var hangs = false
+        /// Whether it is read only in part.
+        var isPartial = false
         /// How long an answer takes.
         var delay = Duration.zero
         /// Whether preparing an app never ends.
@@ -106,12 +108,14 @@ final class ScriptedSource: FleetSource {
                 }
             )
         }
-        return Fleet(
+        var fleet = Fleet(
             revision: Revision(source: name, commit: head),
             owner: name,
             snapshot: NoFiles(revision: Revision(source: name, commit: head)),
             apps: apps
         )
+        fleet.isPartial = state.withLock { $0.isPartial }
+        return fleet
     }
 }
 

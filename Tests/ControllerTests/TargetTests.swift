@@ -96,11 +96,14 @@ struct NoPlatform: Platform {
     let name: String
     private let claimsAfter: Duration
     private let claimed: [AppID: Claim]
+    private let unheard: Int
+    private let asked = Counter()
     private let nothing = Failure(.unavailable, "nothing can be done here")
 
-    /// What it says about whose its apps are, and how long it takes for that.
-    init(name: String, claimed: [AppID: Claim] = [:], claimsAfter: Duration = .zero) {
+    /// What it says about whose its apps are, how long it takes for that, and how often it gives no answer first.
+    init(name: String, claimed: [AppID: Claim] = [:], claimsAfter: Duration = .zero, unheard: Int = 0) {
         self.name = name
+        self.unheard = unheard
         self.claimsAfter = claimsAfter
         self.claimed = claimed
     }
@@ -114,6 +117,7 @@ struct NoPlatform: Platform {
     ) async throws -> Bool { false }
     func claims() async throws -> [AppID: Claim] {
         try await Task.sleep(for: claimsAfter)
+        if asked.next() <= unheard { throw nothing }
         return claimed
     }
     func claim(_ id: AppID, as claimant: Claimant) async throws -> Ownership { throw nothing }
@@ -125,4 +129,16 @@ struct NoPlatform: Platform {
         lease
     }
     func changes() -> AsyncThrowingStream<AppID?, any Error> { AsyncThrowingStream { $0.finish() } }
+}
+
+/// Counts from one.
+final class Counter: Sendable {
+    private let value = Mutex(0)
+
+    func next() -> Int {
+        value.withLock { value in
+            value += 1
+            return value
+        }
+    }
 }

@@ -13,6 +13,7 @@ struct AppScript {
 
     // What is declared.
     var fingerprint = "v1"
+    var treatment = ""
     var commits = 0
     var leave: Situation.Leave = .held(Claimant(owner: "fleet", controller: "c", until: .now + .seconds(3600)))
     var unmetDependency: String?
@@ -62,7 +63,7 @@ struct AppScript {
             timeout: .seconds(60),
             verifyWindow: .seconds(5),
             interval: .seconds(300),
-            settings: "",
+            settings: treatment,
             prepare: { _ in throw Failure(.invalid, "is not prepared here") }
         )
         let snapshot = NoFiles(revision: revision)
@@ -139,9 +140,10 @@ struct AppScript {
         case .prepare(let declaration):
             current = fingerprint
             let reading = Reading(
-                inputs: Inputs(settings: "", files: [:]),
+                inputs: Inputs(settings: treatment, files: [:]),
                 fingerprint: fingerprint,
-                commit: declaration.revision.commit
+                commit: declaration.revision.commit,
+                treatment: treatment
             )
             return .prepared(reading, warnings: [])
         case .restore(let refused):

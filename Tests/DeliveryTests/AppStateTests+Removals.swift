@@ -110,4 +110,83 @@ extension AppStateTests {
         script.run(for: .seconds(1200))
         #expect(script.asked("prune") <= 5 && !script.reasons.contains(.conflict))
     }
+
+    /// Another controller brought to a good end what this one had begun.
+    @Test func whatOthersBroughtToAGoodEndIsGuardedAsAllElse() {
+        var script = deployed()
+        script.added = ["a", "b"]
+        script.declare("v2")
+        script.failures["apply"] = Failure(.unavailable, "gone")
+        script.pass()
+        script.failures = [:]
+        let own = script.leave
+        script.leave = .waiting(holder: "another")
+        script.pass()
+        script.running = "v2"
+        script.added = []
+        script.leave = own
+        script.declare("v3")
+        script.health = bad
+        for _ in 0..<3 { script.pass() }
+        script.health = good
+        script.undeclared = leftovers
+        for _ in 0..<2 { script.run(for: .seconds(60)) }
+        #expect(script.asked("prune") == 0 && script.reasons.contains(.awaitingApproval))
+    }
+}
+
+/// Options that change alone.
+extension AppStateTests {
+    @Test func anotherTreatmentIsKeptWithoutAnAttempt() {
+        var script = deployed()
+        script.treatment = "prune: false"
+        script.declare("v1")
+        script.run()
+        #expect(script.asked("commit") == 1 && script.asked("apply") == 0 && script.asked("capture") == 0)
+        #expect(script.state.record.treatment == "prune: false" && script.state.record.isReady)
+        script.clear()
+        for _ in 0..<3 { script.run() }
+        #expect(script.asked("commit") == 0 && script.events.isEmpty)
+    }
+
+    /// Its database is away, and somebody changes how it is treated meanwhile.
+    @Test func anotherTreatmentOfWhatIsIllIsNotRejected() {
+        var script = deployed()
+        script.health = bad
+        script.treatment = "prune: false"
+        script.declare("v1")
+        script.run(for: .seconds(200))
+        #expect(script.state.record.quarantine == nil && script.asked("commit") == 0)
+        script.health = good
+        script.run(for: .seconds(600))
+        #expect(script.state.record.isReady && script.asked("commit") == 1)
+    }
+
+    @Test func aTreatmentThatCouldNotBeKeptIsKeptLater() {
+        var script = deployed()
+        script.treatment = "prune: false"
+        script.failures["commit"] = Failure(.journalFailed, "the disk is full")
+        script.declare("v1")
+        script.run(for: .seconds(60))
+        #expect(script.state.record.treatment.isEmpty)
+        script.failures = [:]
+        script.restart()
+        script.declare("v1")
+        script.run(for: .seconds(60))
+        #expect(script.state.record.treatment == "prune: false" && script.state.record.isReady)
+    }
+
+    /// Its files are saved once more, with the same meaning, while the first of it is made.
+    @Test func aChangeThatWasOvertakenAmidItsApplicationIsNotJudgedAsMade() {
+        var script = deployed()
+        script.declare("v2")
+        script.failures["apply"] = Failure(.conflict, "the files changed meanwhile")
+        script.pass { name, script in if name == "apply" { script.declare("v2") } }
+        script.failures = [:]
+        script.health = bad
+        script.pass()
+        script.health = good
+        script.run()
+        #expect(script.running == "v2" && script.state.record.quarantine == nil)
+    }
 }

@@ -107,6 +107,42 @@ import Testing
         #expect(try await rig.subjects(on: platform) == [])
     }
 
+    /// A folder of drop-ins may be for all units of a kind, or for all whose names begin alike.
+    @Test(arguments: ["container.d", "web@.container.d"]) func sharedDropInsThatWentAreSeen(folder: String) async throws {
+        let isConcerned = folder == "container.d"
+        let shared = "\(rig.layout.gitops)/apps/\(folder)"
+        try writeFile(BootRig.unit(1), to: rig.file)
+        try writeFile("[Container]\nEnvironment=DROP=1\n", to: "\(shared)/10.conf")
+        try replaceLink(rig.link, to: rig.file)
+        try replaceLink("\(rig.layout.quadlet)/\(folder)", to: shared)
+        await rig.manager.reload()
+        try await rig.wait(.milliseconds(200))
+        try await rig.start()
+        try removeTree(shared)
+        let platform = knowing
+        try await platform.mendLinks()
+        let subjects = try await rig.subjects(on: platform)
+        #expect(subjects.contains("service web.service") == isConcerned, "\(subjects)")
+    }
+
+    /// An agent that ended amid a change: nothing of it was started, and so nothing of it has failed.
+    @Test func whatWasNotStartedYetHasNotFailed() async throws {
+        try writeFile(BootRig.unit(2), to: rig.file)
+        let copy = "\(rig.layout.kept)/live/web.container/web.container"
+        try writeFile(BootRig.unit(1), to: copy)
+        try replaceLink(rig.link, to: copy)
+        await rig.manager.reload()
+        try await rig.wait(.milliseconds(200))
+        let losing = rig.platform(through: NeverReloading(base: rig.manager))
+        let planned = try await rig.plan(on: losing)
+        await #expect(throws: (any Error).self) { try await rig.apply(planned) }
+        let health = try await rig.plan(on: rig.platform()).health(since: nil, hasEarlierRevision: true)
+        guard case .progressing = health else {
+            Issue.record("it is \(health)")
+            return
+        }
+    }
+
     /// Before Podman's generator the agent writes the service itself, as soon as it reads the unit.
     @Test func aPlainServiceThatTheBootStartedBeforeItWasWrittenAnewIsRestarted() async throws {
         let old = rig.platform(podman: "3.0.1")

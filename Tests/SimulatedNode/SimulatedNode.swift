@@ -62,7 +62,7 @@ package final class SimulatedNode {
         self.folders = folders
         monotonicOffset = Self.read(CLOCK_REALTIME) - Self.read(CLOCK_MONOTONIC) + clockError
         let first = UInt64(max(0, start - monotonicOffset) / 1000)
-        readings = Systemd.Readings(first: first, last: first)
+        readings = Systemd.Readings(first: first, firstTime: UInt64(start / 1000), last: first)
     }
 
     private static func read(_ clock: clockid_t) -> Int64 {
@@ -110,7 +110,7 @@ package final class SimulatedNode {
         after(chance.milliseconds(200...600)) { node in
             node.generate()
             let time = node.monotonic(node.now)
-            node.readings = Systemd.Readings(first: time, last: time)
+            node.readings = Systemd.Readings(first: time, firstTime: UInt64(node.now / 1000), last: time)
             node.phase = .starting
             _ = try? node.enqueue(.start, "default.target")
         }

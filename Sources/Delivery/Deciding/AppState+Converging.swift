@@ -7,7 +7,7 @@ extension AppState {
             // A newer state takes over at once; what the older one changed is part of what is compared now.
             let isNews = !attempt.isRestoring && record.quarantine == nil
             abandonAttempt()
-            isInterrupted = true
+            record.isInterrupted = true
             if isNews {
                 var event = event(
                     .info,
@@ -53,7 +53,7 @@ extension AppState {
     var isDeployed: Bool { pass?.fingerprint == record.deployed }
 
     private mutating func change(_ situation: Situation, at now: Moment) -> Action {
-        guard let pass, isDeployed, record.quarantine == nil, !isInterrupted else {
+        guard let pass, isDeployed, record.quarantine == nil, !record.isInterrupted else {
             return claim(for: .change, situation)
         }
         // Differences that come back after a long peace are no fight.
@@ -244,7 +244,7 @@ extension AppState {
         if record.quarantine != nil {
             purpose = .rollBack
         } else if isDeployed || pass.role == .lastGood {
-            purpose = isInterrupted ? .restore : .repair
+            purpose = record.isInterrupted ? .restore : .repair
         } else {
             purpose = .deploy
         }

@@ -46,6 +46,7 @@ extension AppState {
         switch pruning {
         case .done:
             let removals = openRemovals(at: now)
+            record.addedServices.subtract(removals.map(\.name))
             endRemovals()
             let told = event(.info, .pruned, "removed \(listed(removals))", at: now)
             return save(told, then: .saving(.again(.zero)))

@@ -117,7 +117,7 @@ extension AppState {
         record.attempt = nil
         (givenUp, toldFailure, toldIllness, retried) = (nil, nil, nil, nil)
         resetClock()
-        isInterrupted = false
+        record.isInterrupted = false
         record.failedFingerprint = nil
         clearProblem()
         record.drift = nil
@@ -157,6 +157,7 @@ extension AppState {
         record.deployed = pass.fingerprint
         record.deployedCommit = pass.role == .declared ? record.commit : record.deployedCommit
         record.deployedAt = now.time
+        if pass.role == .declared { record.treatment = reading?.treatment ?? "" }
         record.addedServices = []
         record.result = .init(reason, "\(message)\(at(record.deployedCommit ?? ""))", since: now.time)
         if record.waiting?.reason != .awaitingApproval { record.waiting = nil }
@@ -177,7 +178,12 @@ extension AppState {
     /// deployed with another revision.
     func unkept(at now: Moment) -> Event? {
         if let uncommitted { return uncommitted }
-        guard isDeployed, let pass, let kept, kept.first != pass.fingerprint else { return nil }
+        guard isDeployed, let pass, let kept else { return nil }
+        guard kept.first != pass.fingerprint else {
+            guard pass.role == .declared, record.quarantine == nil, let reading, reading.treatment != record.treatment
+            else { return nil }
+            return event(.info, .unchanged, "runs as declared; its options changed, and are kept with it", at: now)
+        }
         let isOutOfOrder = pass.role == .declared && record.quarantine == nil
         guard isOutOfOrder || !kept.contains(pass.fingerprint) else { return nil }
         return event(.info, .recovered, "kept to return to: the journal did not have it", at: now)
@@ -186,6 +192,7 @@ extension AppState {
     mutating func noteCommitted() {
         guard let deployed = record.deployed else { return }
         uncommitted = nil
+        if pass?.role == .declared, let reading { record.treatment = reading.treatment }
         let others = (kept ?? []).filter { $0 != deployed }
         hasLeftovers = hasLeftovers || !others.isEmpty
         kept = Array(([deployed] + others).prefix(5))
@@ -240,7 +247,7 @@ extension AppState {
     mutating func watch(at now: Moment) -> Action { judge(mark: nil, .watching) }
 
     mutating func watched(_ health: Health, _ situation: Situation, at now: Moment) -> Action {
-        isInterrupted = false
+        record.isInterrupted = false
         let isOnItsWayBack = record.quarantine?.isRolledBack == false
         switch health {
         case .progressing, .held: break

@@ -79,8 +79,6 @@ struct AppState: Sendable {
     var toldIllness: String?
     /// Whether an attempt may have left objects behind that no revision needs.
     var hasLeftovers = false
-    /// Whether what is deployed was disturbed by an attempt of our own that was overtaken: putting it back repairs no drift.
-    var isInterrupted = false
     /// Whether what is there now is to be spared, because nobody knows what happened since the last look.
     var needsSparing = false
     /// When the target last came back during the attempt under way.
@@ -184,7 +182,7 @@ struct AppState: Sendable {
         // The target still says that it is another source's.
         if record.source != declaration.app.source { hasLeftovers = true }
         // What its own removal has taken away so far nobody else did.
-        if record.removal != nil { isInterrupted = true }
+        if record.removal != nil { record.isInterrupted = true }
         self.declaration = declaration
         isLeaving = false
         record.source = declaration.app.source

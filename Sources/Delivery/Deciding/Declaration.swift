@@ -24,6 +24,8 @@ struct Reading: Sendable {
     var fingerprint: String
     /// The commit at which it was found to hold.
     var commit: String
+    /// How it is to be treated; see `Deployment.treatment`.
+    var treatment = ""
 }
 
 /// What a step is told of the world around its app.

@@ -17,6 +17,11 @@ package struct AppRecord: Sendable, Hashable {
     package var attempt: Attempt?
     /// The services that attempts have made since the last success: nobody has to approve that they go with what failed.
     package var addedServices: Set<String> = []
+    /// Whether what is deployed was disturbed by an attempt or a removal of our own that was overtaken: putting it back repairs no
+    /// drift.
+    package var isInterrupted = false
+    /// How what is kept newest is treated, in the platform's own words; empty for as usual.
+    package var treatment = ""
     /// What failed last with nothing to go back to, by fingerprint.
     package var failedFingerprint: String?
     package var quarantine: Quarantine?

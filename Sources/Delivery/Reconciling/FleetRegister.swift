@@ -130,9 +130,9 @@ struct FleetRegister: Sendable {
 
     // MARK: Owners
 
-    /// The source with this mark, when it declares the app.
+    /// The source with this mark, when it declares the app, or may do so in what could not be read.
     func source(marked owner: String, declaring id: AppID) -> String? {
-        marks.first { source, mark in mark.owner == owner && declares(source, id) }?.key
+        marks.first { source, mark in mark.owner == owner && (mark.isPartial || declares(source, id)) }?.key
     }
 
     /// Whether a mark may be that of a source that has not been read since the start.

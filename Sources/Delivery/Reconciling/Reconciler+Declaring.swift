@@ -70,10 +70,11 @@ extension Reconciler {
         }
     }
 
-    /// The source that has an app: the one that deployed it, or that the target names and that declares it still.
+    /// The source that has an app: the one that deployed it, or began to, else the one that the target names and that declares it
+    /// still.
     private func holder(of id: AppID) -> String? {
         let record = states[id]?.state.record
-        if let record, record.deployed != nil { return record.source }
+        if let record, record.deployed != nil || record.hasBaseline || record.attempt != nil { return record.source }
         let named = claims[id.target]?[id].flatMap { register.source(marked: $0.owner, declaring: id) }
         return named ?? record?.source
     }
@@ -246,10 +247,12 @@ extension Reconciler {
     /// Asks a target who owns what there; decided again is what depends on it.
     func survey(_ target: String) async {
         defer { surveyEnded(target) }
-        // When it cannot be asked, nothing more is removed.
-        guard targetProblems[target] == nil, let platform = platforms[target],
-            let found = try? await platform.claims()
-        else { return }
+        // When it cannot be asked, nothing more is removed, and whose some apps are stays unknown.
+        guard targetProblems[target] == nil, let platform = platforms[target] else { return }
+        guard let found = try? await platform.claims() else {
+            surveyRetries[target] = .now + .seconds(15)
+            return wake()
+        }
         claims[target] = found
         await reassign(on: target)
         for fleet in register.fleets.values.sorted(by: { $0.revision.source < $1.revision.source }) {

@@ -47,6 +47,8 @@ package actor Reconciler {
     private var nextSweep: ContinuousClock.Instant?
     /// Targets whose claims are to be read, and who waits for that.
     var surveys: [String: Bool] = [:]
+    /// When a target is asked again that could not be asked.
+    var surveyRetries: [String: ContinuousClock.Instant] = [:]
     var surveyWaiters: [CheckedContinuation<Void, Never>] = []
 
     /// Where an app's state is: it is large, and so looked at and changed without being copied.
@@ -116,6 +118,10 @@ package actor Reconciler {
             for await _ in wakes {
                 if Task.isCancelled { break }
                 sweepIfDue()
+                for (target, due) in surveyRetries where due <= .now {
+                    surveyRetries[target] = nil
+                    requestSurvey(of: target)
+                }
                 for target in surveys.filter(\.value).keys.sorted() {
                     surveys[target] = false
                     group.addTask { await self.survey(target) }
@@ -149,7 +155,7 @@ package actor Reconciler {
 
     /// Makes sure that the loop turns when the next pass or sweep is due.
     private func setAlarm(in group: inout DiscardingTaskGroup) {
-        var next = nextSweep
+        var next = surveyRetries.values.reduce(nextSweep) { soonest, due in soonest.map { min($0, due) } ?? due }
         for target in queues.keys where queues[target]?.activeCount ?? 0 < limits.parallelism(on: target) {
             if let due = queues[target]?.nextDue { next = next.map { min($0, due) } ?? due }
         }

@@ -132,7 +132,8 @@ struct Worker {
         let reading = Reading(
             inputs: recording.inputs,
             fingerprint: desired.fingerprint,
-            commit: declaration.revision.commit
+            commit: declaration.revision.commit,
+            treatment: desired.treatment
         )
         return .prepared(reading, warnings: desired.warnings)
     }

@@ -148,19 +148,19 @@ struct NodeDeployment: Deployment {
         let properties = try await platform.systemd.properties(of: unit.service)
         let readings = try await platform.systemd.readings()
         let begun = properties["InactiveExitTimestampMonotonic"].flatMap(UInt64.init) ?? 0
-        let newest = newestChange(planned)
+        let newest = newestChange(planned, BootClock(readings))
         let isOlder = properties["NeedDaemonReload"] == "1" || wasMadeOfOthers(unit, planned.links)
         // Of what systemd knows nothing it has read nothing else.
         let isLoaded = properties["LoadState"] != "not-found"
-        let isLoadedOtherwise = isLoaded && (isOlder || newest > readings.last ?? readings.first)
+        let isLoadedOtherwise = isLoaded && (isOlder || newest.upperBound > readings.last ?? readings.first)
         let running: Origin.Version
-        if isOlder || newest > begun && begun > 0 {
+        if isOlder || newest.lowerBound > begun && begun > 0 {
             running = .other
-        } else if newest < readings.first {
+        } else if newest.upperBound < readings.first {
             running = .declared
         } else if let last = readings.last, begun == 0 || last <= begun {
             // It was read once more at the last time before the start, or will be started with what was read then.
-            running = newest > last ? .other : .declared
+            running = newest.lowerBound > last ? .other : newest.upperBound <= last ? .declared : .unknown
         } else {
             // It was read again since, and may have been read between the change and the start.
             running = .unknown
@@ -169,13 +169,15 @@ struct NodeDeployment: Deployment {
         return Origin(running: running, isLoadedOtherwise: isLoadedOtherwise, hasRunWell: hasRunWell)
     }
 
-    /// When what the service is made of changed last: its files, the links to them and what was made of them for systemd.
-    private func newestChange(_ planned: NodePlanned) -> UInt64 {
-        let links = planned.allLinks.keys.compactMap { fileStatus($0, followsLinks: false) }
-        let made = planned.allLinks.values.compactMap { fileStatus($0) }
-        let all = paths.compactMap { fileStatus($0) } + links + made
-        let clock = BootClock()
-        return all.map { clock.time(of: $0.changedMicroseconds) }.max() ?? 0
+    /// When what the service is made of changed last, as far as that can be told: its files, the links to them and what was made
+    /// of them for systemd.
+    private func newestChange(_ planned: NodePlanned, _ clock: BootClock) -> ClosedRange<UInt64> {
+        let links = paths + planned.allLinks.keys
+        let all =
+            (paths + planned.allLinks.values).compactMap { fileStatus($0) }
+            + links.compactMap { fileStatus($0, followsLinks: false) }
+        let times = all.map { clock.times(of: $0.changedMicroseconds) }
+        return (times.map(\.lowerBound).max() ?? 0)...(times.map(\.upperBound).max() ?? 0)
     }
 
     /// Whether the links that made the service led to files that say something else, such as a kept copy, or to no drop-ins: a
@@ -259,13 +261,13 @@ struct NodeDeployment: Deployment {
         case "activating", "deactivating": return .progressing("\(unit.service) is \(active) (\(sub))")
         case "inactive" where unit.runsToItsEnd && properties["Result"] == "success":
             return .healthy(runsNothing: true)
-        case "inactive" where progress == nil:
-            // After a boot nobody may have started it yet: that is still to be done, and no failure.
-            guard await platform.start(of: unit.service) != nil else {
-                return .progressing("\(unit.service) was not started since the machine booted")
-            }
-            fallthrough
         default:
+            // After a boot, or when an agent ended amid a change, nobody may have started what is declared yet: that is still to
+            // be done, and no failure of it.
+            let isStarted = await platform.start(of: unit.service)?.fingerprint == unit.fingerprint
+            guard progress != nil || isStarted else {
+                return .progressing("\(unit.service) is still to be started with what is declared")
+            }
             // What it requires is being restarted, and it comes after that.
             if let now = try? await platform.systemd.units(named: [unit.service]).first, now.hasJob {
                 return .progressing("\(unit.service) waits for its turn")

@@ -151,8 +151,11 @@ package actor NodePlatform: Platform {
         for path in try generator.danglingLinks() {
             guard let name = UnitName(lastComponent(path)) else {
                 // What runs with these drop-ins is not what is declared, and nothing will say so any more.
-                let unit = lastComponent(path).hasSuffix(".d") ? UnitName(String(lastComponent(path).dropLast(2))) : nil
-                if let unit, started[service(of: unit)] == nil { try started.note(service(of: unit), .another) }
+                for unit in try generator.linked() where unit.dropInFolders.contains(lastComponent(path)) {
+                    let service = service(of: unit)
+                    guard started[service].map({ $0 == .unsure }) ?? true else { continue }
+                    try started.note(service, .another)
+                }
                 try removeFile(path)
                 continue
             }

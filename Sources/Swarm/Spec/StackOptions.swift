@@ -1,4 +1,3 @@
-internal import Crypto
 internal import JSON
 
 /// How one stack wants to be treated.
@@ -26,15 +25,12 @@ struct StackOptions: Sendable {
         self.namePrefix = namePrefix
     }
 
-    /// The fingerprint of a stack that is treated so: another treatment is another revision, because what is kept of one is
-    /// treated as it was declared then.
-    ///
-    /// The usual treatment leaves it as it is. What the names begin with stands in the stack itself.
-    func extend(_ fingerprint: String) -> String {
+    /// The options but for what the names begin with, which the names say; empty for the usual ones.
+    var text: String {
         var other = self
         other.namePrefix = nil
-        let (treatment, usual) = (other.json.text(), StackOptions().json.text())
-        return treatment == usual ? fingerprint : String(sha256("\(fingerprint) \(treatment)").prefix(32))
+        let text = other.json.text()
+        return text == StackOptions().json.text() ? "" : text
     }
 
     /// The options as they stand in a kept revision.

@@ -5,7 +5,7 @@ internal import JSON
 /// How a deployed stack stands in the journal: its specifications with digests, its networks, its configs with their
 /// content, and of its secrets only names and hashes.
 extension DesiredStack {
-    /// Identifies what is declared, but for how it is to be treated: see `StackOptions.extend`.
+    /// Identifies what is declared: two stacks with equal fingerprints are the same, however they are to be treated.
     var fingerprint: String {
         if let restoredFingerprint { return restoredFingerprint }
         let document: JSON = [
@@ -32,7 +32,7 @@ extension DesiredStack {
     ) -> [UInt8] {
         let document: JSON = [
             "version": 2,
-            "fingerprint": .string(restoredFingerprint ?? options.extend(fingerprint)),
+            "fingerprint": .string(fingerprint),
             "options": options.json,
             "captured": .bool(isCaptured),
             "services": .array(

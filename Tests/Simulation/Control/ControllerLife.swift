@@ -153,6 +153,8 @@ struct RecordView: Equatable {
     var attempted: String?
     /// The desired state that was rejected.
     var rejected: String?
+    /// The commit that was rejected.
+    var rejectedCommit: String?
     /// The commit of what is deployed.
     var deployedCommit: String?
     /// Whether the whole app is being removed.
@@ -173,6 +175,7 @@ struct RecordView: Equatable {
         deployed = record.deployed
         attempted = record.attempt.flatMap { $0.purpose == .deploy ? $0.fingerprint : nil }
         rejected = record.quarantine?.fingerprint
+        rejectedCommit = record.quarantine?.commit
         deployedCommit = record.deployedCommit
         isLeaving = record.removal != nil
         isUnderWay = (record.attempt != nil || record.quarantine?.isRolledBack == false) && record.problem == nil

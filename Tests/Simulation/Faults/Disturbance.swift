@@ -10,9 +10,12 @@ enum Disturbance: String, CaseIterable {
     case drain, scaleByHand, changeByHand, removeByHand, deploySameByHand, deployOtherByHand, changeForeign, handOver
     /// What works by itself beside it: something that scales services, and somebody else's automation.
     case autoscale, busyNeighbour
-    /// Commits in two steps: an entry that cannot be read goes, an app goes and is declared again while it is being forgotten,
-    /// and a network goes that somebody else's service uses.
-    case brokenThenGone, goneAndBack, borrowedNetwork
+    /// Commits in several steps: an entry that cannot be read goes, an app goes and is declared again while it is being
+    /// forgotten, a network goes that somebody else's service uses, and most apps go twice, of which a person approves the
+    /// first time.
+    case brokenThenGone, goneAndBack, borrowedNetwork, approvedOnce
+    /// A secret of the last good revision is removed by hand while a bad commit takes its place.
+    case lostSecret
     /// People who ask the controller for something.
     case reconcile, suspend, approve
 
@@ -24,6 +27,7 @@ enum Disturbance: String, CaseIterable {
         (1, .handOver), (3, .lateSource), (3, .diskNearlyFull), (5, .outageInChange), (1, .crawl), (2, .deafProxy),
         (2, .autoscale), (3, .drain),
         (1, .busyNeighbour), (2, .brokenThenGone), (2, .goneAndBack), (2, .borrowedNetwork),
+        (1, .approvedOnce), (2, .lostSecret),
     ]
 
     static func drawn(_ random: inout Random) -> Disturbance { random.pick(weighted: weights) ?? .commit }

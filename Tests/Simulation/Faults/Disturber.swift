@@ -46,6 +46,8 @@ extension Simulation {
         case .brokenThenGone: return breakAndDrop(&random)
         case .goneAndBack: return dropAndDeclare(&random)
         case .borrowedNetwork: return borrowNetwork(&random)
+        case .approvedOnce: return approveOnce(&random)
+        case .lostSecret: return loseSecret(&random)
         case .busyNeighbour: if let target { keepBusy(target, until: until, &random) }
         case .diskFull: random.pick(controllers)?.store.fullUntil = until
         case .wallClockJump:
@@ -141,7 +143,7 @@ extension Simulation {
         World.shared.at(start, for: World.nobody) { [weak self, weak controller] in
             guard let self, isRunning, !isCalm, let life = controller?.running?.life else { return }
             source.awayUntil = away
-            crash(life, lostStore: false, restartAfter: seconds(2))
+            crash(life, lostStore: away % 2 == 0, restartAfter: seconds(2))
         }
         return source.name
     }

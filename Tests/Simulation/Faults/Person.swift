@@ -100,6 +100,19 @@ struct Person {
         }
     }
 
+    /// `docker secret rm` of a stack's secret whose name contains this.
+    ///
+    /// - Returns: Whether one went; one that is in use stays.
+    func removeSecret(of stack: String, containing part: String) -> Bool {
+        let secrets = (try? JSON(parsing: target.engine.handle(Request("GET", "/v1.44/secrets")).body))?.array ?? []
+        for secret in secrets {
+            let name = secret["Spec"]?["Name"]?.string ?? ""
+            guard name.hasPrefix("\(stack)_"), name.contains(part) else { continue }
+            return target.perform(Request("DELETE", "/v1.44/secrets/\(name)"), by: .person).status == 204
+        }
+        return false
+    }
+
     /// `docker service create --network`.
     func borrow(network: String, as name: String) -> Response {
         let labels: JSON = ["com.docker.stack.namespace": "outsider"]

@@ -42,17 +42,33 @@ extension Laws {
         Statistics.count("state moved to another source")
         if missed[life]?[old.source]?.contains(record.id) == true { return }
         // Of what it never deployed the target knows better.
-        if old.deployed == nil, let target = simulation.target(record.id.target),
-            target.engine.labels(ofConfigs: "hecate.\(record.id.name)").contains(where: { labels in
-                labels["io.hecate.app"] == record.id.name
-                    && labels["io.hecate.owner"] == ControllerLife.owner(record.source)
-            })
+        if old.deployed == nil,
+            simulation.hadSecondController || claimant(of: record.id) == ControllerLife.owner(record.source)
         {
             return
         }
         fail(
             .holderKeeps,
             "\(record.id) went from \(old.source), which declares it as far as known, to \(record.source)"
+        )
+    }
+
+    /// Who the target says an app is claimed by; nil when nobody.
+    private func claimant(of id: AppID) -> String? {
+        simulation.target(id.target)?.engine.labels(ofConfigs: "hecate.\(id.name)")
+            .first { $0["io.hecate.app"] == id.name }?["io.hecate.owner"]
+    }
+
+    /// A controller that knows nothing of an app gives it to nobody but the source that the target names, as long as that one
+    /// may still declare it.
+    func checkFirstSource(_ record: AppRecord) {
+        guard let owner = claimant(of: record.id),
+            let named = simulation.repositories.first(where: { ControllerLife.owner($0.name) == owner }),
+            named.name != record.source, named.awayUntil > World.shared.now, named.fleet[record.id.name] != nil
+        else { return }
+        fail(
+            .holderKeeps,
+            "\(record.id) is \(named.name)'s, which is away, as the target says, and went to \(record.source)"
         )
     }
 
@@ -121,15 +137,18 @@ extension Laws {
         _ life: Life
     ) {
         // What is verified by now is what the record says is deployed; what a failed commit added needs no approval.
-        guard record.rejected == nil, let commit = record.deployedCommit,
-            let app = simulation.declaration(of: id, at: commit), app.isReadable
+        guard let commit = record.deployedCommit, let app = simulation.declaration(of: id, at: commit), app.isReadable
         else { return }
+        let failed = record.rejectedCommit.flatMap { simulation.declaration(of: id, at: $0) }
+        guard record.rejected == nil || failed?.isReadable == true else { return }
         let read = (lastReads[life] ?? [:]).values.map(\.time).max() ?? 0
         // One that was left for this life is for what was told before it.
         let told = awaitingTold[id.description] ?? read
         if let approvedAt, approvedAt >= min(read, told) { return }
         let running = Observation(target: target).services(of: mutating.stack)
-        let gone = running.keys.count { name in !app.services.contains { $0.name == name } }
+        let gone = running.keys.count { name in
+            !(app.services + (failed?.services ?? [])).contains { $0.name == name }
+        }
         guard 2 * gone > gone + app.services.count else { return }
         fail(.manyRemovalsApproved, "\(gone) services of \(id) are being removed, and nobody approved it")
     }

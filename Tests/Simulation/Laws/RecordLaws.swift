@@ -6,7 +6,7 @@ extension Laws {
     func saves(_ record: AppRecord, after old: AppRecord?, _ life: Life) {
         let view = RecordView(record)
         let before = old.map(RecordView.init)
-        if let old { checkSource(record, after: old, life) }
+        if let old { checkSource(record, after: old, life) } else { checkFirstSource(record) }
         checkSecrets(view.texts + [view.message, view.rejection ?? ""], "the record of \(record.id)")
         if let rejected = view.rejected, rejected != before?.rejected {
             noteRejection(record.id, view, rejected)

@@ -131,6 +131,7 @@ extension Laws {
                 // Of what no source declares nothing is gone back to.
                 guard let target = simulation.target(id.target), simulation.declaredApps.contains(id) else { continue }
                 let files = Observation(target: target).files()
+                guard !simulation.lostSecrets.contains(id.name) else { continue }
                 for revision in revisions {
                     for name in secrets(of: revision) where !files.contains("secret \(name)") {
                         fail(.keptFilesExist, "the secret '\(name)' of a kept revision of \(id) is gone")

@@ -133,6 +133,9 @@ final class Simulation: @unchecked Sendable {
     /// Stacks that were given up and whose claims somebody removed: nobody may take them again to remove them.
     var handedOver: Set<String> = []
 
+    /// The apps of whose kept revisions somebody removed a secret.
+    var lostSecrets: Set<String> = []
+
     /// Apps that people changed by hand, so that what runs is not only the controller's doing.
     private(set) var meddled: Set<AppID> = []
 
