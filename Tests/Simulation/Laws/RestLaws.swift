@@ -68,7 +68,11 @@ extension Laws {
         }
         // What a store that was lost knew cannot be told; and what is being taken over by hand neither.
         if simulation.lastStoreLoss != nil || simulation.isMeddledWith(id) { return nil }
-        guard let revision = simulation.controllers[0].store.revisions[id]?.first else { return nil }
+        guard let revisions = simulation.controllers[0].store.revisions[id], let revision = revisions.first else {
+            return nil
+        }
+        // The only one that is kept needs a secret that somebody removed.
+        if revisions.count == 1, simulation.lostSecrets.contains(app.name) { return nil }
         // What was good then, and has lost since what it needs, is put back all the same, and is not said to be well.
         if !record.isReady, let kept = simulation.declaration(of: id, at: revision.commit),
             observation.difference(from: kept, mayFail: true) == nil
