@@ -81,7 +81,8 @@ struct SwarmPlanned: Planned {
         return tasks.first { task in
             // Whatever the Engine thought of the filter.
             let stack = task.spec["ContainerSpec"]?["Labels"]?[StackLabel.namespace]?.string
-            return !live.contains(task.serviceID) && !task.hasEnded && (stack ?? deployment.id.name) == deployment.id.name
+            return !live.contains(task.serviceID) && !task.hasEnded
+                && (stack ?? deployment.id.name) == deployment.id.name
         }
     }
 

@@ -134,7 +134,7 @@ package actor Systemd: ServiceManager {
         do throws(SystemdError) {
             let last = max(first, try managerTime("UnitsLoadTimestampMonotonic"))
             return Readings(first: first, firstTime: time, last: last)
-        } catch where error.name == "org.freedesktop.DBus.Error.UnknownProperty" {
+        } catch  where error.name == "org.freedesktop.DBus.Error.UnknownProperty" {
             return Readings(first: first, firstTime: time, last: nil)
         }
     }

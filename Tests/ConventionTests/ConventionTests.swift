@@ -107,7 +107,8 @@ import Testing
         }
     }
 
-    private func commandsOnTheirOwnLine(_ files: [(module: String, path: String, lines: [Substring])]) -> Set<Substring> {
+    private func commandsOnTheirOwnLine(_ files: [(module: String, path: String, lines: [Substring])]) -> Set<Substring>
+    {
         var result: Set<Substring> = []
         for file in files where file.module == "hecate" {
             for (line, next) in zip(file.lines, file.lines.dropFirst()) where line.hasSuffix("Subcommand(") {

@@ -14,7 +14,9 @@ struct BootRig {
     let manager: SimulatedManager
     private let scratch: Scratch
 
-    /// `start`: The machine's time of day, in nanoseconds. `clockError`: By how much it is ahead of the files'.
+    /// `start`: The machine's time of day, in nanoseconds.
+    ///
+    /// `clockError`: By how much it is ahead of the files'.
     init(start: Int64, clockError: Int64 = 0) throws {
         scratch = try Scratch()
         layout = NodeLayout(

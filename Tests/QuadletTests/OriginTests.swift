@@ -108,7 +108,8 @@ import Testing
     }
 
     /// A folder of drop-ins may be for all units of a kind, or for all whose names begin alike.
-    @Test(arguments: ["container.d", "web@.container.d"]) func sharedDropInsThatWentAreSeen(folder: String) async throws {
+    @Test(arguments: ["container.d", "web@.container.d"]) func sharedDropInsThatWentAreSeen(folder: String) async throws
+    {
         let isConcerned = folder == "container.d"
         let shared = "\(rig.layout.gitops)/apps/\(folder)"
         try writeFile(BootRig.unit(1), to: rig.file)

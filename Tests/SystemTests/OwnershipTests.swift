@@ -150,7 +150,10 @@ import Testing
             #expect(try await fleet.tasks("web") == tasks, "\(fleet.log)")
             #expect(try await fleet.environment("web") == ["one": "A=1"])
             let records = try await fleet.hecate("list", "apps", "--format", "json").outputText
-            #expect(!isStoreLost || !records.contains(fleet.name("web")), "whoever sees the second's apps sees no other")
+            #expect(
+                !isStoreLost || !records.contains(fleet.name("web")),
+                "whoever sees the second's apps sees no other"
+            )
             // It is the first source's still.
             try await shell(["mv", "\(fleet.repository.path).away", fleet.repository.path])
             try await fleet.commit(["a.yml": sleeper("A: 3")])

@@ -80,7 +80,9 @@ extension Reconciler {
     }
 
     /// Whether an app that the journal does not know may be that of a source that has not been read yet: the target says so, or
-    /// has not been asked. Until that is known it is nobody's, and nobody who may see another source's apps sees it.
+    /// has not been asked.
+    ///
+    /// Until that is known it is nobody's, and nobody who may see another source's apps sees it.
     private func mayBeOfUnread(_ id: AppID) -> Bool {
         guard states[id] == nil, !register.isComplete else { return false }
         guard let known = claims[id.target] else { return platforms[id.target] != nil }

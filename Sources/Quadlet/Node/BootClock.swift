@@ -5,8 +5,9 @@ internal import Systemd
 /// (`CLOCK_MONOTONIC`).
 struct BootClock {
     let now: UInt64
-    /// By how much the time of day was ahead of it: now, and when the service manager was started. They differ when somebody
-    /// set the time since.
+    /// By how much the time of day was ahead of it: now, and when the service manager was started.
+    ///
+    /// They differ when somebody set the time since.
     private let offsets: [Int64]
     /// For how long the machine slept since the boot, which this clock does not count.
     private let slept: Int64

@@ -121,7 +121,8 @@ struct NodeDeployment: Deployment {
     /// The unit's file, its drop-ins with their folders, and what it names.
     private var paths: [String] {
         guard let unit else { return [] }
-        let dropIns = unit.dropInFolders.flatMap { folder in ((try? names(in: folder)) ?? []).map { "\(folder)/\($0)" } }
+        let dropIns = unit.dropInFolders.flatMap { folder in ((try? names(in: folder)) ?? []).map { "\(folder)/\($0)" }
+        }
         return [unit.path] + unit.dropInFolders + dropIns + unit.referencedFiles.map(\.path)
     }
 

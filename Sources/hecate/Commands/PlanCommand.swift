@@ -141,7 +141,9 @@ enum PlanCommand {
         let isWhole = fleet.unreadable.isEmpty && !fleet.isPartial
         var result: [AppID] = []
         for platform in platforms {
-            let own = try await platform.claims().filter { $0.value.owner == reading.owner && !declared.contains($0.key) }
+            let own = try await platform.claims().filter {
+                $0.value.owner == reading.owner && !declared.contains($0.key)
+            }
             result += own.keys.filter { isWhole || fleet.retired.contains($0) }
         }
         return result.sorted()

@@ -30,6 +30,17 @@ enum Disturbance: String, CaseIterable {
         (1, .approvedOnce), (2, .lostSecret),
     ]
 
+    /// How long it goes on, in seconds, so that the storm waits for its last step.
+    var length: Int {
+        switch self {
+        case .brokenThenGone: 65
+        case .goneAndBack: 60
+        case .lostSecret: 100
+        case .approvedOnce: 170
+        default: 0
+        }
+    }
+
     static func drawn(_ random: inout Random) -> Disturbance { random.pick(weighted: weights) ?? .commit }
 }
 
@@ -91,6 +102,6 @@ struct Storm {
             if kind == .quiet || kind == .silence && number > 0 { time += seconds(190) }
         }
         self.entries = entries
-        end = time
+        end = entries.reduce(time) { max($0, $1.time + seconds($1.disturbance.length)) }
     }
 }

@@ -135,7 +135,9 @@ extension Laws {
                 // Of what no source declares nothing is gone back to.
                 guard let target = simulation.target(id.target), simulation.declaredApps.contains(id) else { continue }
                 let files = Observation(target: target).files()
-                guard !simulation.lostSecrets.contains(id.name) else { continue }
+                // Its removal took them away, and was overtaken before the app was forgotten.
+                let wasGoing = mutations.contains { $0.stack == id.name && $0.text.hasPrefix("DELETE /secrets") }
+                guard !wasGoing, !simulation.lostSecrets.contains(id.name) else { continue }
                 for revision in revisions {
                     for name in secrets(of: revision) where !files.contains("secret \(name)") {
                         fail(.keptFilesExist, "the secret '\(name)' of a kept revision of \(id) is gone")

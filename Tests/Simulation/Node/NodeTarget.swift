@@ -168,7 +168,8 @@ final class NodeTarget: @unchecked Sendable {
     }
 
     func forget(_ owner: World.Owner) {
-        Self.graves += listeners.filter { $0.owner == owner } as [Any] + folderWatches.filter { $0.owner == owner } as [Any]
+        Self.graves +=
+            listeners.filter { $0.owner == owner } as [Any] + folderWatches.filter { $0.owner == owner } as [Any]
         listeners.removeAll { $0.owner == owner }
         folderWatches.removeAll { $0.owner == owner }
         for (job, all) in waiters {
