@@ -131,12 +131,14 @@ package actor Systemd: ServiceManager {
     package func readings() throws(SystemdError) -> Readings {
         let first = try managerTime("GeneratorsStartTimestampMonotonic")
         let time = try managerTime("GeneratorsStartTimestamp")
-        do throws(SystemdError) {
-            let last = max(first, try managerTime("UnitsLoadTimestampMonotonic"))
-            return Readings(first: first, firstTime: time, last: last)
-        } catch  where error.name == "org.freedesktop.DBus.Error.UnknownProperty" {
-            return Readings(first: first, firstTime: time, last: nil)
+        let last: UInt64?
+        do {
+            last = try managerTime("UnitsLoadTimestampMonotonic")
+        } catch {
+            guard error.name == "org.freedesktop.DBus.Error.UnknownProperty" else { throw error }
+            last = nil
         }
+        return Readings(first: first, firstTime: time, last: last.map { max(first, $0) })
     }
 
     private func managerProperty(_ name: String) throws(SystemdError) -> String {

@@ -149,6 +149,22 @@ extension AppStateTests {
         #expect(script.asked("commit") == 0 && script.events.isEmpty)
     }
 
+    /// It drifts, and somebody changes how it is treated: what is repaired is kept with that.
+    @Test func anotherTreatmentIsKeptThoughSomethingIsRepairedAsWell() {
+        var script = deployed()
+        script.treatment = "prune: false"
+        script.running = "by hand"
+        script.declare("v1")
+        script.run()
+        #expect(script.running == "v1" && script.asked("commit") == 1)
+        #expect(script.state.record.treatment == "prune: false")
+        script.clear()
+        script.restart()
+        script.declare("v1")
+        script.run()
+        #expect(script.asked("commit") == 0)
+    }
+
     /// Its database is away, and somebody changes how it is treated meanwhile.
     @Test func anotherTreatmentOfWhatIsIllIsNotRejected() {
         var script = deployed()

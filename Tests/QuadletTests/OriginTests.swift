@@ -144,6 +144,24 @@ import Testing
         }
     }
 
+    /// The fix of what ends again and again has not failed before it was started.
+    @Test func whatFailsBesideItIsNoFailureOfWhatIsNotStartedYet() async throws {
+        let loop = BootRig.unit(1, "Environment=SIM=exit:1:300\n") + "[Service]\nRestart=always\nRestartSec=2s\n"
+        try writeFile(loop, to: rig.file)
+        let platform = rig.platform()
+        try await rig.apply(try await rig.plan(on: platform))
+        try await rig.wait(.milliseconds(1500))
+        #expect(await rig.manager.properties(of: "web.service")["SubState"] == "auto-restart")
+        try writeFile(BootRig.unit(2), to: rig.file)
+        for platform in [platform, rig.platform()] {
+            let health = try await rig.plan(on: platform).health(since: nil, hasEarlierRevision: true)
+            guard case .progressing = health else {
+                Issue.record("it is \(health)")
+                continue
+            }
+        }
+    }
+
     /// Before Podman's generator the agent writes the service itself, as soon as it reads the unit.
     @Test func aPlainServiceThatTheBootStartedBeforeItWasWrittenAnewIsRestarted() async throws {
         let old = rig.platform(podman: "3.0.1")

@@ -8,6 +8,7 @@ extension AppState {
             let isNews = !attempt.isRestoring && record.quarantine == nil
             abandonAttempt()
             record.isInterrupted = true
+            if haveOthersActed { forgetWhatOthersMadeGood() }
             if isNews {
                 var event = event(
                     .info,
@@ -286,6 +287,12 @@ extension AppState {
         record.attempt = nil
         hasLeftovers = true
         resetClock()
+    }
+
+    /// What was begun here, and is not under way any more, somebody else who acted since may have brought to a good end.
+    mutating func forgetWhatOthersMadeGood() {
+        guard record.attempt == nil else { return }
+        (record.addedServices, record.isInterrupted, haveOthersActed) = ([], false, false)
     }
 
     mutating func resetClock() {

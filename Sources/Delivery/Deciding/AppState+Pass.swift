@@ -85,8 +85,8 @@ extension AppState {
             // What was asked for is for whoever acts, and not for much later.
             forgetWish()
             retried = nil
-            // What was begun here somebody else may have brought to a good end.
-            record.addedServices = []
+            haveOthersActed = true
+            forgetWhatOthersMadeGood()
             wait(.leaseHeld, "another controller acts for this source: \(holder)", at: now)
             return settle(.rest)
         case .nobody:
@@ -154,8 +154,12 @@ extension AppState {
         // Something else is wanted by now. What was done is seen by the next pass.
         guard pass.generation == generation else {
             if case .committed = answer { noteCommitted() }
+            switch (pass.stage, answer) {
             // Not all of it was made, whatever is wanted next.
-            if case .applying = pass.stage, case .failed = answer { isUnfinished = true }
+            case (.savingAttempt, _), (.applying, .failed): isUnfinished = true
+            default: break
+            }
+            if case .failed(let failure) = answer, failure.reason == .unavailable { loseContact() }
             if case .capturingInPlace = pass.stage { noteCaptured(answer) }
             return finish(.again(.zero))
         }

@@ -157,7 +157,6 @@ extension AppState {
         record.deployed = pass.fingerprint
         record.deployedCommit = pass.role == .declared ? record.commit : record.deployedCommit
         record.deployedAt = now.time
-        if pass.role == .declared { record.treatment = reading?.treatment ?? "" }
         record.addedServices = []
         record.result = .init(reason, "\(message)\(at(record.deployedCommit ?? ""))", since: now.time)
         if record.waiting?.reason != .awaitingApproval { record.waiting = nil }
@@ -167,9 +166,24 @@ extension AppState {
             details = ["not declared, and removed next:"] + described(pass.plan.removals)
         }
         let done = event(.info, reason, message, details: details, at: now)
-        guard isNew || kept?.first != pass.fingerprint else { return save(done, then: .savingThenTidying(.rest)) }
+        guard isNew || kept?.first != pass.fingerprint || isTreatedOtherwise else {
+            return save(done, then: .savingThenTidying(.rest))
+        }
         uncommitted = done
-        return ask(.commit(record, done), .committing)
+        return commit(done)
+    }
+
+    /// Whether what is declared is to be treated in another way than what is kept of it.
+    private var isTreatedOtherwise: Bool {
+        guard pass?.role == .declared, record.quarantine == nil, let reading else { return false }
+        return reading.treatment != record.treatment
+    }
+
+    /// Keeps what the pass is about.
+    private mutating func commit(_ event: Event) -> Action {
+        var record = record
+        if pass?.role == .declared, let reading { record.treatment = reading.treatment }
+        return ask(.commit(record, event), .committing)
     }
 
     /// The event of a success that the journal has not kept; nil when what is deployed, and what the pass is about, is kept.
@@ -180,9 +194,8 @@ extension AppState {
         if let uncommitted { return uncommitted }
         guard isDeployed, let pass, let kept else { return nil }
         guard kept.first != pass.fingerprint else {
-            guard pass.role == .declared, record.quarantine == nil, let reading, reading.treatment != record.treatment
-            else { return nil }
-            return event(.info, .unchanged, "runs as declared; its options changed, and are kept with it", at: now)
+            guard isTreatedOtherwise else { return nil }
+            return event(.info, .unchanged, "runs as declared; its options are kept with it from now on", at: now)
         }
         let isOutOfOrder = pass.role == .declared && record.quarantine == nil
         guard isOutOfOrder || !kept.contains(pass.fingerprint) else { return nil }
@@ -193,6 +206,7 @@ extension AppState {
         guard let deployed = record.deployed else { return }
         uncommitted = nil
         if pass?.role == .declared, let reading { record.treatment = reading.treatment }
+        saved = record
         let others = (kept ?? []).filter { $0 != deployed }
         hasLeftovers = hasLeftovers || !others.isEmpty
         kept = Array(([deployed] + others).prefix(5))
@@ -310,7 +324,7 @@ extension AppState {
         if pass?.role == .declared { retried = nil }
         if let obstacle = pass?.obstacle { return fail(obstacle, at: now) }
         record.drift = nil
-        if let event = unkept(at: now) { return ask(.commit(record, event), .committing) }
+        if let event = unkept(at: now) { return commit(event) }
         let wasWrong = record.problem != nil
         record.problem = nil
         if pass?.waitsFor == nil, record.quarantine == nil {

@@ -79,6 +79,8 @@ struct AppState: Sendable {
     var toldIllness: String?
     /// Whether an attempt may have left objects behind that no revision needs.
     var hasLeftovers = false
+    /// Whether another controller acted while an attempt of this one was under way.
+    var haveOthersActed = false
     /// Whether what is there now is to be spared, because nobody knows what happened since the last look.
     var needsSparing = false
     /// When the target last came back during the attempt under way.

@@ -21,13 +21,16 @@ struct BootClock {
         self.offsets = offsets
     }
 
-    /// When it was by this clock at a time of day, such as that of a file's change, as far as that can be told: zero is before the
-    /// boot, and what is marked with a time that has not come yet may have been at any.
+    /// When it was by this clock at a time of day, such as that of a file's change, as far as that can be told; zero is before the
+    /// boot.
+    ///
+    /// What is marked with a time that has not come yet was written before the boot: without a clock of its own a machine wakes
+    /// in the past.
     func times(of time: UInt64) -> ClosedRange<UInt64> {
         let possible = offsets.map { Int64(time) - $0 }
         // Clocks are set by a little all the time.
         let passed = possible.filter { $0 < Int64(now) + 60_000_000 }
-        guard let first = passed.min(), let last = passed.max() else { return 0...now }
+        guard let first = passed.min(), let last = passed.max() else { return 0...0 }
         func bounded(_ time: Int64) -> UInt64 { UInt64(min(max(time, 0), Int64(now))) }
         return bounded(first)...bounded(last + slept)
     }

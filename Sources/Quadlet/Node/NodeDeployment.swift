@@ -121,7 +121,8 @@ struct NodeDeployment: Deployment {
     /// The unit's file, its drop-ins with their folders, and what it names.
     private var paths: [String] {
         guard let unit else { return [] }
-        let dropIns = unit.dropInFolders.flatMap { folder in ((try? names(in: folder)) ?? []).map { "\(folder)/\($0)" }
+        let dropIns = unit.dropInFolders.flatMap { folder in
+            ((try? names(in: folder)) ?? []).map { "\(folder)/\($0)" }
         }
         return [unit.path] + unit.dropInFolders + dropIns + unit.referencedFiles.map(\.path)
     }
@@ -231,13 +232,20 @@ struct NodeDeployment: Deployment {
                 progress = await platform.progress(of: unit.service)
             }
             var properties = try await platform.systemd.properties(of: unit.service)
-            if case .failed(let result, let then) = progress {
+            let isStarted = await platform.start(of: unit.service)?.fingerprint == unit.fingerprint
+            if isStarted, case .failed(let result, let then) = progress {
                 // systemd may be restarting it by now; what counts is how it was when its start failed.
                 properties.merge(then) { _, old in old }
                 await platform.forgetProgress(of: unit.service)
                 return .failed(await failure(unit, properties, job: result))
             }
-            return try await judged(unit, properties, progress)
+            // After a boot, or when an agent ended amid a change, nobody may have started what is declared yet: that is still to
+            // be done, and no failure of it.
+            let isDown = ["inactive", "failed"].contains(properties["ActiveState"] ?? "")
+            if !isStarted, isDown || properties["SubState"] == "auto-restart" {
+                return .progressing("\(unit.service) is still to be started with what is declared")
+            }
+            return try await judged(unit, properties, isStarted ? progress : nil)
         } catch let error as SystemdError {
             throw Failure(.unavailable, "\(error)")
         }
@@ -263,12 +271,6 @@ struct NodeDeployment: Deployment {
         case "inactive" where unit.runsToItsEnd && properties["Result"] == "success":
             return .healthy(runsNothing: true)
         default:
-            // After a boot, or when an agent ended amid a change, nobody may have started what is declared yet: that is still to
-            // be done, and no failure of it.
-            let isStarted = await platform.start(of: unit.service)?.fingerprint == unit.fingerprint
-            guard progress != nil || isStarted else {
-                return .progressing("\(unit.service) is still to be started with what is declared")
-            }
             // What it requires is being restarted, and it comes after that.
             if let now = try? await platform.systemd.units(named: [unit.service]).first, now.hasJob {
                 return .progressing("\(unit.service) waits for its turn")

@@ -23,6 +23,8 @@ package actor NodePlatform: Platform {
     private var settled: [AppID: (fingerprint: String, service: String?, links: [String: String])] = [:]
     /// How the last start of each service that was asked for here went.
     private var starts: [String: Progress] = [:]
+    /// How many starts of each service were asked for here.
+    private var begins: [String: Int] = [:]
     private let reloads: SharedLook<Void>
     /// Keeps a second agent away from the same folder.
     package nonisolated let lock: FileLock
@@ -152,7 +154,9 @@ package actor NodePlatform: Platform {
             guard let name = UnitName(lastComponent(path)) else {
                 // What runs with these drop-ins is not what is declared, and nothing will say so any more.
                 for unit in try generator.linked() where unit.dropInFolders.contains(lastComponent(path)) {
-                    let service = service(of: unit)
+                    let text = try? UnitFile(fileContent("\(layout.quadlet)/\(unit)"), file: unit.description)
+                    let given = text?.last(unit.kind.section, "ServiceName").map { "\($0).service" }
+                    let service = given ?? service(of: unit)
                     guard started[service].map({ $0 == .unsure }) ?? true else { continue }
                     try started.note(service, .another)
                 }
@@ -290,6 +294,8 @@ package actor NodePlatform: Platform {
     /// Queues a start or restart and notes how it ends.
     func begin(_ method: Systemd.UnitMethod, _ service: String) async throws {
         starts[service] = .underWay
+        begins[service, default: 0] += 1
+        let number = begins[service]
         do {
             let job = try await systemd.enqueue(method, service)
             Task {
@@ -301,7 +307,7 @@ package actor NodePlatform: Platform {
                 }
                 // The connection went, and the start goes on without being watched: it still counts as under way, and
                 // systemd is asked how it is.
-                if result != "unknown" { await self.ended(service, result) }
+                if result != "unknown" { await self.ended(service, result, of: number) }
             }
         } catch {
             starts[service] = nil
@@ -309,8 +315,10 @@ package actor NodePlatform: Platform {
         }
     }
 
-    private func ended(_ service: String, _ result: String) async {
+    /// `number`: Of the start; what was begun since is not over with it.
+    private func ended(_ service: String, _ result: String, of number: Int?) async {
         let properties = (try? await systemd.properties(of: service)) ?? [:]
+        guard begins[service] == number else { return }
         guard result == "done" || result == "skipped" else {
             let telling = ["Result", "ExecMainStatus", "ExecMainCode"]
             starts[service] = .failed(result, properties.filter { telling.contains($0.key) && $0.value != "success" })
@@ -327,7 +335,9 @@ package actor NodePlatform: Platform {
         }
         // The signal may be on its way.
         try await Task.sleep(for: .milliseconds(100))
-        if starts[service] == .underWay { await ended(service, unit.active == "active" ? "done" : "failed") }
+        if starts[service] == .underWay {
+            await ended(service, unit.active == "active" ? "done" : "failed", of: begins[service])
+        }
         return true
     }
 
