@@ -234,7 +234,7 @@ import Testing
             let second = try await fleet.docker("service", "inspect", "--format", mounted, "\(fleet.name("a"))_one")
             try await fleet.commit(stack(3, bad: true), "Break it")
             try await fleet.eventually("the third is tried") { try await fleet.environment("a") == ["one": "A=3"] }
-            _ = try await fleet.docker("secret", "rm", second)
+            _ = try await fleet.docker("secret", "rm", trimmedLine(second))
             try await fleet.eventually("the one before that runs", within: .seconds(90)) {
                 try await fleet.environment("a") == ["one": "A=1"]
             }

@@ -20,7 +20,10 @@ import Testing
             // A variable changes and a service goes: one commit.
             try await fleet.commit(["a.yml": sleeper("A: 2")], "Update a")
             try await fleet.settled("a", "b")
-            #expect(try await fleet.environment("a") == ["one": "A=2"])
+            // What is dropped goes a pass after the rest is known to be well.
+            try await fleet.eventually("the other service is gone", within: .seconds(10)) {
+                try await fleet.environment("a") == ["one": "A=2"]
+            }
 
             // b is disabled, a gets another name.
             try await fleet.commit(
