@@ -205,8 +205,10 @@ extension AppState {
     mutating func noteCommitted() {
         guard let deployed = record.deployed else { return }
         uncommitted = nil
-        if pass?.role == .declared, let reading { record.treatment = reading.treatment }
-        saved = record
+        if pass?.role == .declared, let reading {
+            record.treatment = reading.treatment
+            saved?.treatment = reading.treatment
+        }
         let others = (kept ?? []).filter { $0 != deployed }
         hasLeftovers = hasLeftovers || !others.isEmpty
         kept = Array(([deployed] + others).prefix(5))
