@@ -160,4 +160,15 @@ extension AppStateTests {
         script.run()
         #expect(script.running == "v1" && !script.reasons.contains(.driftDetected), "\(script.reasons)")
     }
+
+    /// Nothing of it was taken away yet when it was declared again: the next difference is somebody else's.
+    @Test func aRemovalThatTookNothingAwayIsForgotten() {
+        var script = deployed()
+        script.state.record.isInterrupted = true
+        script.pass()
+        #expect(!script.state.record.isInterrupted && script.asked("compare") == 0)
+        script.running = "by hand"
+        script.run()
+        #expect(script.reasons.contains(.driftDetected))
+    }
 }

@@ -7,8 +7,8 @@ extension AppState {
             // A newer state takes over at once; what the older one changed is part of what is compared now.
             let isNews = !attempt.isRestoring && record.quarantine == nil
             abandonAttempt()
-            record.isInterrupted = true
             if haveOthersActed { forgetWhatOthersMadeGood() }
+            record.isInterrupted = true
             if isNews {
                 var event = event(
                     .info,

@@ -130,8 +130,9 @@ extension AppState {
         }
         // Nor is it known that it is kept before the kept revisions were listed.
         let isKept = kept?.contains(reading.fingerprint) ?? false
-        return record.quarantine == nil && !isForced && !hasLeftovers && saved != nil && announcedRemovals.isEmpty
-            && isKept && reading.inputs.settings == declaration.app.settings
+        guard record.quarantine == nil, !record.isInterrupted, !isForced, !hasLeftovers else { return false }
+        return saved != nil && announcedRemovals.isEmpty && isKept
+            && reading.inputs.settings == declaration.app.settings
     }
 
     private mutating func list(_ declaration: Declaration) -> Action {
