@@ -19,16 +19,7 @@ struct BootRig {
     /// `clockError`: By how much it is ahead of the files'.
     init(start: Int64, clockError: Int64 = 0) throws {
         scratch = try Scratch()
-        layout = NodeLayout(
-            scope: .user,
-            home: scratch.path,
-            user: "anna",
-            userID: 7,
-            host: "node",
-            gitops: nil,
-            runtime: "\(scratch.path)/run",
-            configuration: nil
-        )
+        layout = NodeLayout(in: scratch)
         for folder in layout.sources + [layout.quadlet, layout.units, layout.runtime] { try makeFolder(folder) }
         manager = Self.manager(layout, start, clockError)
     }
@@ -114,5 +105,21 @@ struct BootRig {
     func start() async throws {
         _ = try await manager.enqueue(.start, "web.service")
         try await wait(.milliseconds(1000))
+    }
+}
+
+extension NodeLayout {
+    /// That of a user whose home is the scratch folder.
+    init(in scratch: Scratch) {
+        self.init(
+            scope: .user,
+            home: scratch.path,
+            user: "anna",
+            userID: 7,
+            host: "node",
+            gitops: nil,
+            runtime: "\(scratch.path)/run",
+            configuration: nil
+        )
     }
 }

@@ -28,6 +28,16 @@ import Testing
 
     private func apply(_ planned: any Planned) async throws { try await rig.apply(planned) }
 
+    /// The machine starts the unit after the agent looked at it and before it changes anything.
+    private func startBetweenPlanAndApply(on manager: SimulatedManager, _ platform: NodePlatform) async throws {
+        await manager.reload()
+        let planned = try await plan(on: platform)
+        _ = try await manager.enqueue(.start, "web.service")
+        await manager.pass(.seconds(1))
+        try await Task.sleep(for: .seconds(1))
+        await #expect(throws: Failure.self) { try await apply(planned) }
+    }
+
     @Test func whatNobodyStartedSinceTheBootHasNotFailed() async throws {
         try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
         try replaceLink("\(layout.quadlet)/web.container", to: "\(layout.gitops)/apps/web.container")
@@ -98,12 +108,7 @@ import Testing
         try replaceLink("\(layout.quadlet)/web.container", to: copy)
         // By the clock that the agent has as well.
         let (manager, platform) = rig.another(start: BootRig.realTime)
-        await manager.reload()
-        let planned = try await plan(on: platform)
-        _ = try await manager.enqueue(.start, "web.service")
-        await manager.pass(.seconds(1))
-        try await Task.sleep(for: .seconds(1))
-        await #expect(throws: Failure.self) { try await apply(planned) }
+        try await startBetweenPlanAndApply(on: manager, platform)
         for platform in [platform, rig.platform(on: manager)] {
             let changes = try await plan(on: platform).plan.changes
             #expect(changes.map(\.subject) == ["service web.service"], "an agent that ended meanwhile knows it as well")
@@ -118,12 +123,7 @@ import Testing
         try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
         try replaceLink("\(layout.quadlet)/web.container", to: "\(layout.gitops)/apps/web.container")
         let (manager, platform) = rig.another(start: BootRig.realTime)
-        await manager.reload()
-        let planned = try await plan(on: platform)
-        _ = try await manager.enqueue(.start, "web.service")
-        await manager.pass(.seconds(1))
-        try await Task.sleep(for: .seconds(1))
-        await #expect(throws: Failure.self) { try await apply(planned) }
+        try await startBetweenPlanAndApply(on: manager, platform)
         #expect(try await plan(on: platform).plan.isEmpty)
     }
 

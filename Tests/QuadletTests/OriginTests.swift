@@ -23,6 +23,20 @@ import Testing
         try await rig.wait(.milliseconds(200))
     }
 
+    /// An agent pointed the link from a kept copy to what is declared, and systemd never read that.
+    private func changedWithoutAReload() async throws -> NodePlatform {
+        try writeFile(BootRig.unit(2), to: rig.file)
+        let copy = "\(rig.layout.kept)/live/web.container/web.container"
+        try writeFile(BootRig.unit(1), to: copy)
+        try replaceLink(rig.link, to: copy)
+        await rig.manager.reload()
+        try await rig.wait(.milliseconds(200))
+        let losing = rig.platform(through: NeverReloading(base: rig.manager))
+        let planned = try await rig.plan(on: losing)
+        await #expect(throws: (any Error).self) { try await rig.apply(planned) }
+        return losing
+    }
+
     /// An agent that had to do with the unit before the machine booted.
     private var knowing: NodePlatform { rig.platform(revisions: [[0]]) }
 
@@ -61,15 +75,7 @@ import Testing
     }
 
     @Test func aReloadThatIsNotAnsweredHidesNoOlderVersion() async throws {
-        try writeFile(BootRig.unit(2), to: rig.file)
-        let copy = "\(rig.layout.kept)/live/web.container/web.container"
-        try writeFile(BootRig.unit(1), to: copy)
-        try replaceLink(rig.link, to: copy)
-        await rig.manager.reload()
-        try await rig.wait(.milliseconds(200))
-        let losing = rig.platform(through: NeverReloading(base: rig.manager))
-        let planned = try await rig.plan(on: losing)
-        await #expect(throws: (any Error).self) { try await rig.apply(planned) }
+        let losing = try await changedWithoutAReload()
         try await rig.start()
         await rig.manager.reload()
         for platform in [losing, rig.platform()] {
@@ -128,15 +134,7 @@ import Testing
 
     /// An agent that ended amid a change: nothing of it was started, and so nothing of it has failed.
     @Test func whatWasNotStartedYetHasNotFailed() async throws {
-        try writeFile(BootRig.unit(2), to: rig.file)
-        let copy = "\(rig.layout.kept)/live/web.container/web.container"
-        try writeFile(BootRig.unit(1), to: copy)
-        try replaceLink(rig.link, to: copy)
-        await rig.manager.reload()
-        try await rig.wait(.milliseconds(200))
-        let losing = rig.platform(through: NeverReloading(base: rig.manager))
-        let planned = try await rig.plan(on: losing)
-        await #expect(throws: (any Error).self) { try await rig.apply(planned) }
+        _ = try await changedWithoutAReload()
         let health = try await rig.plan(on: rig.platform()).health(since: nil, hasEarlierRevision: true)
         guard case .progressing = health else {
             Issue.record("it is \(health)")

@@ -11,16 +11,7 @@ import Testing
 
     init() throws {
         scratch = try Scratch()
-        layout = NodeLayout(
-            scope: .user,
-            home: scratch.path,
-            user: "anna",
-            userID: 7,
-            host: "node",
-            gitops: nil,
-            runtime: "\(scratch.path)/run",
-            configuration: nil
-        )
+        layout = NodeLayout(in: scratch)
     }
 
     private func service(_ name: String, _ text: String, version: [Int] = [3, 0, 1]) throws -> String {

@@ -157,8 +157,7 @@ package actor NodePlatform: Platform {
                     let text = try? UnitFile(fileContent("\(layout.quadlet)/\(unit)"), file: unit.description)
                     let given = text?.last(unit.kind.section, "ServiceName").map { "\($0).service" }
                     let service = given ?? service(of: unit)
-                    guard started[service].map({ $0 == .unsure }) ?? true else { continue }
-                    try started.note(service, .another)
+                    if !started.knows(service) { try started.note(service, .another) }
                 }
                 try removeFile(path)
                 continue
@@ -264,7 +263,7 @@ package actor NodePlatform: Platform {
         let isUp = ["active", "activating", "reloading"].contains(properties["ActiveState"] ?? "")
         let isNew = begun > readyAt && begun <= BootClock().now
         if isUp, method == .start || isNew {
-            if started[service].map({ $0 == .unsure }) ?? true || isNew {
+            if !started.knows(service) || isNew {
                 try started.note(service, wasOther && !isNew ? .another : start)
             }
             throw Failure(.conflict, "\(service) was started by somebody else meanwhile; it is looked at again")

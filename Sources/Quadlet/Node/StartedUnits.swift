@@ -62,6 +62,9 @@ struct StartedUnits {
     /// What a service runs, as far as that is known.
     subscript(service: String) -> Start? { starts[service] }
 
+    /// Whether it is known what a service was started with, be it only that it is not what is declared.
+    func knows(_ service: String) -> Bool { starts[service].map { $0 != .unsure } ?? false }
+
     /// The start of a service of which nobody knows whether it came about.
     func asked(of service: String) -> Asked? { asked[service] }
 
