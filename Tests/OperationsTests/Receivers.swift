@@ -142,7 +142,7 @@ final class Receivers: Sendable {
 
 /// Exim, as Debian has it: takes mails over STARTTLS from who signs in, and puts them into a folder.
 final class MailServer: Sendable {
-    let port = Int.random(in: 20_000...30_000)
+    let port = freePort()
     let scratch: Scratch
     private let process: Mutex<Task<Void, Never>?> = Mutex(nil)
 

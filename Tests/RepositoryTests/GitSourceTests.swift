@@ -125,7 +125,7 @@ import Testing
 
     @Test func anSSHServerIsReachedWithAKeyAndAKnownHost() async throws {
         let key = "\(scratch.path)/key"
-        let port = Int.random(in: 30_000...40_000)
+        let port = freePort()
         for name in ["key", "host", "other"] {
             try await shell(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "\(scratch.path)/\(name)"])
         }

@@ -7,7 +7,7 @@ import Testing
     private func plan(password: String, folder: String = "git") async throws -> (result: Completion, secrets: String) {
         let scratch = try Scratch()
         try await shell(["chmod", "755", scratch.path])
-        let port = Int.random(in: 20_000..<30_000)
+        let port = freePort()
         let rig = "\(scratch.path)/rig"
         try await shell(["mkdir", "-p", "\(rig)/repositories"])
         let repository = try await TestRepository(at: "\(rig)/repositories/fleet")

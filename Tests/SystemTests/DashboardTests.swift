@@ -197,7 +197,7 @@ import Testing
             let check = try await execute(["sh", "-c", "promtool check metrics <\(fleet.scratch.path)/metrics"])
             #expect(check.code == 0, "\(check.errorText)")
 
-            let port = Int.random(in: 20000...30000)
+            let port = freePort()
             try fleet.scratch.write(
                 """
                 global: {scrape_interval: 1s, scrape_timeout: 1s}

@@ -67,7 +67,7 @@ extension FailureTests {
     /// 255 is how a container ends with its Engine, and how PHP ends when it gives up.
     @Test(.timeLimit(.minutes(4))) func anUnchangedServiceThatEndsWithTheNewRevisionCounts() async throws {
         let fleet = try await Fleet(verify: "10s", timeout: "150s")
-        let port = Int.random(in: 20_000..<30_000)
+        let port = freePort()
         @Sendable func compose(_ path: String) -> String {
             """
             services:

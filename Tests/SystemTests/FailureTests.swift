@@ -74,7 +74,7 @@ import Testing
         )
         try await fleet.running {
             try await fleet.settled("a")
-            let port = Int.random(in: 20_000..<30_000)
+            let port = freePort()
             let needing = sleeper("A: 2", services: ["web"], more: "\(two)\n    depends_on: [store]")
                 .replacing("sh -c 'trap", with: "sh -c 'wget -q -O- http://127.0.0.1:\(port)/ || exit 1; trap")
             let store = """
@@ -174,7 +174,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(3))) func theGitServerIsGoneForAWhile() async throws {
-        let port = Int.random(in: 20_000...30_000)
+        let port = freePort()
         let fleet = try await Fleet(url: "git://127.0.0.1:\(port)/fleet")
         try await fleet.commit(stacks: ["{name: PREFIXa, compose_file: a.yml}"], ["a.yml": sleeper()])
         @Sendable func serve() async throws -> String {
