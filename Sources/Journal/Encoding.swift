@@ -62,6 +62,7 @@ func encodeFacts(_ record: AppRecord) -> JSON {
     .compact([
         "baseline": .bool(record.hasBaseline), "failed": record.failedFingerprint.map { .string($0) },
         "interrupted": record.isInterrupted ? true : nil,
+        "others": record.haveOthersActed ? true : nil,
         "treatment": record.treatment.isEmpty ? nil : .string(record.treatment),
         "added": record.addedServices.isEmpty ? nil : JSON(record.addedServices.sorted()),
         "hold": record.hold.map { hold in
@@ -87,6 +88,7 @@ func decodeFacts(_ json: JSON, into record: inout AppRecord) {
     record.hasBaseline = json["baseline"]?.bool ?? (record.deployed != nil || record.attempt != nil)
     record.failedFingerprint = json["failed"]?.string
     record.isInterrupted = json["interrupted"]?.bool ?? false
+    record.haveOthersActed = json["others"]?.bool ?? false
     record.treatment = json["treatment"]?.string ?? ""
     record.addedServices = Set(strings(json["added"]))
     if let hold = json["hold"], let author = hold["author"]?.string {

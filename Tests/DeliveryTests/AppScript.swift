@@ -135,7 +135,9 @@ struct AppScript {
         switch action {
         case .compare(let reading, _):
             let isWell = if case .failed = health { false } else { true }
-            return .compared(isSame: running == fingerprint && isWell, reading)
+            // What the files say now is another reading.
+            let isRead = reading.fingerprint == fingerprint
+            return .compared(isSame: isRead && running == fingerprint && isWell, reading)
         case .listRevisions: return .revisions(kept)
         case .prepare(let declaration):
             current = fingerprint

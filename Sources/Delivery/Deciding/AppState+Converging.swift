@@ -7,7 +7,7 @@ extension AppState {
             // A newer state takes over at once; what the older one changed is part of what is compared now.
             let isNews = !attempt.isRestoring && record.quarantine == nil
             abandonAttempt()
-            if haveOthersActed { forgetWhatOthersMadeGood() }
+            if record.haveOthersActed { forgetWhatOthersMadeGood() }
             record.isInterrupted = true
             if isNews {
                 var event = event(
@@ -289,10 +289,15 @@ extension AppState {
         resetClock()
     }
 
+    /// Another controller acts, or acted, for this app.
+    mutating func othersActed() {
+        record.haveOthersActed = true
+        if record.attempt == nil { forgetWhatOthersMadeGood() }
+    }
+
     /// What was begun here, and is not under way any more, somebody else who acted since may have brought to a good end.
-    mutating func forgetWhatOthersMadeGood() {
-        guard record.attempt == nil else { return }
-        (record.addedServices, record.isInterrupted, haveOthersActed) = ([], false, false)
+    private mutating func forgetWhatOthersMadeGood() {
+        (record.addedServices, record.isInterrupted) = ([], false)
     }
 
     mutating func resetClock() {
@@ -315,15 +320,20 @@ extension AppState {
     mutating func applied(at now: Moment) -> Action {
         contact(at: now)
         conflicts = 0
-        applies += 1
-        if isUnfinished { completion = pass?.marks.now ?? "" }
-        isUnfinished = false
+        noteApplied()
         if record.attempt?.purpose == .repair, let pass {
             for change in pass.plan.forward { repairs[change.repairKey, default: 0] += 1 }
             lastRepair = now.instant
         }
         // A quick start is seen at once; what has to be applied again is in no hurry.
         return finish(.again(applies == 1 ? .zero : .milliseconds(200)))
+    }
+
+    /// All that was planned is made, whatever is wanted by now.
+    mutating func noteApplied() {
+        applies += 1
+        if isUnfinished { completion = pass?.marks.now ?? "" }
+        isUnfinished = false
     }
 
     /// An apply that did not go through.

@@ -85,8 +85,7 @@ extension AppState {
             // What was asked for is for whoever acts, and not for much later.
             forgetWish()
             retried = nil
-            haveOthersActed = true
-            forgetWhatOthersMadeGood()
+            othersActed()
             wait(.leaseHeld, "another controller acts for this source: \(holder)", at: now)
             return settle(.rest)
         case .nobody:
@@ -158,6 +157,7 @@ extension AppState {
             switch (pass.stage, answer) {
             // Not all of it was made, whatever is wanted next.
             case (.savingAttempt, _), (.applying, .failed): isUnfinished = true
+            case (.applying, .applied): noteApplied()
             default: break
             }
             if case .failed(let failure) = answer, failure.reason == .unavailable { loseContact() }
@@ -171,6 +171,7 @@ extension AppState {
             guard isSame else { return list(declaration) }
             self.reading = reading
             record.commit = declaration.revision.commit
+            if reading.fingerprint == record.deployed { record.haveOthersActed = false }
             return settle(.rest)
         case (.listing, .revisions(let kept)):
             self.kept = kept
@@ -267,12 +268,12 @@ extension AppState {
         self.reading = reading
         pass?.fingerprint = reading.fingerprint
         record.commit = reading.commit
-        if isForced { record.quarantine = nil }
+        if isForced { dropQuarantine() }
         if isForced || isAsked { retried = reading.fingerprint }
         forgetWish()
         if retried != reading.fingerprint { retried = nil }
         if let quarantine = record.quarantine, quarantine.fingerprint != reading.fingerprint {
-            record.quarantine = nil
+            dropQuarantine()
             // What is said of it on the target goes as well, also where nothing is to be changed.
             hasLeftovers = true
         }
@@ -301,9 +302,12 @@ extension AppState {
         self.pass?.waitsFor = waitsFor
         wait(.dependencyNotReady, waitsFor, at: now)
         if record.problem?.reason == .dependencyNotReady { record.problem = nil }
-        guard record.deployed != nil else {
+        guard isLastGoodKnown else {
             // What an older attempt did stays as it is until the new one may begin.
-            if record.attempt != nil { abandonAttempt() }
+            if record.attempt != nil {
+                abandonAttempt()
+                record.isInterrupted = true
+            }
             return settle(.rest)
         }
         // Meanwhile what is deployed is kept as it should be.
@@ -311,17 +315,29 @@ extension AppState {
         return ask(.restore(except: []), .restoring)
     }
 
+    /// Whether the newest kept revision is what was last known to be good here, so that it may take the place of what runs though
+    /// nothing was rejected.
+    ///
+    /// Another controller may have deployed something newer, and a journal that could not be written to may have an older one.
+    var isLastGoodKnown: Bool { !record.haveOthersActed && record.deployed != nil && kept?.first == record.deployed }
+
+    /// What was rejected counts no more; where it was not rolled back yet, what it changed nobody else did.
+    private mutating func dropQuarantine() {
+        if record.quarantine?.isRolledBack == false { record.isInterrupted = true }
+        record.quarantine = nil
+    }
+
     /// Keeps the last good revision in place of a declaration that cannot be used.
     mutating func standIn(for failure: Failure, _ declaration: Declaration, at now: Moment) -> Action {
         let fingerprint = "refused \(declaration.app.settings)"
         record.commit = declaration.revision.commit
-        if isForced { record.quarantine = nil }
+        if isForced { dropQuarantine() }
         forgetWish()
         if let quarantine = record.quarantine, quarantine.fingerprint == fingerprint {
             pass?.role = .lastGood
             return ask(.restore(except: quarantine.refused), .restoring)
         }
-        record.quarantine = nil
+        dropQuarantine()
         guard kept?.isEmpty == false else { return fail(failure, at: now) }
         pass?.fingerprint = fingerprint
         return reject(failure, at: now)

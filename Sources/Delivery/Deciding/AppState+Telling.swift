@@ -60,7 +60,8 @@ extension AppState {
         case .observing:
             // What is declared cannot be brought about now: meanwhile what was good is kept as it should be.
             let isPassing = [.unavailable, .conflict, .journalFailed].contains(failure.reason)
-            guard pass.role == .declared, !isPassing, record.deployed != nil || kept?.isEmpty == false else { break }
+            let isKnown = record.deployed == nil ? kept?.isEmpty == false && !record.haveOthersActed : isLastGoodKnown
+            guard pass.role == .declared, !isPassing, isKnown else { break }
             guard ![record.deployed, record.attempt?.fingerprint].contains(pass.fingerprint) else { break }
             self.pass?.obstacle = failure
             self.pass?.role = .lastGood

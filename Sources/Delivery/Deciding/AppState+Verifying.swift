@@ -117,7 +117,7 @@ extension AppState {
         record.attempt = nil
         (givenUp, toldFailure, toldIllness, retried) = (nil, nil, nil, nil)
         resetClock()
-        record.isInterrupted = false
+        (record.isInterrupted, record.haveOthersActed) = (false, false)
         record.failedFingerprint = nil
         clearProblem()
         record.drift = nil
@@ -158,6 +158,7 @@ extension AppState {
         record.deployedCommit = pass.role == .declared ? record.commit : record.deployedCommit
         record.deployedAt = now.time
         record.addedServices = []
+        record.haveOthersActed = false
         record.result = .init(reason, "\(message)\(at(record.deployedCommit ?? ""))", since: now.time)
         if record.waiting?.reason != .awaitingApproval { record.waiting = nil }
         var details: [String] = []
@@ -191,8 +192,9 @@ extension AppState {
     /// A journal that was damaged has lost it, and a controller that died before it could be kept leaves a record of what is
     /// deployed with another revision.
     func unkept(at now: Moment) -> Event? {
+        guard isDeployed, let pass else { return nil }
         if let uncommitted { return uncommitted }
-        guard isDeployed, let pass, let kept else { return nil }
+        guard let kept else { return nil }
         guard kept.first != pass.fingerprint else {
             guard isTreatedOtherwise else { return nil }
             return event(.info, .unchanged, "runs as declared; its options are kept with it from now on", at: now)
@@ -220,6 +222,8 @@ extension AppState {
     mutating func giveUp(_ failure: Failure, at now: Moment) -> Action {
         guard let pass, let attempt = record.attempt else { return fail(failure, at: now) }
         let isRestoring = attempt.isRestoring
+        // What of it another controller brought to a good end goes only when somebody wants that.
+        if record.haveOthersActed { record.addedServices = [] }
         abandonAttempt()
         let times = givenUp?.fingerprint == pass.fingerprint ? (givenUp?.times ?? 0) + 1 : 1
         let pause = Backoff().delay(afterFailures: times, jitter: 0.5)
@@ -326,6 +330,7 @@ extension AppState {
         if pass?.role == .declared { retried = nil }
         if let obstacle = pass?.obstacle { return fail(obstacle, at: now) }
         record.drift = nil
+        if pass?.role == .declared || isDeployed { record.haveOthersActed = false }
         if let event = unkept(at: now) { return commit(event) }
         let wasWrong = record.problem != nil
         record.problem = nil

@@ -79,8 +79,6 @@ struct AppState: Sendable {
     var toldIllness: String?
     /// Whether an attempt may have left objects behind that no revision needs.
     var hasLeftovers = false
-    /// Whether another controller acted while an attempt of this one was under way.
-    var haveOthersActed = false
     /// Whether what is there now is to be spared, because nobody knows what happened since the last look.
     var needsSparing = false
     /// When the target last came back during the attempt under way.
@@ -183,12 +181,10 @@ struct AppState: Sendable {
             || self.declaration?.owner != declaration.owner || unreadable != nil || record.removal != nil
         // The target still says that it is another source's.
         if record.source != declaration.app.source { hasLeftovers = true }
-        // What its own removal has taken away so far nobody else did.
-        if record.removal != nil { record.isInterrupted = true }
         self.declaration = declaration
         isLeaving = false
         record.source = declaration.app.source
-        record.removal = nil
+        dropRemoval()
         unreadable = nil
         if let known = declaration.app.knownFingerprint, reading == nil {
             let inputs = Inputs(settings: declaration.app.settings, files: [:])
@@ -211,7 +207,7 @@ struct AppState: Sendable {
         (declaration, isLeaving) = (nil, false)
         record.source = source
         record.commit = commit
-        record.removal = nil
+        dropRemoval()
     }
 
     /// The app is to go.
@@ -231,8 +227,15 @@ struct AppState: Sendable {
         guard declaration != nil || unreadable != nil || record.removal != nil else { return }
         (declaration, isLeaving) = (nil, false)
         unreadable = nil
-        record.removal = nil
+        dropRemoval()
         generation += 1
+    }
+
+    /// It is not to go any more; what its own removal has taken away so far nobody else did.
+    private mutating func dropRemoval() {
+        guard record.removal != nil else { return }
+        record.removal = nil
+        record.isInterrupted = true
     }
 
     /// A person asks for it: a rejected revision is tried once more.

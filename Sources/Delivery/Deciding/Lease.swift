@@ -47,6 +47,8 @@ struct Lease: Sendable {
     private var seen: (version: String, since: ContinuousClock.Instant)?
     private var hasRead = false
     private var hasHeld = false
+    /// Whether it was another controller's before this one took it.
+    private(set) var isFromOthers = false
 
     init(identity: ControllerIdentity, term: Duration) {
         self.identity = identity
@@ -81,6 +83,7 @@ struct Lease: Sendable {
         }
         let isStale = seen.map { $0.version == last.version && now - $0.since >= term } ?? false
         if last.isReleased || isOwnFromBefore(last) || isStale {
+            isFromOthers = !isOwnFromBefore(last) && !(last.isReleased && last.holder.instance == identity.id)
             return .write(LeaseRecord(holder: identity, number: last.number &+ 1), replacing: last.version)
         }
         return .read
@@ -124,7 +127,8 @@ struct Lease: Sendable {
     /// The lease as it is given back at the end; nil when it is not ours.
     func release() -> Step? {
         guard isOurs, let last else { return nil }
-        let nobody = ControllerIdentity(id: "", instance: "")
+        // Whose it was stays known.
+        let nobody = ControllerIdentity(id: "", instance: identity.id)
         return .write(LeaseRecord(holder: nobody, number: last.number), replacing: last.version)
     }
 

@@ -20,6 +20,9 @@ package struct AppRecord: Sendable, Hashable {
     /// Whether what is deployed was disturbed by an attempt or a removal of our own that was overtaken: putting it back repairs no
     /// drift.
     package var isInterrupted = false
+    /// Whether another controller acted since this one last found what it knows of to be so: what runs may be that one's work, and
+    /// what is known to be good may be older.
+    package var haveOthersActed = false
     /// How what is kept newest is treated, in the platform's own words; empty for as usual.
     package var treatment = ""
     /// What failed last with nothing to go back to, by fingerprint.

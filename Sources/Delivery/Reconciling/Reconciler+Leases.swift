@@ -112,6 +112,11 @@ extension Reconciler {
         case (.unknown, .unknown): return
         case (let before, .held):
             leases[key]?.told = standing
+            if entry.lease.isFromOthers {
+                for (id, place) in states where id.target == key.target && sources.contains(place.state.record.source) {
+                    place.state.othersActed()
+                }
+            }
             look()
             if case .waiting = before {
                 let message = "acts for this source on '\(key.target)' now: the other controller is gone"
