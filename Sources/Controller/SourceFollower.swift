@@ -14,6 +14,8 @@ actor SourceFollower {
     private let context: ControllerContext
     private let backoff = Backoff()
     private let nap = Nap()
+    /// Readings that began and have not ended, whether anybody still waits for them or not.
+    nonisolated let readings = Readings()
 
     private var record: SourceRecord
     private var isRestored = false
@@ -23,7 +25,11 @@ actor SourceFollower {
     private var accepted: String?
     /// The commit that cannot be taken in, and why; it stays an error until the source is at another.
     private var rejected: (head: String, failure: Failure)?
+    /// Why not all of a source without commits could be read.
+    private var incomplete: String?
     private var failures = 0
+    /// What was passed over in a source without commits when it was told of last.
+    private var toldWarnings: [String] = []
     /// What the present silence was told as.
     private var told: Reason?
     /// The look that is under way or was the last, and the one that begins after it.
@@ -172,16 +178,30 @@ actor SourceFollower {
     private func take(_ head: String) async throws {
         let fleet: Fleet
         do {
-            fleet = try await withDeadline(source.patience, late: late) { [source] in try await source.fleet(at: head) }
+            fleet = try await withDeadline(source.patience, late: late) { [source, readings] in
+                try await readings.during { try await source.fleet(at: head) }
+            }
         } catch let invalid as Invalid where !head.isEmpty {
             rejected = (head, Failure(invalid))
             return
         }
         rejected = nil
         accepted = head
-        if !head.isEmpty { await tell(fleet) }
+        let gaps = fleet.warnings.filter { $0.severity == .error }
+        incomplete = head.isEmpty && fleet.isPartial ? gaps.first?.description : nil
+        if head.isEmpty { await tellWarnings(fleet) } else { await tell(fleet) }
         await context.reconciler.accept(fleet)
         await source.accepted(head)
+    }
+
+    /// Says what is wrong with a source that has no commits, when it is news.
+    private func tellWarnings(_ fleet: Fleet) async {
+        // The event says how grave it is.
+        let warnings = fleet.warnings.map { Diagnostic(.error, at: $0.place, $0.message, cure: $0.cure).description }
+        for warning in warnings where !toldWarnings.contains(warning) {
+            await context.note(.warning, .warning, source.name, warning)
+        }
+        toldWarnings = warnings
     }
 
     private func tell(_ fleet: Fleet) async {
@@ -203,7 +223,7 @@ actor SourceFollower {
         var new = record
         new.commit = rejected == nil ? head : record.commit
         new.lastSuccess = currentTime()
-        new.error = rejected?.failure.message
+        new.error = rejected?.failure.message ?? incomplete
         let isStale = record.lastSuccess.map { currentTime() - $0 > 30 } ?? true
         let isNews = new.commit != record.commit || new.error != record.error
         let wasIll = record.error != nil

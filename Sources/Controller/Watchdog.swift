@@ -25,9 +25,9 @@ extension Controller {
         }
     }
 
-    /// Whether the reconciler takes its turn and no pass has been under way for too long.
+    /// Whether the reconciler takes its turn, and no pass and no reading of a source has been under way for too long.
     func passesEnd(at now: ContinuousClock.Instant = .now) async -> Bool {
-        guard let oldest = await context.reconciler.oldestPass else { return true }
-        return now - oldest < Self.oldestPass
+        let begins = [await context.reconciler.oldestPass] + followers.map(\.readings.oldest)
+        return begins.compactMap(\.self).allSatisfy { now - $0 < Self.oldestPass }
     }
 }

@@ -4,21 +4,59 @@ internal import Glibc
 package struct FileError: Error, Sendable, CustomStringConvertible {
     package var path: String
     package var number: Int32
+    /// What is wrong, where the number does not say it.
+    private var reason: String?
 
     package var isNotFound: Bool { number == ENOENT || number == ENOTDIR }
-    package var description: String { "'\(path)': \(String(cString: strerror(number)))" }
+    package var description: String { "'\(path)': \(reason ?? String(cString: strerror(number)))" }
 
     /// What the call that was just made left in `errno`.
     package init(_ path: String) {
         self.path = path
         number = errno
     }
+
+    fileprivate init(_ path: String, _ reason: String) {
+        self.path = path
+        self.reason = reason
+        number = EINVAL
+    }
 }
 
 /// What a path leads to.
 package struct FileStatus: Sendable, Hashable {
     /// What lies there.
-    package enum Kind: Sendable { case file, folder, link, other }
+    package enum Kind: Sendable {
+        case file, folder, link
+        /// A named pipe.
+        case pipe
+        case socket
+        /// A device, such as `/dev/null`.
+        case device
+
+        fileprivate init(_ status: stat) {
+            switch status.st_mode & S_IFMT {
+            case S_IFREG: self = .file
+            case S_IFDIR: self = .folder
+            case S_IFLNK: self = .link
+            case S_IFIFO: self = .pipe
+            case S_IFSOCK: self = .socket
+            default: self = .device
+            }
+        }
+
+        /// What it is, in words.
+        package var name: String {
+            switch self {
+            case .file: "a file"
+            case .folder: "a folder"
+            case .link: "a link"
+            case .pipe: "a named pipe"
+            case .socket: "a socket"
+            case .device: "a device"
+            }
+        }
+    }
 
     package var kind: Kind
     package var size: Int
@@ -32,12 +70,7 @@ package struct FileStatus: Sendable, Hashable {
     package var changedMicroseconds: UInt64
 
     fileprivate init(_ status: stat) {
-        switch status.st_mode & S_IFMT {
-        case S_IFREG: kind = .file
-        case S_IFDIR: kind = .folder
-        case S_IFLNK: kind = .link
-        default: kind = .other
-        }
+        kind = Kind(status)
         size = Int(status.st_size)
         mode = status.st_mode & 0o7777
         changedMicroseconds = UInt64(status.st_ctim.tv_sec) * 1_000_000 + UInt64(status.st_ctim.tv_nsec) / 1000
@@ -56,21 +89,38 @@ package func fileStatus(_ path: String, followsLinks: Bool = true) -> FileStatus
     return FileStatus(status)
 }
 
+/// Why a path cannot be looked at; nil when it can, or when nothing lies there.
+package func lookError(_ path: String) -> FileError? {
+    var status = stat()
+    guard fstatat(AT_FDCWD, path, &status, 0) != 0, errno != ENOENT, errno != ENOTDIR else { return nil }
+    return FileError(path)
+}
+
 /// Whether a path leads to something.
 package func pathExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
-/// A file's content.
+/// A file's content; that of `/dev/null` is empty.
 ///
-/// `limit`: A larger file is refused.
-package func fileContent(_ path: String, limit: Int = 16 * 1024 * 1024) throws(FileError) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+/// `limit`: A larger file is refused, in bytes. `waits`: Whether it may be a pipe, whose writer is waited for.
+/// - Throws: `FileError`, also for what is no file: a pipe or a device may never end, or keep whoever opens it for ever.
+package func fileContent(
+    _ path: String,
+    limit: Int = 16 * 1024 * 1024,
+    waits: Bool = false
+) throws(FileError) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | (waits ? 0 : O_NONBLOCK))
     guard descriptor >= 0 else { throw FileError(path) }
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw FileError(path) }
-    guard status.st_mode & S_IFMT != S_IFDIR else {
+    switch FileStatus.Kind(status) {
+    case .file: break
+    case .pipe where waits: break
+    case .folder:
         errno = EISDIR
         throw FileError(path)
+    case .device where status.st_rdev == nullDevice: return []
+    case let kind: throw FileError(path, "it is \(kind.name), and only files are read")
     }
     guard status.st_size <= limit else {
         errno = EFBIG
@@ -95,11 +145,14 @@ package func fileContent(_ path: String, limit: Int = 16 * 1024 * 1024) throws(F
     }
 }
 
+/// The number of `/dev/null` (null(4)): major 1, minor 3.
+private let nullDevice: dev_t = 0x103
+
 /// Writes a file so that whoever reads it sees the old content or the new, never a part.
 ///
 /// `mode`: The permissions of the file.
 package func replaceFile(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws(FileError) {
-    let temporary = "\(path).\(getpid()).new"
+    let temporary = temporaryPath(for: path)
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
     guard descriptor >= 0 else { throw FileError(temporary) }
     fchmod(descriptor, mode)
@@ -117,6 +170,14 @@ package func replaceFile(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o6
     fsync(descriptor)
     close(descriptor)
     guard rename(temporary, path) == 0 else { throw FileError(path) }
+}
+
+/// A path beside another one for what is to take its place; the longest names are cut, because a name has 255 bytes at most.
+private func temporaryPath(for path: String) -> String {
+    let name = lastComponent(path)
+    guard name.utf8.count > 230 else { return "\(path).\(getpid()).new" }
+    return
+        "\(folder(of: path))/\(String(decoding: name.utf8.prefix(200), as: UTF8.self)).\(getpid()).\(name.hashValue).new"
 }
 
 /// Gives a file or folder another name on the same file system, in one step.
@@ -141,20 +202,41 @@ package func makeFolder(_ path: String, mode: UInt32 = 0o755) throws(FileError) 
 }
 
 /// The names in a folder, sorted; none when there is no such folder.
+///
+/// Those that are no UTF-8 are left out: no path with them could be written.
 package func names(in folder: String) throws(FileError) -> [String] {
+    try rawNames(in: folder).compactMap { String(validating: $0, as: UTF8.self) }.sorted()
+}
+
+/// The names in a folder that are no UTF-8 or have control characters, for people to read: such a byte as `\xE9`.
+package func strangeNames(in folder: String) throws(FileError) -> [String] {
+    try rawNames(in: folder)
+        .filter { String(validating: $0, as: UTF8.self) == nil || $0.contains(where: isControl) }
+        .map { bytes in
+            bytes.map { byte in
+                let isPlain = byte < 0x7F && !isControl(byte)
+                let digits = String(byte, radix: 16, uppercase: true)
+                return isPlain ? String(UnicodeScalar(byte)) : "\\x" + (byte < 16 ? "0" : "") + digits
+            }.joined()
+        }
+}
+
+/// Whether a byte is a control character of ASCII.
+package func isControl(_ byte: UInt8) -> Bool { byte < 0x20 || byte == 0x7F }
+
+private func rawNames(in folder: String) throws(FileError) -> [[UInt8]] {
     guard let stream = opendir(folder) else {
         if errno == ENOENT || errno == ENOTDIR { return [] }
         throw FileError(folder)
     }
     defer { closedir(stream) }
-    var result: [String] = []
+    let (dot, dots) = ([UInt8(ascii: ".")], [UInt8(ascii: "."), UInt8(ascii: ".")])
+    var result: [[UInt8]] = []
     while let entry = readdir(stream) {
-        let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-            pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        }
-        if name != ".", name != ".." { result.append(name) }
+        let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+        if name != dot, name != dots { result.append(name) }
     }
-    return result.sorted()
+    return result
 }
 
 /// Where a link points, as it is written; nil when the path is no link.
@@ -169,7 +251,7 @@ package func linkTarget(_ path: String) -> String? {
 
 /// Makes a link, or points an existing one elsewhere, in one step.
 package func replaceLink(_ path: String, to target: String) throws(FileError) {
-    let temporary = "\(path).\(getpid()).new"
+    let temporary = temporaryPath(for: path)
     unlink(temporary)
     guard symlink(target, temporary) == 0 else { throw FileError(temporary) }
     guard rename(temporary, path) == 0 else {

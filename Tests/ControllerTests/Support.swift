@@ -20,6 +20,10 @@ final class ScriptedSource: FleetSource {
         var isPartial = false
         /// How long an answer takes.
         var delay = Duration.zero
+        /// Whether a reading never ends, and hears of no cancellation, as one of a named pipe.
+        var neverReads = false
+        /// What it passes over.
+        var warnings: [Diagnostic] = []
         /// Whether preparing an app never ends.
         var neverPrepares = false
         /// The targets whose apps are never prepared.
@@ -69,10 +73,11 @@ final class ScriptedSource: FleetSource {
     }
 
     func fleet(at head: String) async throws -> Fleet {
-        let apps = state.withLock { state in
+        let (apps, neverReads) = state.withLock { state in
             state.log.append("read \(head)")
-            return state.apps[head]
+            return (state.apps[head], state.neverReads)
         }
+        if neverReads { await Task { try? await Task.sleep(for: .seconds(600)) }.value }
         guard let apps else { throw Invalid(at: Place(file: "stacks.yml"), "'\(head)' is broken") }
         return fleet(apps, at: head)
     }
@@ -114,7 +119,7 @@ final class ScriptedSource: FleetSource {
             snapshot: NoFiles(revision: Revision(source: name, commit: head)),
             apps: apps
         )
-        fleet.isPartial = state.withLock { $0.isPartial }
+        (fleet.isPartial, fleet.warnings) = state.withLock { ($0.isPartial, $0.warnings) }
         return fleet
     }
 }

@@ -1,5 +1,6 @@
 @testable import Controller
 import Delivery
+import Diagnostics
 import Journal
 import Synchronization
 import TestSupport
@@ -41,6 +42,38 @@ import Testing
             #expect(await controller.passesEnd(at: .now + .seconds(60)))
         }
         #expect(await controller.context.reconciler.oldestPass == nil)
+    }
+
+    @Test func theWatchdogIsNotFedWhileAReadingDoesNotEnd() async throws {
+        let source = ScriptedSource("folder", head: .success(""), apps: ["": ["web"]])
+        source.set { $0.neverReads = true }
+        let rig = try Rig([source], targets: [targets()[1]])
+        let controller = rig.controller
+        try await rig.running {
+            try await eventually("a reading is under way") { await !controller.passesEnd(at: .now + .seconds(601)) }
+            #expect(await controller.passesEnd(at: .now + .seconds(60)))
+        }
+    }
+
+    /// A folder in which a part cannot be read.
+    @Test func whatIsPassedOverInAFolderIsToldOnce() async throws {
+        let source = ScriptedSource("folder", head: .success(""), apps: ["": ["web"]])
+        let warning = Diagnostic(.error, at: Place(file: "apps/locked"), "the folder cannot be read")
+        source.set { ($0.isPartial, $0.warnings) = (true, [warning]) }
+        let rig = try Rig([source], targets: [targets()[1]])
+        try await rig.running {
+            for number in 1...3 {
+                await rig.controller.hurry("folder")
+                try await eventually("it is read") { source.log.count { $0 == "read " } >= number }
+            }
+            try await eventually("it is an error of the source") {
+                try await rig.store.sources().first?.error?.contains("apps/locked: the folder cannot be read") == true
+            }
+            let told = try await rig.store.events(after: 0, subject: nil, limit: 1000).count {
+                $0.message.contains("apps/locked")
+            }
+            #expect(told == 1)
+        }
     }
 
     /// It answers nothing about its apps and does not say whose they are, and there are more of them than are worked on at

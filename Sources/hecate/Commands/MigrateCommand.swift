@@ -59,7 +59,7 @@ enum MigrateCommand {
         var inventory = Inventory()
         for file in files.split(separator: ",").map(String.init) {
             do {
-                try inventory.add(try fileContent(file, limit: 256 * 1024 * 1024), file: file)
+                try inventory.add(try fileContent(file, limit: 256 * 1024 * 1024, waits: true), file: file)
             } catch let error as FileError {
                 throw Failure(.notFound, "the inventory \(error)", next: .needsChange)
             }
