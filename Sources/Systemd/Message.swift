@@ -71,7 +71,8 @@ final class Message {
 
     func skip(_ contents: String) throws(SystemdError) { try check(sd_bus_message_skip(pointer, contents)) }
 
-    /// Reads a dictionary of properties; those of composite types are passed over, byte strings become hexadecimal.
+    /// Reads a dictionary of properties; lists of texts are joined with blanks, byte strings become hexadecimal, other
+    /// composite types are passed over.
     func properties() throws(SystemdError) -> [String: String] {
         var result: [String: String] = [:]
         _ = try enter("a", "{sv}")
@@ -81,9 +82,13 @@ final class Message {
             var type: CChar = 0
             try check(sd_bus_message_peek_type(pointer, &type, &contents))
             let signature = contents.map { String(cString: $0) } ?? ""
-            if signature.count == 1 || signature == "ay" {
+            if signature.count == 1 || signature == "ay" || signature == "as" {
                 _ = try enter("v", signature)
-                result[name] = signature == "ay" ? try bytes() : try basic(signature)
+                switch signature {
+                case "ay": result[name] = try bytes()
+                case "as": result[name] = try strings().joined(separator: " ")
+                default: result[name] = try basic(signature)
+                }
                 try leave()
             } else {
                 try skip("v")
@@ -92,6 +97,20 @@ final class Message {
         }
         try leave()
         return result
+    }
+
+    private func strings() throws(SystemdError) -> [String] {
+        var result: [String] = []
+        _ = try enter("a", "s")
+        while try peek() { result.append(try string()) }
+        try leave()
+        return result
+    }
+
+    /// Whether something is left of the container.
+    private func peek() throws(SystemdError) -> Bool {
+        var type: CChar = 0
+        return try check(sd_bus_message_peek_type(pointer, &type, nil)) > 0
     }
 
     private func bytes() throws(SystemdError) -> String {

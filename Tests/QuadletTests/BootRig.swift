@@ -36,7 +36,17 @@ struct BootRig {
     }
 
     static func unit(_ stamp: Int, _ more: String = "") -> String {
-        "[Container]\nImage=localhost/web:1.0.0\nEnvironment=STAMP=\(stamp)\n\(more)"
+        "[Container]\nImage=localhost/web:1.0.0\nEnvironment=STAMP=\(stamp)\n\(more)\n[Install]\nWantedBy=default.target\n"
+    }
+
+    /// Returns when somebody waits for the end of a job.
+    /// - Throws: `Unmet` when nobody does in a while.
+    func somebodyWaits() async throws {
+        for _ in 0..<200_000 {
+            if await manager.waiting > 0 { return }
+            await Task.yield()
+        }
+        throw Unmet("nobody waits for the end of a job")
     }
 
     var file: String { "\(layout.gitops)/apps/web.container" }

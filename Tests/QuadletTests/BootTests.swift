@@ -143,7 +143,7 @@ import Testing
         try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
         let planned = try await plan()
         try await apply(planned)
-        while await manager.waiting == 0 { await Task.yield() }
+        try await rig.somebodyWaits()
         await manager.breakConnections()
         await manager.pass(.seconds(2))
         _ = try await manager.enqueue(.stop, "web.service")
@@ -171,7 +171,7 @@ import Testing
         try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
         let planned = try await plan()
         try await apply(planned)
-        while await manager.waiting == 0 { await Task.yield() }
+        try await rig.somebodyWaits()
         await manager.breakConnections()
         guard case .progressing = try await planned.health(since: nil, hasEarlierRevision: true) else {
             Issue.record("a start under way is something else")

@@ -166,7 +166,10 @@ import Testing
         try writeFile(BootRig.unit(1), to: rig.file)
         _ = try await rig.reader(old).fleet()
         let made = "\(rig.layout.kept)/units/web.container/web.service"
-        try replaceLink("\(rig.layout.units)/web.service", to: made)
+        try makeFolder("\(rig.layout.units)/default.target.wants")
+        for place in ["", "default.target.wants/"] {
+            try replaceLink("\(rig.layout.units)/\(place)web.service", to: made)
+        }
         try writeFile(BootRig.unit(2), to: rig.file)
         try await rig.wait(.milliseconds(200))
         await rig.manager.reload()

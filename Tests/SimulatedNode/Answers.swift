@@ -25,8 +25,20 @@ extension SimulatedNode {
             "Result": unit.result, "ExecMainStatus": "\(unit.mainStatus)", "ExecMainCode": "\(unit.mainCode)",
             "NRestarts": "\(unit.restarts)", "MainPID": "\(unit.mainPID)", "InvocationID": unit.invocation,
             "InactiveExitTimestampMonotonic": "\(monotonic(unit.inactiveExit))",
-            "NeedDaemonReload": unit.needsReload ? "1" : "0",
+            "NeedDaemonReload": unit.needsReload ? "1" : "0", "Type": unit.definition.type.rawValue,
+            "RemainAfterExit": unit.definition.staysAfterExit ? "1" : "0",
+            "Restart": unit.definition.restart.rawValue, "ConditionResult": unit.conditionResult ? "1" : "0",
+            "ConditionTimestampMonotonic": "\(monotonic(unit.conditionTime))",
+            "WantedBy": unit.definition.load == "loaded" && define("default.target").wants.contains(name)
+                ? "default.target" : "",
+            "RequiredBy": requiring(name).joined(separator: " "),
         ]
+    }
+
+    /// The services that require one.
+    private func requiring(_ name: String) -> [String] {
+        let definitions = Array(generated.values) + loaded.values.map(\.definition)
+        return Set(definitions.filter { $0.requires.contains(name) }.map(\.name)).sorted()
     }
 
     /// What `SystemState` says.

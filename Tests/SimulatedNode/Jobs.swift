@@ -135,6 +135,7 @@ extension SimulatedNode {
         case .stop:
             if ["dead", "failed"].contains(unit.sub) { return finish(job, "done") }
             jobs[job.unit]?.isRunning = true
+            stopped.insert(unit.invocation)
             stop(unit)
         case .restart:
             if ["dead", "failed"].contains(unit.sub) {

@@ -17,6 +17,9 @@ final class LoadedUnit {
     var invocation = ""
     /// When it last began to be anything else than inactive; zero for never.
     var inactiveExit: Int64 = 0
+    /// Whether its conditions were met when that was asked last, and when that was; zero for never.
+    var conditionResult = false
+    var conditionTime: Int64 = 0
     /// Whether somebody asked for its end, so that it is not started by itself.
     var isToEnd = false
     /// Whether the time until it is started by itself is over.

@@ -8,9 +8,16 @@ extension SimulatedNode {
         switch name {
         case "quadlet": return quadlet(command)
         case "podman": return podman(command.arguments)
-        case "journalctl": return Self.answer("")
+        case "journalctl": return journal(command.arguments)
         default: return Self.answer(error: "\(name): not found", code: 127)
         }
+    }
+
+    /// What systemd wrote of a stop job; nothing else is kept.
+    private func journal(_ words: [String]) -> Completion {
+        let run = words.first { $0.contains("INVOCATION_ID=") }?.split(separator: "=").last.map(String.init)
+        let isAsked = words.contains("JOB_TYPE=stop")
+        return Self.answer(isAsked && run.map(stopped.contains) ?? false ? "Stopped.\n" : "")
     }
 
     private func quadlet(_ command: Command) -> Completion {

@@ -23,10 +23,12 @@ extension SimulatedNode {
     }
 
     func meetsConditions(_ unit: LoadedUnit) -> Bool {
-        unit.definition.conditions.allSatisfy { condition in
+        unit.conditionTime = now
+        unit.conditionResult = unit.definition.conditions.allSatisfy { condition in
             let isNegated = condition.hasPrefix("!")
             return pathExists(isNegated ? String(condition.dropFirst()) : condition) != isNegated
         }
+        return unit.conditionResult
     }
 
     // MARK: Starting

@@ -37,6 +37,8 @@ package final class SimulatedNode {
     /// Jobs that are not over, by their unit.
     var jobs: [String: Job] = [:]
     var jobCount = 0
+    /// Runs of services that a job of stopping ended, by their invocations.
+    var stopped: Set<String> = []
     /// Containers that run, by name.
     var containers: [String: RunningContainer] = [:]
     /// What Podman keeps, such as `volume systemd-data`.

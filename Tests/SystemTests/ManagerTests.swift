@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 
 /// A Swarm of three managers with a controller on each of two: one of them acts, whichever manager is lost.
-@Suite struct ManagerTests {
+///
+/// One after the other: six Engines and the elections of two Swarms are more than two cores do in time.
+@Suite(.serialized) struct ManagerTests {
     @Test(.enabled(if: runsLongTests, "the nightly run sets HECATE_TEST_LONG=1"), .timeLimit(.minutes(8)))
     func managersAreLostOneAfterTheOther() async throws { try await withManagers(loseManagers) }
 

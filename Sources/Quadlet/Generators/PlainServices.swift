@@ -28,6 +28,8 @@ struct PlainServices: UnitGenerator {
         return failures
     }
 
+    func fault() async throws -> String? { nil }
+
     func links(of unit: UnitDeclaration) throws -> [String: String] {
         let known = try mentioned(by: unit)
         let text = try PlainService(unit: unit, layout: layout, version: version, known: known, refusesStrangers: false)

@@ -20,53 +20,128 @@ struct PodmanQuadlet: UnitGenerator {
 
     func check(_ units: [UnitDeclaration]) async throws -> [UnitName: Failure] {
         var failures: [UnitName: Failure] = [:]
+        for unit in units {
+            guard let fault = unit.relativeFault else { continue }
+            failures[unit.name] = Failure(.invalid, fault.description, next: .needsChange)
+        }
         var rest = units
-        // A file that cannot be loaded ends the generator for all; it is taken out and the others are asked again.
+        // A file that cannot be loaded, or that the generator itself breaks on, ends it for all; it is taken out and the others
+        // are asked again.
         while !rest.isEmpty {
-            let found = try await ask(rest)
-            failures.merge(found.failures) { _, new in new }
-            guard found.isFatal else { break }
+            let answer = try await ask(rest)
+            if let crash = answer.crash {
+                for unit in try await culprits(rest) { failures[unit.name] = failure(unit, crash: crash) }
+            }
+            failures.merge(answer.failures) { _, new in new }
+            guard answer.isFatal || answer.crash != nil else { break }
             let before = rest.count
-            rest.removeAll { found.failures[$0.name] != nil }
+            rest.removeAll { failures[$0.name] != nil }
             guard rest.count < before else { break }
         }
         return failures
     }
 
-    private func ask(_ units: [UnitDeclaration]) async throws -> (failures: [UnitName: Failure], isFatal: Bool) {
+    /// What the generator said of some units.
+    private struct Answer {
+        var failures: [UnitName: Failure] = [:]
+        /// Whether it ended at one of them, and the others were not looked at.
+        var isFatal = false
+        /// Its last words when it ended without saying why, such as `panic: …`.
+        var crash: String?
+    }
+
+    private func ask(_ units: [UnitDeclaration]) async throws -> Answer {
         let stage = "\(layout.runtime)/hecate/stage-\(UInt64.random(in: 0..<UInt64.max))"
         try makeFolder(stage, mode: 0o700)
         for unit in units {
             for (path, target) in links(of: unit) { try replaceLink("\(stage)/\(lastComponent(path))", to: target) }
         }
-        let result = try await run(
+        let result = try await generate(from: stage)
+        try removeTree(stage)
+        var answer = Answer()
+        guard result.code != 0 else { return answer }
+        let known = Dictionary(units.map { ($0.name, $0) }) { first, _ in first }
+        for complaint in Self.complaints(result) {
+            guard let name = UnitName(lastComponent(complaint.path)), let unit = known[name] else { continue }
+            answer.isFatal = answer.isFatal || complaint.isLoading
+            answer.failures[name] = failure(unit, complaint.text, stage: stage)
+        }
+        if result.code != 1 || answer.failures.isEmpty { answer.crash = Self.lastWords(result) }
+        return answer
+    }
+
+    private func generate(from folder: String) async throws -> Completion {
+        try await run(
             Command(
                 program,
                 ["-dryrun"] + (layout.scope == .user ? ["-user"] : []),
                 environment: [
-                    "QUADLET_UNIT_DIRS": stage, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime,
+                    "QUADLET_UNIT_DIRS": folder, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime,
                     "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
                 ],
                 timeout: .seconds(300),
                 outputLimit: 512 * 1024 * 1024
             )
         )
-        try removeTree(stage)
-        guard result.code != 0 else { return ([:], false) }
-        let known = Dictionary(units.map { ($0.name, $0) }) { first, _ in first }
-        var failures: [UnitName: Failure] = [:]
-        var isFatal = false
-        for line in result.errorText.split(separator: "\n") {
+    }
+
+    /// What the generator says about files: which, and what is wrong with it.
+    private static func complaints(_ result: Completion) -> [(path: String, text: String, isLoading: Bool)] {
+        result.errorText.split(separator: "\n").compactMap { line in
             let isLoading = line.contains("error loading \"")
             guard isLoading || line.contains("converting \""),
                 let quoted = line.split(separator: "\"").dropFirst().first,
-                let name = UnitName(lastComponent(String(quoted))), let unit = known[name],
                 let end = line.range(of: isLoading ? "\", " : "\": ")
-            else { continue }
-            isFatal = isFatal || isLoading
-            failures[name] = failure(unit, String(line[end.upperBound...]), stage: stage)
+            else { return nil }
+            return (String(quoted), String(line[end.upperBound...]), isLoading)
         }
-        return (failures, isFatal)
+    }
+
+    private static func lastWords(_ result: Completion) -> String {
+        let lines = result.errorText.split(separator: "\n").map(String.init)
+        let telling = lines.first { $0.hasPrefix("panic:") || $0.hasPrefix("fatal error:") } ?? lines.last
+        return "it ended with status \(result.code)" + (telling.map { " (\($0.prefix(200)))" } ?? "")
+    }
+
+    // MARK: Culprits
+
+    /// The units that the generator breaks on, found by halving.
+    private func culprits(_ units: [UnitDeclaration]) async throws -> [UnitDeclaration] {
+        guard units.count > 1 else { return units }
+        let half = units.count / 2
+        var found: [UnitDeclaration] = []
+        for part in [Array(units[..<half]), Array(units[half...])] where try await ask(part).crash != nil {
+            found += try await culprits(part)
+        }
+        // It breaks on them only together.
+        return found.isEmpty ? units : found
+    }
+
+    private func failure(_ unit: UnitDeclaration, crash: String) -> Failure {
+        let diagnostic = Diagnostic(
+            .error,
+            at: Place(file: unit.path),
+            "Podman's generator breaks on the unit, so that others would have no service: \(crash)",
+            cure: "take back what changed last; see podman-systemd.unit(5) for what each key takes"
+        )
+        return Failure(.invalid, diagnostic.description, next: .needsChange)
+    }
+
+    func fault() async throws -> String? {
+        let result = try await generate(from: layout.quadlet)
+        guard result.code != 0 else { return nil }
+        let complaints = Self.complaints(result).filter(\.isLoading)
+        if let first = complaints.first { return "'\(first.path)' cannot be loaded: \(first.text)" }
+        guard result.code != 1 else { return nil }
+        for name in try names(in: layout.quadlet) where UnitName(name) != nil {
+            let stage = "\(layout.runtime)/hecate/stage-\(UInt64.random(in: 0..<UInt64.max))"
+            try makeFolder(stage, mode: 0o700)
+            try replaceLink("\(stage)/\(name)", to: "\(layout.quadlet)/\(name)")
+            let alone = try await generate(from: stage)
+            try removeTree(stage)
+            if alone.code > 1 { return "it breaks on '\(layout.quadlet)/\(name)': \(Self.lastWords(alone))" }
+        }
+        return Self.lastWords(result)
     }
 
     private func failure(_ unit: UnitDeclaration, _ text: String, stage: String) -> Failure {
@@ -94,13 +169,9 @@ struct PodmanQuadlet: UnitGenerator {
     func links(of unit: UnitDeclaration) -> [String: String] {
         var links = ["\(layout.quadlet)/\(unit.name)": unit.path]
         for folder in unit.dropInFolders { links["\(layout.quadlet)/\(lastComponent(folder))"] = folder }
-        // What a unit names relative to itself is looked for beside the link.
-        for file in unit.referencedFiles
-        where !unit.isKept && file.section != "Service" && !file.written.hasPrefix("/")
-            && !file.written.hasPrefix("%") && !file.written.contains("..")
-        {
-            let own = file.written.hasPrefix("./") ? String(file.written.dropFirst(2)) : file.written
-            if !own.contains("/") { links["\(layout.quadlet)/\(own)"] = file.path }
+        // What a unit names relative to itself is looked for beside the link; a kept copy names it by its whole path.
+        for path in unit.relativePaths where !unit.isKept && !path.leadsOut {
+            links["\(layout.quadlet)/\(path.first)"] = "\(folder(of: unit.path))/\(path.first)"
         }
         return links
     }

@@ -9,6 +9,10 @@ protocol UnitGenerator: Sendable {
     /// - Returns: Why each of those that are refused is.
     func check(_ units: [UnitDeclaration]) async throws -> [UnitName: Failure]
 
+    /// Why it makes no services of what is linked now, in words, such as a file of somebody else's that it breaks on; nil when
+    /// nothing keeps it from that.
+    func fault() async throws -> String?
+
     /// The links that bring a unit about, each with where it points; files they need are written.
     func links(of unit: UnitDeclaration) throws -> [String: String]
 

@@ -19,12 +19,19 @@ package struct GitopsTree: Sendable {
     package private(set) var units: [UnitSource] = []
     /// Every folder there is, to be watched.
     package private(set) var folders: [String] = []
+    /// What was passed over, and why; it belongs to no unit.
+    package private(set) var problems: [Diagnostic] = []
+    /// Whether there may be units that were not seen, so that none may be taken for gone.
+    package private(set) var isPartial = false
     private var dropIns: [String: String] = [:]
     private var found: [UnitName: [String]] = [:]
 
+    /// So deep folders are read.
+    private static let depth = 8
+
     /// Reads the folder's names and dates; no file is opened.
-    /// - Throws: `Invalid` when the gitops folder is not there or a folder in it cannot be read: then nothing is known of
-    /// what should run, and nothing may be removed.
+    /// - Throws: `Invalid` when the gitops folder is not there: then nothing is known of what should run, and nothing may be
+    /// removed.
     package init(_ layout: NodeLayout) throws(Invalid) {
         guard fileStatus(layout.gitops)?.kind == .folder else {
             throw Invalid(
@@ -34,62 +41,128 @@ package struct GitopsTree: Sendable {
             )
         }
         folders.append(layout.gitops)
-        do {
-            for source in layout.sources { try scan(source, depth: 0) }
-        } catch {
-            throw Invalid(
-                at: Place(file: error.path),
-                "the folder cannot be read: \(error)",
-                cure: "check its permissions"
-            )
-        }
+        lookBeside(layout.sources)
+        for source in layout.sources where isReachable(source) { scan(source, depth: 0) }
         for (name, paths) in found.sorted(by: { $0.key.description < $1.key.description }) {
-            units.append(source(name, paths.sorted(), layout))
+            units.append(source(name, paths.sorted()))
         }
     }
 
-    private mutating func scan(_ folder: String, depth: Int) throws(FileError) {
-        guard depth < 8, fileStatus(folder)?.kind == .folder else { return }
+    /// Names the units that lie in the folder itself, where none is read.
+    private mutating func lookBeside(_ sources: [String]) {
+        let beside = (try? names(in: folders[0])) ?? []
+        for entry in beside where UnitName(entry) != nil && !entry.utf8.contains(where: isControl) {
+            let names = sources.map { "'\(lastComponent($0))'" }.joined(separator: " or ")
+            mention(
+                "\(folders[0])/\(entry)",
+                "units are read from \(names), and this one is passed over",
+                "move it there"
+            )
+        }
+    }
+
+    /// Whether a folder is there; one that cannot be looked at is told of.
+    private mutating func isReachable(_ folder: String) -> Bool {
+        if fileStatus(folder)?.kind == .folder { return true }
+        noteUnreachable(folder)
+        return false
+    }
+
+    /// What cannot be looked at, or is a link to what is not there, such as a disk that is not mounted, may be a folder of units.
+    private mutating func noteUnreachable(_ path: String) {
+        if let error = lookError(path) {
+            passOver(path, "it cannot be looked at: \(error)", "check its permissions")
+        } else if fileStatus(path) == nil, let target = linkTarget(path) {
+            passOver(path, "the link leads to '\(target)', which is not there", "mend or remove the link")
+        }
+    }
+
+    // MARK: Scanning
+
+    private mutating func scan(_ folder: String, depth: Int) {
         folders.append(folder)
-        for entry in try names(in: folder) where !entry.hasPrefix(".") {
+        let entries: [String]
+        do throws(FileError) {
+            entries = try names(in: folder)
+            for name in try strangeNames(in: folder) {
+                mention(
+                    "\(folder)/\(name)",
+                    "the name is no UTF-8 or has control characters, so it is passed over",
+                    "rename it"
+                )
+            }
+        } catch {
+            return passOver(folder, "the folder cannot be read: \(error)", "check its permissions")
+        }
+        for entry in entries where !entry.hasPrefix(".") && !entry.utf8.contains(where: isControl) {
             let path = "\(folder)/\(entry)"
+            let isFolder = fileStatus(path)?.kind == .folder
             if let name = UnitName(entry) {
-                if fileStatus(path)?.kind != .folder { found[name, default: []].append(path) }
-            } else if fileStatus(path)?.kind == .folder {
-                if entry.hasSuffix(".d") {
-                    dropIns[entry] = path
-                    folders.append(path)
-                } else {
-                    try scan(path, depth: depth + 1)
-                }
+                if !isFolder { found[name, default: []].append(path) }
+            } else if isFolder, entry.hasSuffix(".d") {
+                dropIns[entry] = path
+                folders.append(path)
+            } else if isFolder {
+                enter(path, depth: depth + 1)
+            } else if UnitName.isOfSystemd(entry) {
+                mention(
+                    path,
+                    "it is a unit of systemd's own and no Quadlet file, so it is passed over",
+                    "put it where systemd looks, such as ~/.config/systemd/user"
+                )
+            } else {
+                noteUnreachable(path)
             }
         }
     }
 
-    private func source(_ name: UnitName, _ paths: [String], _ layout: NodeLayout) -> UnitSource {
+    private mutating func enter(_ path: String, depth: Int) {
+        if linkTarget(path) != nil, let real = realPath(path), let outer = realPath(folder(of: path)),
+            outer == real || outer.hasPrefix(real + "/")
+        {
+            mention(path, "the link leads to a folder that it lies in, so it is passed over", "remove it")
+        } else if depth >= Self.depth {
+            passOver(path, "folders are read \(Self.depth) deep, and this one lies deeper", "move it up")
+        } else {
+            scan(path, depth: depth)
+        }
+    }
+
+    /// There may be units in it.
+    private mutating func passOver(_ path: String, _ why: String, _ cure: String) {
+        isPartial = true
+        mention(path, why, cure, .error)
+    }
+
+    private mutating func mention(
+        _ path: String,
+        _ why: String,
+        _ cure: String,
+        _ severity: Diagnostic.Severity = .warning
+    ) {
+        problems.append(Diagnostic(severity, at: Place(file: path), why, cure: cure))
+    }
+
+    // MARK: Units
+
+    private func source(_ name: UnitName, _ paths: [String]) -> UnitSource {
         let path = paths[0]
         let folders = name.dropInFolders.compactMap { dropIns[$0] }
-        var problem: Diagnostic?
         var identities = paths.map { "\($0) \(fileStatus($0)?.identity ?? "none")" }
-        if paths.count > 1 {
-            problem = Diagnostic(
-                .error,
-                at: Place(file: paths[1]),
-                "'\(name)' stands twice; the other is \(paths[0])",
-                cure: "remove or rename one of them"
-            )
-        } else if fileStatus(path) == nil {
-            let target = linkTarget(path) ?? ""
-            problem = Diagnostic(
-                .error,
-                at: Place(file: path),
-                "the link leads to '\(target)', which is not there",
-                cure: "mend or remove the link"
-            )
-        }
+        var problem = nameProblem(name, path) ?? fileProblem(name, paths)
         for folder in folders {
-            for file in (try? names(in: folder)) ?? [] where file.hasSuffix(".conf") {
-                identities.append("\(folder)/\(file) \(fileStatus("\(folder)/\(file)")?.identity ?? "none")")
+            do throws(FileError) {
+                for file in try names(in: folder) where file.hasSuffix(".conf") {
+                    identities.append("\(folder)/\(file) \(fileStatus("\(folder)/\(file)")?.identity ?? "none")")
+                }
+            } catch {
+                // Without its drop-ins it would be another unit.
+                problem = Diagnostic(
+                    .error,
+                    at: Place(file: folder),
+                    "the drop-ins of '\(name)' cannot be read: \(error)",
+                    cure: "check their permissions"
+                )
             }
         }
         return UnitSource(
@@ -99,5 +172,26 @@ package struct GitopsTree: Sendable {
             problem: problem,
             identity: identities.joined(separator: "\n")
         )
+    }
+
+    private func nameProblem(_ name: UnitName, _ path: String) -> Diagnostic? {
+        guard let fault = name.fault else { return nil }
+        return Diagnostic(.error, at: Place(file: path), fault, cure: "rename the file")
+    }
+
+    private func fileProblem(_ name: UnitName, _ paths: [String]) -> Diagnostic? {
+        let path = paths[0]
+        func problem(_ place: String, _ message: String, _ cure: String) -> Diagnostic {
+            Diagnostic(.error, at: Place(file: place), message, cure: cure)
+        }
+        if paths.count > 1 {
+            return problem(paths[1], "'\(name)' stands twice; the other is \(path)", "remove or rename one of them")
+        }
+        guard let kind = fileStatus(path)?.kind else {
+            let target = linkTarget(path) ?? ""
+            return problem(path, "the link leads to '\(target)', which is not there", "mend or remove the link")
+        }
+        guard kind != .file else { return nil }
+        return problem(path, "it is \(kind.name), and a unit is a file", "remove it")
     }
 }

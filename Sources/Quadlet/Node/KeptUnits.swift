@@ -89,6 +89,9 @@ struct KeptUnits: Sendable {
                 unit.entries[position].value = copy
             }
         }
+        if let original = document["path"]?.string {
+            unit = UnitDeclaration.withWholePaths(unit, of: name.kind, from: Files.folder(of: original))
+        }
         let path = "\(live)/\(name)"
         try put(Array(unit.text.utf8), path)
         var declaration = try UnitDeclaration(name: name, path: path, unit: unit, layout: layout)

@@ -26,7 +26,7 @@ struct NodeDeployment: Deployment {
             let state = try await platform.state(of: unit.service, since: moment)
             try await decide(&planned, unit, state)
             if planned.plan.isEmpty {
-                let service = name.isTemplate || unit.runsToItsEnd ? nil : unit.service
+                let service = name.isTemplate ? nil : (unit.service, state?.active ?? "inactive")
                 await platform.settle(id, fingerprint, service: service, links: links)
             } else {
                 await platform.unsettle(id)
@@ -90,32 +90,43 @@ struct NodeDeployment: Deployment {
             !planned.links.isEmpty || !planned.staleLinks.isEmpty || state?.load == "not-found"
             || isChanged && start?.unitHash != unit.unitHash
         if name.isTemplate { return }
+        if isChanged { planned.fields = await differences(to: unit, from: start?.fingerprint) }
         if isUp, isChanged {
             planned.job = .restart
-            planned.fields = await differences(to: unit, from: start?.fingerprint)
         } else if isUp {
             // Taken over as it runs.
-            if !isKnown {
-                try await platform.note(service, .init(fingerprint: unit.fingerprint, unitHash: unit.unitHash))
-            }
+            if !isKnown { try await platform.note(service, unit.start) }
         } else if await platform.progress(of: service)?.isFailure ?? false, start?.fingerprint == unit.fingerprint {
             // Its failure is judged first.
         } else if await platform.progress(of: service) == .underWay, !isChanged {
             // On its way.
-        } else if unit.runsToItsEnd, start?.fingerprint == unit.fingerprint, state?.active != "failed" {
-            // It ran to its end.
-        } else if unit.runsToItsEnd, let origin, origin.running == .declared, origin.hasRunWell,
-            state?.active == "inactive"
-        {
-            // So it did for whoever started it, such as the machine's boot.
-            try await platform.note(service, .init(fingerprint: unit.fingerprint, unitHash: unit.unitHash))
         } else {
+            let properties = try await platform.systemd.properties(of: service)
+            let isDeclared = isKnown ? !isChanged : origin?.running == .declared
+            // It is ending; what that comes to is seen in a moment.
+            if state?.active == "deactivating", isDeclared { return }
+            guard try await expectation(unit, properties, isDeclared: isDeclared) == .up else {
+                return try await keepDown(&planned, unit, isKnown: isKnown, isChanged: isChanged)
+            }
             planned.job = .start
             // Nobody knows when systemd read its files: it may have been long before they were written.
             if !isKnown { planned.reloads = true }
-            planned.fields = [FieldChange("state", from: state.map { "\($0.active) (\($0.sub))" }, to: "active")]
-            if isChanged { planned.fields += await differences(to: unit, from: start?.fingerprint) }
+            let state = FieldChange("state", from: state.map { "\($0.active) (\($0.sub))" }, to: "active")
+            planned.fields.insert(state, at: 0)
         }
+    }
+
+    /// Plans for a service that is rightly down: whoever starts it has to get what is declared.
+    private func keepDown(
+        _ planned: inout NodePlanned,
+        _ unit: UnitDeclaration,
+        isKnown: Bool,
+        isChanged: Bool
+    ) async throws {
+        if !isKnown { planned.reloads = planned.reloads || planned.isLoadedOtherwise }
+        // What is planned notes it when it is done.
+        guard planned.plan.isEmpty, isChanged || !isKnown else { return }
+        try await platform.note(unit.service, unit.start)
     }
 
     /// The unit's file, its drop-ins with their folders, and what it names.
@@ -138,8 +149,6 @@ struct NodeDeployment: Deployment {
         var running: Version
         /// Whether systemd has read something else than what is declared.
         var isLoadedOtherwise: Bool
-        /// Whether it ran since the boot, and came to no bad end.
-        var hasRunWell: Bool
     }
 
     /// What the times say about a service of which nobody remembers what it was started with.
@@ -167,8 +176,7 @@ struct NodeDeployment: Deployment {
             // It was read again since, and may have been read between the change and the start.
             running = .unknown
         }
-        let hasRunWell = begun > 0 && properties["Result"] == "success"
-        return Origin(running: running, isLoadedOtherwise: isLoadedOtherwise, hasRunWell: hasRunWell)
+        return Origin(running: running, isLoadedOtherwise: isLoadedOtherwise)
     }
 
     /// When what the service is made of changed last, as far as that can be told: its files, the links to them and what was made
@@ -239,13 +247,20 @@ struct NodeDeployment: Deployment {
                 await platform.forgetProgress(of: unit.service)
                 return .failed(await failure(unit, properties, job: result))
             }
-            // After a boot, or when an agent ended amid a change, nobody may have started what is declared yet: that is still to
-            // be done, and no failure of it.
             let isDown = ["inactive", "failed"].contains(properties["ActiveState"] ?? "")
-            if !isStarted, isDown || properties["SubState"] == "auto-restart" {
+            let hasNotFailed = properties["ActiveState"] == "inactive" && properties["Result"] == "success"
+            if isDown, hasNotFailed || !isStarted,
+                try await platform.systemd.units(named: [unit.service]).first?.hasJob != true,
+                try await expectation(unit, properties, isDeclared: isStarted) != .up
+            {
+                return .healthy(runsNothing: true)
+            }
+            // After a boot, or when an agent ended amid a change, nobody may have started what is declared yet, or somebody
+            // stopped it: that is still to be done, and how anything else does that runs says nothing of it.
+            if !isStarted || hasNotFailed {
                 return .progressing("\(unit.service) is still to be started with what is declared")
             }
-            return try await judged(unit, properties, isStarted ? progress : nil)
+            return try await judged(unit, properties, progress)
         } catch let error as SystemdError {
             throw Failure(.unavailable, "\(error)")
         }
@@ -268,8 +283,6 @@ struct NodeDeployment: Deployment {
             guard unit.hasOwnHealthCheck else { return .healthy(runsNothing: false) }
             return try await containerHealth(unit)
         case "activating", "deactivating": return .progressing("\(unit.service) is \(active) (\(sub))")
-        case "inactive" where unit.runsToItsEnd && properties["Result"] == "success":
-            return .healthy(runsNothing: true)
         default:
             // What it requires is being restarted, and it comes after that.
             if let now = try? await platform.systemd.units(named: [unit.service]).first, now.hasJob {
@@ -309,6 +322,7 @@ struct NodeDeployment: Deployment {
         case ("dependency", _): why = "a unit it requires did not start"
         case ("timeout", _), (_, "timeout"):
             why = "it was not ready in time (TimeoutStartSec)"
+        case ("assert", _): why = "it was not started, \(unit.assertions.joined(separator: ", ")) does not hold"
         case ("canceled", _): why = "its start was cancelled by another job"
         case (_, "exit-code"): why = "it exited with code \(properties["ExecMainStatus"] ?? "?")"
         case (_, "signal"), (_, "core-dump"): why = "it was ended by signal \(properties["ExecMainStatus"] ?? "?")"

@@ -26,6 +26,10 @@ extension NodePlatform {
         let state = "\(properties["ActiveState"] ?? "unknown") (\(properties["SubState"] ?? ""))"
         let isUp = properties["ActiveState"] == "active"
         let result = properties["Result"] ?? "success"
+        var why = result == "success" ? "" : result
+        if why.isEmpty, properties["ActiveState"] == "inactive", let unit, !name.isTemplate {
+            why = try await deployment(unit).expectation(unit, properties, isDeclared: true).reason
+        }
         return .array([
             [
                 "name": .string(service), "running": .int(isUp ? 1 : 0), "desired": .int(name.isTemplate ? 0 : 1),
@@ -33,7 +37,7 @@ extension NodePlatform {
                 "tasks": .array([
                     [
                         "name": .string("pid \(properties["MainPID"] ?? "-")"), "state": .string(state),
-                        "node": .string(layout.host), "error": .string(result == "success" ? "" : result),
+                        "node": .string(layout.host), "error": .string(why),
                         "restarts": .int(properties["NRestarts"].flatMap(Int64.init) ?? 0),
                     ]
                 ]),

@@ -49,7 +49,9 @@ struct NodePlanned: Planned {
             if let job {
                 changes.append(Change(job == .restart ? .update : .create, "service", unit.service, fields: fields))
             }
-            if changes.isEmpty, reloads { changes.append(Change(.update, "service", unit.service, fields: [])) }
+            if job == nil, reloads, changes.isEmpty || !fields.isEmpty {
+                changes.append(Change(.update, "service", unit.service, fields: fields))
+            }
         }
         if let stops { changes.append(Change(.remove, "service", stops)) }
         // Stale links of a unit that stays belong to its change; those of one that goes are its removal.
@@ -85,7 +87,7 @@ struct NodePlanned: Planned {
             }
             for path in staleLinks where platform.layout.owns(linkAt: path) { try removeFile(path) }
             if reloads { try await platform.reload() }
-            guard let job else { return }
+            guard let job else { return try await keepDown(unit) }
             // What is started from now on is started with what is declared.
             let readyAt = BootClock().now
             if unit.name.kind == .network, job == .restart { await recreateNetwork(unit) }
@@ -94,11 +96,16 @@ struct NodePlanned: Planned {
             guard deployment.filesIdentity == filesIdentity else {
                 throw Failure(.conflict, "the files of \(deployment.name) changed meanwhile; they are read again")
             }
-            let start = StartedUnits.Start(fingerprint: unit.fingerprint, unitHash: unit.unitHash)
-            try await platform.willBegin(job, unit.service, start, readyAt: readyAt, wasOther: isStale)
+            try await platform.willBegin(job, unit.service, unit.start, readyAt: readyAt, wasOther: isStale)
             try await platform.begin(job, unit.service)
-            try await platform.note(unit.service, start)
+            try await platform.note(unit.service, unit.start)
         } catch let error as SystemdError where error.isNoSuchUnit {
+            if let fault = try? await platform.generator.fault() {
+                throw Failure(
+                    .refused,
+                    "Podman's generator does not make every service: \(fault); mend or remove the file"
+                )
+            }
             // The generator ends early over a file that is just being removed; it is asked again.
             throw Failure(
                 .conflict,
@@ -109,6 +116,21 @@ struct NodePlanned: Planned {
         } catch let error as FileError {
             throw Failure(.refused, "\(error)")
         }
+    }
+
+    /// Notes that a service which is down will be started with what is declared, whoever starts it.
+    private func keepDown(_ unit: UnitDeclaration) async throws {
+        guard !unit.name.isTemplate, deployment.filesIdentity == filesIdentity,
+            let state = try await platform.systemd.units(named: [unit.service]).first,
+            ["inactive", "failed"].contains(state.active), !state.hasJob
+        else { return }
+        // Now that systemd has read it, something may want it.
+        let properties = try await platform.systemd.properties(of: unit.service)
+        guard try await deployment.expectation(unit, properties, isDeclared: true) != .up else { return }
+        // An older version's failure says nothing of this one.
+        let isOther = await platform.start(of: unit.service) != unit.start
+        if isOther, state.active == "failed" { try? await platform.systemd.resetFailed(unit.service) }
+        try await platform.note(unit.service, unit.start)
     }
 
     /// Whether systemd knew the unit before, by other files.

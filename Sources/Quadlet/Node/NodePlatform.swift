@@ -20,7 +20,9 @@ package actor NodePlatform: Platform {
     private var started: StartedUnits
     /// The unit each known service belongs to.
     private var units: [String: UnitName] = [:]
-    private var settled: [AppID: (fingerprint: String, service: String?, links: [String: String])] = [:]
+    private var settled: [AppID: Settled] = [:]
+    /// Runs of services that were found to have ended by themselves, or to have been stopped.
+    private var ends: [String: (run: String, wasStopped: Bool)] = [:]
     /// How the last start of each service that was asked for here went.
     private var starts: [String: Progress] = [:]
     /// How many starts of each service were asked for here.
@@ -177,11 +179,24 @@ package actor NodePlatform: Platform {
         guard let known = settled[id], known.fingerprint == fingerprint else { return false }
         guard known.links.allSatisfy({ linkTarget($0.key) == $0.value }) else { return false }
         guard let service = known.service else { return true }
-        return try await state(of: service, since: moment)?.active == "active"
+        return try await state(of: service.name, since: moment)?.active == service.active
     }
 
-    func settle(_ id: AppID, _ fingerprint: String, service: String?, links: [String: String]) {
-        settled[id] = (fingerprint, service, links)
+    /// How a unit was when nothing was to be done about it.
+    private struct Settled {
+        var fingerprint: String
+        /// Its service and that one's state; nil for a template.
+        var service: (name: String, active: String)?
+        var links: [String: String]
+    }
+
+    func settle(
+        _ id: AppID,
+        _ fingerprint: String,
+        service: (name: String, active: String)?,
+        links: [String: String]
+    ) {
+        settled[id] = Settled(fingerprint: fingerprint, service: service, links: links)
     }
 
     /// Takes over from an earlier process that a unit was found right, if what was started then is what its files say.
@@ -190,7 +205,7 @@ package actor NodePlatform: Platform {
             let name = UnitName(id.name)
         else { return }
         units[entry.service] = name
-        settle(id, entry.fingerprint, service: entry.stays ? entry.service : nil, links: entry.links)
+        settle(id, entry.fingerprint, service: entry.stays ? (entry.service, "active") : nil, links: entry.links)
     }
 
     /// Identifies what turns units into services here.
@@ -231,7 +246,7 @@ package actor NodePlatform: Platform {
             Command(
                 "journalctl",
                 scope + ["--lines", "\(lines)", "--output", "cat", "--no-pager", "--quiet"],
-                environment: ["PATH": Self.searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime],
+                environment: journalEnvironment,
                 timeout: .seconds(10)
             )
         )
@@ -239,6 +254,35 @@ package actor NodePlatform: Platform {
     }
 
     package func unit(of service: String) -> UnitName? { units[service] }
+
+    /// Whether somebody had systemd stop a service, so that its good end was not its own.
+    ///
+    /// systemd's own words in the journal tell: those of a stop job name its type (systemd.journal-fields(7)). `run`: The
+    /// service's invocation, as 32 hexadecimal digits.
+    func wasStopped(_ service: String, run: String) async -> Bool {
+        if let known = ends[service], known.run == run { return known.wasStopped }
+        let isUser = layout.scope == .user
+        let answer = try? await machine.run(
+            Command(
+                "journalctl",
+                [
+                    "\(isUser ? "USER_UNIT" : "UNIT")=\(service)",
+                    "\(isUser ? "USER_INVOCATION_ID" : "INVOCATION_ID")=\(run)", "JOB_TYPE=stop", "--lines", "1",
+                    "--output", "cat", "--no-pager", "--quiet",
+                ],
+                environment: journalEnvironment,
+                timeout: .seconds(10)
+            )
+        )
+        guard let answer, answer.code == 0 else { return false }
+        let wasStopped = !answer.outputText.isEmpty
+        ends[service] = (run, wasStopped)
+        return wasStopped
+    }
+
+    private var journalEnvironment: [String: String] {
+        ["PATH": Self.searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime]
+    }
 
     // MARK: Starting
 
@@ -335,7 +379,9 @@ package actor NodePlatform: Platform {
         // The signal may be on its way.
         try await Task.sleep(for: .milliseconds(100))
         if starts[service] == .underWay {
-            await ended(service, unit.active == "active" ? "done" : "failed", of: begins[service])
+            let result = try await systemd.properties(of: service)["Result"]
+            let isWell = unit.active == "active" || unit.active == "inactive" && result == "success"
+            await ended(service, isWell ? "done" : "failed", of: begins[service])
         }
         return true
     }

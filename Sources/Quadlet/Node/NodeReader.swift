@@ -26,7 +26,7 @@ package actor NodeReader {
     private var layout: NodeLayout { platform.layout }
 
     /// What the folder says now, and every folder that has to be watched to see it change.
-    /// - Throws: `Invalid` when the folder cannot be read in full.
+    /// - Throws: `Invalid` when there is no such folder.
     package func fleet() async throws -> (fleet: Fleet, folders: [String]) {
         let tree = try GitopsTree(layout)
         if refused.among != tree.units {
@@ -61,6 +61,8 @@ package actor NodeReader {
             apps: apps
         )
         fleet.isReadInPlace = true
+        fleet.isPartial = tree.isPartial
+        fleet.warnings = tree.problems
         return (fleet, folders.sorted())
     }
 
@@ -107,9 +109,37 @@ package actor NodeReader {
             settings: settings,
             fingerprint: unit.fingerprint,
             service: unit.service,
-            stays: !unit.name.isTemplate && !unit.runsToItsEnd,
+            stays: !unit.name.isTemplate,
             links: try platform.generator.links(of: unit)
         )
+    }
+
+    /// Which of the units want what another one has.
+    ///
+    /// Who has it already keeps it.
+    private func conflicts(of units: [UnitDeclaration], in tree: GitopsTree) -> [UnitName: Failure] {
+        var taken = UnitConflicts()
+        let names = Set(units.map(\.name))
+        for source in tree.units where !names.contains(source.name) {
+            guard let entry = index[source.name.description] else { continue }
+            taken.add(source.name.description, service: entry.service, links: entry.links)
+        }
+        func hasLinks(_ links: [String: String]) -> Bool { links.allSatisfy { linkTarget($0.key) == $0.value } }
+        var failures: [UnitName: Failure] = [:]
+        let all = units.compactMap { unit in
+            (try? platform.generator.links(of: unit)).map { (unit: unit, links: $0, isLinked: hasLinks($0)) }
+        }
+        let ordered = all.sorted {
+            ($0.isLinked ? 0 : 1, $0.unit.name.description) < ($1.isLinked ? 0 : 1, $1.unit.name.description)
+        }
+        for (unit, links, _) in ordered {
+            if let failure = taken.failure(unit, links) {
+                failures[unit.name] = failure
+            } else {
+                taken.add(unit.name.description, service: unit.service, links: links)
+            }
+        }
+        return failures
     }
 
     /// Reads units and asks the generator about all of them at once, with those they refer to.
@@ -136,13 +166,13 @@ package actor NodeReader {
             }
             missing = next.subtracting(read.keys.map(\.description))
         }
+        let conflicts = conflicts(of: read.values.filter { asked.contains($0.name) }, in: tree)
         let failures = try await platform.generator.check(
             read.values.sorted { $0.name.description < $1.name.description }
-        )
+        ).merging(conflicts) { first, _ in first }
         // Files are written one after the other: what was refused amid that is read again.
         let isAmidWriting = try !failures.isEmpty && GitopsTree(layout).units != tree.units
         for (source, settings) in changed where asked.contains(source.name) {
-            guard let unit = read[source.name] else { continue }
             checked[source.name] = settings
             if let failure = failures[source.name] {
                 index[source.name.description] = nil
@@ -152,7 +182,7 @@ package actor NodeReader {
                     fresh[source.name] = (settings, .failure(failure))
                     refused.units.insert(source.name)
                 }
-            } else {
+            } else if let unit = read[source.name] {
                 fresh[source.name] = (settings, .success(unit))
                 index[source.name.description] = try entry(source, settings, unit)
             }

@@ -7,6 +7,9 @@ package struct RepositoryCheck {
     private let folder: String
     private var diagnostics = Diagnostics()
     private var seen: [String: String] = [:]
+    /// Units that nothing of their own starts, and every word of the others that might.
+    private var unwanted: [(name: UnitName, path: String)] = []
+    private var mentions: Set<String> = []
 
     /// Whether a folder is laid out as hecate-gitops or as a node's own gitops folder is.
     package static func applies(to root: String) -> Bool {
@@ -17,6 +20,7 @@ package struct RepositoryCheck {
     package static func diagnostics(of root: String) throws -> Diagnostics {
         var check = RepositoryCheck(root)
         for part in ["system", "apps"] { try check.scan("\(check.folder)/\(part)", depth: 0) }
+        check.warnOfUnwanted()
         return check.diagnostics
     }
 
@@ -38,6 +42,13 @@ package struct RepositoryCheck {
                     )
                 }
                 check(name, inner)
+            } else if UnitName.isOfSystemd(entry) {
+                mentions.insert("\(entry[..<(entry.lastIndex(of: ".") ?? entry.endIndex)]).service")
+                diagnostics.warning(
+                    at: Place(file: inner),
+                    "it is a unit of systemd's own and no Quadlet file, so the agent passes it over",
+                    cure: "put it where systemd looks, such as ~/.config/systemd/user"
+                )
             } else if fileStatus(inner)?.kind == .folder {
                 if entry.hasSuffix(".d") {
                     try dropIns(inner, of: String(entry.dropLast(2)))
@@ -67,6 +78,14 @@ package struct RepositoryCheck {
     }
 
     private mutating func check(_ name: UnitName, _ path: String) {
+        if let fault = name.fault { diagnostics.error(at: Place(file: path), fault, cure: "rename the file") }
+        if let kind = fileStatus(path)?.kind, kind != .file {
+            return diagnostics.error(
+                at: Place(file: path),
+                "it is \(kind.name), and a unit is a file",
+                cure: "remove it"
+            )
+        }
         guard let unit = read(path) else { return }
         guard unit.sections.contains(name.kind.section) else {
             diagnostics.error(
@@ -77,8 +96,27 @@ package struct RepositoryCheck {
             return
         }
         keys(of: unit, name)
+        noteWants(of: unit, name, path)
         for entry in unit.all("Container", "EnvironmentFile") { environmentFile(entry) }
         for entry in unit.all("Container", "Image") { image(entry) }
+    }
+
+    private mutating func noteWants(of unit: UnitFile, _ name: UnitName, _ path: String) {
+        for entry in unit.entries { mentions.formUnion(entry.value.split { ":,=; ".contains($0) }.map(String.init)) }
+        let isWanted = ["WantedBy", "RequiredBy", "UpheldBy"].contains { !unit.values("Install", $0).isEmpty }
+        let isMember = unit.last("Container", "Pod") != nil && unit.isTrue("Container", "StartWithPod") != false
+        if !isWanted, !isMember, !name.kind.isThing, !name.isTemplate { unwanted.append((name, path)) }
+    }
+
+    /// A unit that no other names and that has no `[Install]` section stays down, also after a boot.
+    private mutating func warnOfUnwanted() {
+        for (name, path) in unwanted where mentions.isDisjoint(with: [name.description, name.service]) {
+            diagnostics.warning(
+                at: Place(file: path),
+                "nothing starts '\(name)': it has no [Install] section, and no other unit names it",
+                cure: "add [Install] with WantedBy=default.target, unless it is started by hand"
+            )
+        }
     }
 
     private mutating func keys(of unit: UnitFile, _ name: UnitName) {

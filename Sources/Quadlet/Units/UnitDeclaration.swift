@@ -192,10 +192,8 @@ package struct UnitDeclaration: Sendable {
         }
     }
 
-    /// Whether a run to its end is what is wanted of it, instead of a process that stays.
-    var runsToItsEnd: Bool {
-        unit.last("Service", "Type") == "oneshot" && unit.isTrue("Service", "RemainAfterExit") != true
-    }
+    /// A start of its service as it is declared.
+    var start: StartedUnits.Start { StartedUnits.Start(fingerprint: fingerprint, unitHash: unitHash) }
 
     /// The name Podman knows its container by; nil when it makes none.
     func containerName(_ layout: NodeLayout) -> String? {

@@ -32,6 +32,13 @@ package struct UnitName: Sendable, Hashable, CustomStringConvertible {
         stem = String(name[..<dot])
     }
 
+    /// Whether a file's name is that of a unit of systemd's own, which Podman has nothing to do with (systemd.unit(5)).
+    static func isOfSystemd(_ name: String) -> Bool {
+        let kinds = ["service", "timer", "socket", "target", "path", "mount", "automount", "slice", "swap"]
+        guard let dot = name.lastIndex(of: ".") else { return false }
+        return kinds.contains(String(name[name.index(after: dot)...]))
+    }
+
     /// The stem before the `@`, when there is one.
     var prefix: String? { stem.firstIndex(of: "@").map { String(stem[..<$0]) } }
     /// What stands after the `@`; empty for a template.
@@ -45,6 +52,24 @@ package struct UnitName: Sendable, Hashable, CustomStringConvertible {
         guard let prefix, let instance else { return "\(stem)\(kind.serviceSuffix).service" }
         return "\(prefix)\(kind.serviceSuffix)@\(instance).service"
     }
+
+    /// Why systemd could have no service of this name, in words; nil when it could (systemd.unit(5), "Description").
+    ///
+    /// Links and copies of the file have longer names than itself, within the 255 bytes a name may have.
+    var fault: String? {
+        let marks = Set(":-_.\\@".utf8)
+        let isAllowed = description.utf8.allSatisfy { byte in
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || marks.contains(byte)
+        }
+        if !isAllowed { return "systemd takes letters, digits and ':-_.\\@' in a unit's name, and nothing else" }
+        if stem.hasPrefix("@") { return "nothing stands before the '@'" }
+        let length = max(description.utf8.count, service.utf8.count)
+        return length > Self.longest ? "the name is longer than the \(Self.longest) bytes that a unit's may have" : nil
+    }
+
+    private static let longest = 230
 
     /// The folders of drop-ins that apply to it, the more general first.
     package var dropInFolders: [String] {

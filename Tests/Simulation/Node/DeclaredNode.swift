@@ -39,6 +39,7 @@ struct DeclaredUnit: Equatable {
     private var text: String {
         var text = comment > 0 ? "# \(comment)\n" : ""
         text += "[Unit]\nDescription=\(stem)\n"
+        if nature == .skipped { text += "ConditionPathExists=/nowhere\n" }
         if let requires { text += "Requires=\(requires).service\nAfter=\(requires).service\n" }
         text += "[Container]\n"
         if nature != .noImage { text += "Image=localhost/\(nature == .missing ? "missing:1" : "web:1.0.0")\n" }
@@ -72,6 +73,17 @@ struct DeclaredNode: Equatable {
         return result
     }
 
+    /// Whether something has a unit started: itself, or what requires it.
+    ///
+    /// `blocked`: A unit whose place somebody else's file takes, so that it cannot want anything.
+    func isAskedFor(_ unit: DeclaredUnit, blocked: String?) -> Bool {
+        unit.isWanted
+            || units.contains { other in
+                other.requires == unit.stem && other.stem != blocked && other.nature != .skipped
+                    && isAskedFor(other, blocked: blocked)
+            }
+    }
+
     /// Whether a unit comes up when nothing disturbs it.
     func isGood(_ unit: DeclaredUnit) -> Bool {
         guard unit.nature.isGood else { return false }
@@ -82,14 +94,16 @@ struct DeclaredNode: Equatable {
 /// What a commit changes on a node.
 enum NodeMutation: String, CaseIterable {
     case changeUnit, changeFile, changeDropIn, dropDropIn, comment, nothing, mend, addUnit, dropUnit, rename, require,
-        mount, want, slow, slowCheck, task, crash, crashLoop, unhealthy, unhealthyCheck, missing, failingTask,
+        mount, want, slow, slowCheck, task, run, ends, skipped, crash, crashLoop, unhealthy, unhealthyCheck, missing,
+        failingTask,
         unknownKey,
         noImage, unknownVolume, changeTwo, empty
 
     private static let weights: [(weight: Int, item: NodeMutation)] = [
         (14, .changeUnit), (6, .changeFile), (4, .changeDropIn), (2, .dropDropIn), (3, .comment), (2, .nothing),
         (10, .mend), (5, .addUnit), (4, .dropUnit), (2, .rename), (4, .require), (3, .mount), (2, .want), (4, .slow),
-        (3, .slowCheck), (3, .task), (5, .crash), (4, .crashLoop), (4, .unhealthy), (3, .unhealthyCheck), (3, .missing),
+        (3, .slowCheck), (3, .task), (3, .run), (3, .ends), (2, .skipped), (5, .crash), (4, .crashLoop),
+        (4, .unhealthy), (3, .unhealthyCheck), (3, .missing),
         (2, .failingTask), (2, .unknownKey), (2, .noImage), (2, .unknownVolume), (4, .changeTwo), (1, .empty),
     ]
 
@@ -178,7 +192,8 @@ struct NodeGenerator {
     private mutating func newUnit() -> DeclaredUnit {
         DeclaredUnit(
             stem: newStem(),
-            nature: random.pick(weighted: [(6, .good), (1, .slow), (1, .slowCheck), (1, .task)]) ?? .good,
+            nature: random.pick(weighted: [(6, .good), (1, .slow), (1, .slowCheck), (1, .task), (1, .run), (1, .ends)])
+                ?? .good,
             stamp: newStamp(),
             file: random.happens(0.3) ? newStamp() : nil,
             mounts: random.happens(0.2),

@@ -75,7 +75,7 @@ final class NodeLaws: @unchecked Sendable {
             // What is written just while it is started may run already and not be known to.
             // And what systemd starts anew by itself, or a person, may have been started with what it is about to be
             // restarted for.
-            let isByOthers = unit.map { $0.nature == .crashLoop || simulation.meddled[$0.stem] != nil } ?? false
+            let isByOthers = unit.map { !$0.nature.isGood || simulation.meddled[$0.stem] != nil } ?? false
             // So may what a bus that takes seconds for each answer tells of too late.
             let isSlow = target.slowUntil > World.shared.now - seconds(10)
             // What was written since the boot, before anybody could note what the boot had started, leaves that unknown.
@@ -237,13 +237,19 @@ final class NodeLaws: @unchecked Sendable {
         if declared.isGood(unit) {
             // What a person killed while it was watched is rejected, and rightly.
             if record.rejected != nil, simulation.meddled[unit.stem] != nil { return nil }
-            guard let found else { return "\(unit.service) is not active" }
-            if let mark = unit.marks.first(where: { !found.contains($0) }) {
+            if found == nil, unit.nature.staysUp, declared.isAskedFor(unit, blocked: simulation.blocked) {
+                return "\(unit.service) is not active"
+            }
+            let isOver = unit.nature.isOver && unit.isWanted
+            let last = isOver ? target.running[unit.service] ?? "nothing" : found
+            if let last, let mark = unit.marks.first(where: { !last.contains($0) }) {
                 return "\(unit.service) runs without \(mark)"
             }
             return record.isReady
                 ? nil : "\(unit.name) runs as declared and is not ready: \(record.reason) \(record.message)"
         }
+        // What nothing starts cannot show what is wrong with it; nor does it count when something else starts it later.
+        guard unit.isWanted || unit.nature.isRefused else { return nil }
         // What is well by itself and only requires what is not may go on as it was.
         if record.isReady, !unit.nature.isGood {
             return "\(unit.name) cannot work as declared and is said to be ready: \(record.message)"
@@ -257,7 +263,12 @@ final class NodeLaws: @unchecked Sendable {
         let isBack = versions.contains { old in
             found.map { text in old[unit.stem]?.marks.allSatisfy(text.contains) ?? false } ?? false
         }
-        return isBack ? nil : "\(unit.name) was rejected (\(record.rejection ?? "")) and runs no good version"
+        // A version that is rightly down when all is well is back without running.
+        let mayBeDown = versions.contains { old in
+            old[unit.stem].map { !$0.nature.staysUp || !old.isAskedFor($0, blocked: simulation.blocked) } ?? false
+        }
+        return isBack || mayBeDown
+            ? nil : "\(unit.name) was rejected (\(record.rejection ?? "")) and runs no good version"
     }
 
     /// What a service that is active was started with; nil when it is not.
@@ -273,8 +284,6 @@ final class NodeLaws: @unchecked Sendable {
             guard let unit = declared.units.first(where: { $0.service == job.service }), declared.isGood(unit) else {
                 continue
             }
-            // After a boot somebody has to start what does not start with the machine.
-            if isBooting, job.method == .start, !unit.isWanted { continue }
             // What a person ended while it was watched was rejected, which a store that was lost does not tell the next.
             let rejected = rejections[id(unit)].map(\.time) ?? -1
             let isForgotten = simulation.lastStoreLoss != nil && simulation.meddled[unit.stem] != nil

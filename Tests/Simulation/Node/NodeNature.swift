@@ -1,7 +1,6 @@
 /// How a unit of a node behaves once it is started, as its file tells the simulated machine.
 ///
-/// Left out is what the present code is known to get wrong: tasks without `RemainAfterExit`, containers that end well by
-/// themselves, conditions that are not met.
+/// Every end is one that the unit itself asks for, or that it does not.
 enum NodeNature: String, CaseIterable {
     /// Runs, and is up a moment later.
     case good
@@ -11,6 +10,12 @@ enum NodeNature: String, CaseIterable {
     case slowCheck
     /// A task that ends well and counts as active then.
     case task
+    /// A task that ends well and counts as inactive then.
+    case run
+    /// Runs, and ends well by itself after a while.
+    case ends
+    /// Its condition is not met, so that systemd does not start it.
+    case skipped
     /// Ends with an error a moment after each start; systemd does not start it anew.
     case crash
     /// The same, and systemd starts it anew.
@@ -26,13 +31,20 @@ enum NodeNature: String, CaseIterable {
     /// Podman's generator refuses it: a key that nobody knows, no image, a volume that no unit makes.
     case unknownKey, noImage, unknownVolume
 
-    var isGood: Bool { [.good, .slow, .slowCheck, .task].contains(self) }
+    var isGood: Bool { staysUp || isOver || self == .skipped }
+    /// Whether it is up when it is well.
+    var staysUp: Bool { [.good, .slow, .slowCheck, .task].contains(self) }
+    /// Whether it ran to its end when it is well.
+    var isOver: Bool { [.run, .ends].contains(self) }
+    /// Whether Podman's generator refuses it.
+    var isRefused: Bool { [.unknownKey, .noImage, .unknownVolume].contains(self) }
 
     /// What the image and the process are told.
     var behaviour: String {
         switch self {
         case .slow, .slowCheck: "slow:4000"
-        case .task: "exit:0:2000"
+        case .task, .run: "exit:0:2000"
+        case .ends: "exit:0:9000"
         case .crash, .crashLoop: "exit:1:2000"
         case .failingTask: "exit:2:2000"
         default: "good"
@@ -56,7 +68,8 @@ enum NodeNature: String, CaseIterable {
     var service: String {
         switch self {
         case .task, .failingTask: "Type=oneshot\nRemainAfterExit=yes\n"
-        case .crash: ""
+        case .run: "Type=oneshot\n"
+        case .crash, .ends: ""
         case .crashLoop: "Restart=always\nRestartSec=3s\n"
         default: "Restart=on-failure\n"
         }
