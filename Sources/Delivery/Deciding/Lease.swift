@@ -48,7 +48,9 @@ struct Lease: Sendable {
     private var hasRead = false
     private var hasHeld = false
     /// Whether it was another controller's before this one took it.
-    private(set) var isFromOthers = false
+    ///
+    /// To be set back by whoever has made something of it.
+    var isFromOthers = false
 
     init(identity: ControllerIdentity, term: Duration) {
         self.identity = identity

@@ -113,6 +113,7 @@ extension Reconciler {
         case (let before, .held):
             leases[key]?.told = standing
             if entry.lease.isFromOthers {
+                leases[key]?.lease.isFromOthers = false
                 for (id, place) in states where id.target == key.target && sources.contains(place.state.record.source) {
                     place.state.othersActed()
                 }

@@ -28,7 +28,9 @@ struct PodmanQuadlet: UnitGenerator {
         // A file that cannot be loaded, or that the generator itself breaks on, ends it for all; it is taken out and the others
         // are asked again.
         while !rest.isEmpty {
-            let answer = try await ask(rest)
+            var answer = try await ask(rest)
+            // Once may be anything; what a unit does, it does again.
+            if answer.crash != nil { answer = try await ask(rest) }
             if let crash = answer.crash {
                 for unit in try await culprits(rest) { failures[unit.name] = failure(unit, crash: crash) }
             }
@@ -71,7 +73,7 @@ struct PodmanQuadlet: UnitGenerator {
     }
 
     private func generate(from folder: String) async throws -> Completion {
-        try await run(
+        let result = try await run(
             Command(
                 program,
                 ["-dryrun"] + (layout.scope == .user ? ["-user"] : []),
@@ -83,6 +85,11 @@ struct PodmanQuadlet: UnitGenerator {
                 outputLimit: 512 * 1024 * 1024
             )
         )
+        // It ends with 1 over a unit and with 2 when it breaks; all else is the machine's doing.
+        guard (0...2).contains(result.code) else {
+            throw Failure(.unavailable, "Podman's generator did not come to its end: \(Self.lastWords(result))")
+        }
+        return result
     }
 
     /// What the generator says about files: which, and what is wrong with it.
@@ -170,7 +177,7 @@ struct PodmanQuadlet: UnitGenerator {
         var links = ["\(layout.quadlet)/\(unit.name)": unit.path]
         for folder in unit.dropInFolders { links["\(layout.quadlet)/\(lastComponent(folder))"] = folder }
         // What a unit names relative to itself is looked for beside the link; a kept copy names it by its whole path.
-        for path in unit.relativePaths where !unit.isKept && !path.leadsOut {
+        for path in unit.relativePaths where !unit.isKept && !path.leadsOut && path.path != "." {
             links["\(layout.quadlet)/\(path.first)"] = "\(folder(of: unit.path))/\(path.first)"
         }
         return links

@@ -44,6 +44,8 @@ extension NodeDeployment {
         }
         guard begun > 0, hasEndedWell(unit, properties), properties["RemainAfterExit"] != "1" else { return .up }
         if properties["Type"] == "oneshot" { return .over }
+        // A pod ends with its containers, whoever ended those.
+        guard unit.name.kind == .container else { return .up }
         // What systemd would start again by itself did not end by itself.
         guard !["always", "on-success"].contains(properties["Restart"] ?? "no") else { return .up }
         let wasStopped = await platform.wasStopped(unit.service, run: properties["InvocationID"] ?? "")
@@ -55,14 +57,12 @@ extension NodeDeployment {
     /// `systemctl reset-failed` takes the result back and leaves the exit status of the main process.
     private func hasEndedWell(_ unit: UnitDeclaration, _ properties: [String: String]) -> Bool {
         guard properties["Result"] == "success" else { return false }
-        let status = properties["ExecMainStatus"] ?? "0"
-        return status == "0" || unit.unit.values("Service", "SuccessExitStatus").flatMap(words).contains(status)
+        return properties["ExecMainStatus"] ?? "0" == "0" || !unit.unit.values("Service", "SuccessExitStatus").isEmpty
     }
 
     /// Whether something asks for it that is up, or will be.
     private func isWanted(_ unit: UnitDeclaration, _ properties: [String: String]) async throws -> Bool {
-        let wanting = ["WantedBy", "RequiredBy", "UpheldBy", "BoundBy"]
-            .flatMap { properties[$0]?.split(separator: " ").map(String.init) ?? [] }
+        let wanting = wanting(properties)
         if wanting.contains(where: Self.bootTargets.contains) { return true }
         if !wanting.isEmpty {
             let states = try await platform.systemd.units(named: wanting)
@@ -79,6 +79,12 @@ extension NodeDeployment {
         }
         let newest = await platform.revisions(id).first
         return newest.flatMap(KeptUnits.fingerprint) != unit.fingerprint
+    }
+
+    /// The units that have it started when they are.
+    func wanting(_ properties: [String: String]) -> [String] {
+        ["WantedBy", "RequiredBy", "UpheldBy", "BoundBy"]
+            .flatMap { properties[$0]?.split(separator: " ").map(String.init) ?? [] }
     }
 
     /// Targets that a machine or a user's session is at when it is up.

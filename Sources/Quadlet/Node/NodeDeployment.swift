@@ -25,7 +25,7 @@ struct NodeDeployment: Deployment {
             planned.staleLinks = staleLinks(beside: links)
             let state = try await platform.state(of: unit.service, since: moment)
             try await decide(&planned, unit, state)
-            if planned.plan.isEmpty {
+            if planned.plan.isEmpty, name.isTemplate || planned.isSettled {
                 let service = name.isTemplate ? nil : (unit.service, state?.active ?? "inactive")
                 await platform.settle(id, fingerprint, service: service, links: links)
             } else {
@@ -90,6 +90,12 @@ struct NodeDeployment: Deployment {
             !planned.links.isEmpty || !planned.staleLinks.isEmpty || state?.load == "not-found"
             || isChanged && start?.unitHash != unit.unitHash
         if name.isTemplate { return }
+        planned.isSettled = state?.active == "active"
+        if state?.active == "deactivating", state?.hasJob == false {
+            // It is ending; what that comes to is seen in a moment.
+            planned.reloads = !planned.links.isEmpty || !planned.staleLinks.isEmpty
+            return
+        }
         if isChanged { planned.fields = await differences(to: unit, from: start?.fingerprint) }
         if isUp, isChanged {
             planned.job = .restart
@@ -103,9 +109,13 @@ struct NodeDeployment: Deployment {
         } else {
             let properties = try await platform.systemd.properties(of: service)
             let isDeclared = isKnown ? !isChanged : origin?.running == .declared
-            // It is ending; what that comes to is seen in a moment.
-            if state?.active == "deactivating", isDeclared { return }
-            guard try await expectation(unit, properties, isDeclared: isDeclared) == .up else {
+            let expected = try await expectation(unit, properties, isDeclared: isDeclared)
+            guard expected == .up else {
+                // What wants it may come up later, and bring nothing of it about.
+                let isLeftAlone = expected != .onDemand || wanting(properties).isEmpty
+                planned.isSettled = state?.active == "inactive" && state?.load == "loaded" && isLeftAlone
+                // An older version's failure is to be forgotten.
+                if isChanged, state?.active == "failed" { planned.reloads = true }
                 return try await keepDown(&planned, unit, isKnown: isKnown, isChanged: isChanged)
             }
             planned.job = .start
@@ -282,6 +292,9 @@ struct NodeDeployment: Deployment {
         case "active", "reloading":
             guard unit.hasOwnHealthCheck else { return .healthy(runsNothing: false) }
             return try await containerHealth(unit)
+        case "activating" where properties["Type"] == "oneshot" && sub == "start" && progress != .underWay:
+            // Somebody else started it, such as a timer, and this is its work.
+            return .settling("\(unit.service) is running")
         case "activating", "deactivating": return .progressing("\(unit.service) is \(active) (\(sub))")
         default:
             // What it requires is being restarted, and it comes after that.

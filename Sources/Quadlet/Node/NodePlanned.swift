@@ -21,6 +21,8 @@ struct NodePlanned: Planned {
     var job: Systemd.UnitMethod?
     /// Whether systemd has read something else than what is declared; known only where nobody remembers a start.
     var isLoadedOtherwise = false
+    /// Whether nothing more is to be expected of the service as it is.
+    var isSettled = false
     /// What differs of the service.
     var fields: [FieldChange] = []
     /// The service that has to be stopped before its links go.
@@ -90,7 +92,10 @@ struct NodePlanned: Planned {
             guard let job else { return try await keepDown(unit) }
             // What is started from now on is started with what is declared.
             let readyAt = BootClock().now
-            if unit.name.kind == .network, job == .restart { await recreateNetwork(unit) }
+            if unit.name.kind == .network {
+                let wasMade = await wasMadeOtherwise(unit)
+                if job == .restart || wasMade { await recreateNetwork(unit) }
+            }
             try? await platform.systemd.resetFailed(unit.service)
             // What it is started with must be what is noted.
             guard deployment.filesIdentity == filesIdentity else {
@@ -100,17 +105,7 @@ struct NodePlanned: Planned {
             try await platform.begin(job, unit.service)
             try await platform.note(unit.service, unit.start)
         } catch let error as SystemdError where error.isNoSuchUnit {
-            if let fault = try? await platform.generator.fault() {
-                throw Failure(
-                    .refused,
-                    "Podman's generator does not make every service: \(fault); mend or remove the file"
-                )
-            }
-            // The generator ends early over a file that is just being removed; it is asked again.
-            throw Failure(
-                .conflict,
-                "systemd knows no \(unit.service) after reading the unit: \(error); see 'journalctl -t quadlet-generator'"
-            )
+            throw await noService(unit, error.description)
         } catch let error as SystemdError {
             throw Failure(.refused, "\(unit.service): \(error)")
         } catch let error as FileError {
@@ -124,6 +119,7 @@ struct NodePlanned: Planned {
             let state = try await platform.systemd.units(named: [unit.service]).first,
             ["inactive", "failed"].contains(state.active), !state.hasJob
         else { return }
+        guard state.load != "not-found" else { throw await noService(unit, "it is not found") }
         // Now that systemd has read it, something may want it.
         let properties = try await platform.systemd.properties(of: unit.service)
         guard try await deployment.expectation(unit, properties, isDeclared: true) != .up else { return }
@@ -131,6 +127,27 @@ struct NodePlanned: Planned {
         let isOther = await platform.start(of: unit.service) != unit.start
         if isOther, state.active == "failed" { try? await platform.systemd.resetFailed(unit.service) }
         try await platform.note(unit.service, unit.start)
+    }
+
+    /// Why there is no service though systemd has read the unit.
+    private func noService(_ unit: UnitDeclaration, _ words: String) async -> Failure {
+        if let fault = try? await platform.generator.fault() {
+            return Failure(
+                .refused,
+                "Podman's generator does not make every service: \(fault); mend or remove the file"
+            )
+        }
+        // The generator ends early over a file that is just being removed; it is asked again.
+        return Failure(
+            .conflict,
+            "systemd knows no \(unit.service) after reading the unit: \(words); see 'journalctl -t quadlet-generator'"
+        )
+    }
+
+    /// Whether a network was made by another version of the unit: making it once more would leave it as it is.
+    private func wasMadeOtherwise(_ unit: UnitDeclaration) async -> Bool {
+        let made = await platform.revisions(deployment.id).first.flatMap(KeptUnits.fingerprint)
+        return made.map { $0 != unit.fingerprint } ?? false
     }
 
     /// Whether systemd knew the unit before, by other files.

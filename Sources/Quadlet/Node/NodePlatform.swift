@@ -27,6 +27,8 @@ package actor NodePlatform: Platform {
     private var starts: [String: Progress] = [:]
     /// How many starts of each service were asked for here.
     private var begins: [String: Int] = [:]
+    /// How systemd called the run of each service before the start that was asked for last.
+    private var runsBefore: [String: String] = [:]
     private let reloads: SharedLook<Void>
     /// Keeps a second agent away from the same folder.
     package nonisolated let lock: FileLock
@@ -211,7 +213,7 @@ package actor NodePlatform: Platform {
     /// Identifies what turns units into services here.
     nonisolated var generatorIdentity: String {
         let program = (generator as? PodmanQuadlet).flatMap { fileStatus($0.program)?.identity } ?? "plain"
-        return "1 \(podmanVersion) \(program) \(layout.gitops) \(layout.quadlet)"
+        return "2 \(podmanVersion) \(program) \(layout.gitops) \(layout.quadlet)"
     }
 
     func unsettle(_ id: AppID) { settled[id] = nil }
@@ -313,7 +315,9 @@ package actor NodePlatform: Platform {
             throw Failure(.conflict, "\(service) was started by somebody else meanwhile; it is looked at again")
         }
         // A run whose name is not known could not be told from the one that is asked for.
-        try started.ask(service, start, invocation: properties["InvocationID"] ?? "")
+        let run = properties["InvocationID"] ?? ""
+        runsBefore[service] = run
+        try started.ask(service, start, invocation: run)
     }
 
     /// What a service runs; where the answer to a start never came, systemd is asked whether there was one.
@@ -379,8 +383,11 @@ package actor NodePlatform: Platform {
         // The signal may be on its way.
         try await Task.sleep(for: .milliseconds(100))
         if starts[service] == .underWay {
-            let result = try await systemd.properties(of: service)["Result"]
-            let isWell = unit.active == "active" || unit.active == "inactive" && result == "success"
+            let properties = try await systemd.properties(of: service)
+            // A start that did not come about, such as for want of what it requires, leaves the run before as it was.
+            let isOver = unit.active == "inactive" && properties["Result"] == "success"
+                && (properties["InvocationID"] != runsBefore[service] || properties["ConditionResult"] == "0")
+            let isWell = unit.active == "active" || isOver
             await ended(service, isWell ? "done" : "failed", of: begins[service])
         }
         return true

@@ -117,12 +117,18 @@ package actor NodeReader {
     /// Which of the units want what another one has.
     ///
     /// Who has it already keeps it.
-    private func conflicts(of units: [UnitDeclaration], in tree: GitopsTree) -> [UnitName: Failure] {
+    private func conflicts(of units: [UnitDeclaration], in tree: GitopsTree) async -> [UnitName: Failure] {
         var taken = UnitConflicts()
         let names = Set(units.map(\.name))
         for source in tree.units where !names.contains(source.name) {
-            guard let entry = index[source.name.description] else { continue }
-            taken.add(source.name.description, service: entry.service, links: entry.links)
+            if let entry = index[source.name.description] {
+                taken.add(source.name.description, service: entry.service, links: entry.links)
+            } else if let places = try? platform.generator.possibleLinks(of: source.name),
+                places.contains(where: { layout.owns(linkAt: $0) })
+            {
+                // It cannot be used now, and its last good version goes on.
+                taken.add(source.name.description, service: await platform.service(of: source.name), links: [:])
+            }
         }
         func hasLinks(_ links: [String: String]) -> Bool { links.allSatisfy { linkTarget($0.key) == $0.value } }
         var failures: [UnitName: Failure] = [:]
@@ -166,7 +172,7 @@ package actor NodeReader {
             }
             missing = next.subtracting(read.keys.map(\.description))
         }
-        let conflicts = conflicts(of: read.values.filter { asked.contains($0.name) }, in: tree)
+        let conflicts = await conflicts(of: read.values.filter { asked.contains($0.name) }, in: tree)
         let failures = try await platform.generator.check(
             read.values.sorted { $0.name.description < $1.name.description }
         ).merging(conflicts) { first, _ in first }

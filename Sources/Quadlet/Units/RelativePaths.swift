@@ -21,7 +21,7 @@ extension UnitDeclaration {
         unit.entries.compactMap { entry in
             guard let written = Self.path(in: entry, of: name.kind) else { return nil }
             let path = written.hasPrefix("./") ? String(written.dropFirst(2)) : written
-            return path.isEmpty || path == "." ? nil : RelativePath(entry: entry, path: path)
+            return RelativePath(entry: entry, path: path.isEmpty ? "." : path)
         }
     }
 
@@ -43,17 +43,17 @@ extension UnitDeclaration {
     }
 
     private static func dotted(_ path: String?) -> String? {
-        path.flatMap { $0.hasPrefix("./") || $0.hasPrefix("../") ? $0 : nil }
+        path.flatMap { $0.hasPrefix(".") ? $0 : nil }
     }
 
     /// Why what it names beside itself would not be found through the link to it; nil when it would.
     var relativeFault: Diagnostic? {
         let cure = "write the whole path, such as %h/.hecate/gitops/…"
-        if let path = relativePaths.first(where: \.leadsOut) {
+        if let path = relativePaths.first(where: { $0.leadsOut || $0.path == "." }) {
             return Diagnostic(
                 .error,
                 at: path.entry.place,
-                "'\(path.path)' leads out of the unit's folder, and Podman looks for it from its own",
+                "'\(path.path)' is no part of the unit's folder, and Podman looks for it from its own",
                 cure: cure
             )
         }
