@@ -385,7 +385,8 @@ package actor NodePlatform: Platform {
         if starts[service] == .underWay {
             let properties = try await systemd.properties(of: service)
             // A start that did not come about, such as for want of what it requires, leaves the run before as it was.
-            let isOver = unit.active == "inactive" && properties["Result"] == "success"
+            let isOver =
+                unit.active == "inactive" && properties["Result"] == "success"
                 && (properties["InvocationID"] != runsBefore[service] || properties["ConditionResult"] == "0")
             let isWell = unit.active == "active" || isOver
             await ended(service, isWell ? "done" : "failed", of: begins[service])

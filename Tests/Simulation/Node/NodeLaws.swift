@@ -75,7 +75,9 @@ final class NodeLaws: @unchecked Sendable {
             // What is written just while it is started may run already and not be known to.
             // And what systemd starts anew by itself, or a person, may have been started with what it is about to be
             // restarted for.
-            let isByOthers = unit.map { !$0.nature.isGood || simulation.meddled[$0.stem] != nil } ?? false
+            let last =
+                unit ?? simulation.history.states.lazy.compactMap { $0.units.first { $0.service == service } }.last
+            let isByOthers = last.map { !$0.nature.isGood || simulation.meddled[$0.stem] != nil } ?? false
             // So may what a bus that takes seconds for each answer tells of too late.
             let isSlow = target.slowUntil > World.shared.now - seconds(10)
             // What was written since the boot, before anybody could note what the boot had started, leaves that unknown.
