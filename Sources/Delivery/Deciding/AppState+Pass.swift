@@ -176,6 +176,8 @@ extension AppState {
         case (.listing, .revisions(let kept)):
             self.kept = kept
             guard let declaration else { return finish(.again(.zero)) }
+            // A controller that starts may find all as it was, by what its platform remembers.
+            if mayBeUntouched(declaration), let reading { return ask(.compare(reading, declaration), .comparing) }
             return ask(.prepare(declaration), .preparing)
         case (.preparing, .prepared(let reading, let warnings)):
             return prepared(reading, warnings, situation, at: now)
