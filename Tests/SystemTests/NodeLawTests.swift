@@ -66,7 +66,12 @@ extension NodeTests {
                 declared.values[name] = nil
                 return "delete \(name)"
             case 4:
-                _ = try await node.user("podman", "kill", "systemd-\(name)")
+                // Until systemd has started it anew, that it failed is what there is to tell.
+                _ = try await node.shell(
+                    "podman kill systemd-\(name); "
+                        + "while systemctl --user show -p SubState --value \(name) | grep -qE 'auto-restart|stop|start'; "
+                        + "do sleep 0.1; done"
+                )
                 return "kill the container of \(name)"
             case 5:
                 _ = try await node.user("systemctl", "--user", "stop", name)

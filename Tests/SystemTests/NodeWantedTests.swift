@@ -59,6 +59,23 @@ extension NodeTests {
             }
         }
 
+        /// Nothing tells systemd of it, and nothing but asking Podman does.
+        @Test(.timeLimit(.minutes(2))) func anIllContainerIsToldByWhoeverLooks() async throws {
+            let node = try await node()
+            let check = "HealthCmd=test -e /ok\nHealthInterval=1s\nHealthRetries=2\nHealthStartPeriod=1s"
+            let unit = sleeperUnit(check).replacing("trap exit", with: "touch /ok; trap exit")
+            try await node.write(unit, to: "apps/t-one.container")
+            #expect(try await node.once().code == 0)
+            #expect(try await node.once().code == 0)
+            _ = try await node.shell("podman exec systemd-t-one rm /ok")
+            try await node.eventually("it is ill") {
+                try await node.container("systemd-t-one", "{{.State.Health.Status}}") == "unhealthy"
+            }
+            let result = try await node.once()
+            #expect(result.code == 1)
+            #expect(result.errorText.contains("the health command of 'systemd-t-one' fails"), "\(result.errorText)")
+        }
+
         // MARK: Whether it is started at all
 
         @Test(.timeLimit(.minutes(3))) func whatNothingStartsIsKeptInStep() async throws {

@@ -32,7 +32,12 @@ struct PodmanQuadlet: UnitGenerator {
             // Once may be anything; what a unit does, it does again.
             if answer.crash != nil { answer = try await ask(rest) }
             if let crash = answer.crash {
-                for unit in try await culprits(rest) { failures[unit.name] = failure(unit, crash: crash) }
+                let found = try await culprits(rest)
+                // It ends with 1 over a unit and with 2 when it breaks; all else may be the machine's doing.
+                if answer.isKilled, found.count == rest.count {
+                    throw Failure(.unavailable, "Podman's generator did not come to its end: \(crash)")
+                }
+                for unit in found { failures[unit.name] = failure(unit, crash: crash) }
             }
             failures.merge(answer.failures) { _, new in new }
             guard answer.isFatal || answer.crash != nil else { break }
@@ -50,16 +55,12 @@ struct PodmanQuadlet: UnitGenerator {
         var isFatal = false
         /// Its last words when it ended without saying why, such as `panic: …`.
         var crash: String?
+        /// Whether something else may have ended it.
+        var isKilled = false
     }
 
     private func ask(_ units: [UnitDeclaration]) async throws -> Answer {
-        let stage = "\(layout.runtime)/hecate/stage-\(UInt64.random(in: 0..<UInt64.max))"
-        try makeFolder(stage, mode: 0o700)
-        for unit in units {
-            for (path, target) in links(of: unit) { try replaceLink("\(stage)/\(lastComponent(path))", to: target) }
-        }
-        let result = try await generate(from: stage)
-        try removeTree(stage)
+        let (result, stage) = try await generate(units.flatMap { links(of: $0).map { ($0.key, $0.value) } })
         var answer = Answer()
         guard result.code != 0 else { return answer }
         let known = Dictionary(units.map { ($0.name, $0) }) { first, _ in first }
@@ -69,11 +70,22 @@ struct PodmanQuadlet: UnitGenerator {
             answer.failures[name] = failure(unit, complaint.text, stage: stage)
         }
         if result.code != 1 || answer.failures.isEmpty { answer.crash = Self.lastWords(result) }
+        answer.isKilled = !(0...2).contains(result.code)
         return answer
     }
 
+    /// Runs it over links in a folder of their own, which is gone when it has ended.
+    private func generate(_ links: [(path: String, target: String)]) async throws -> (result: Completion, stage: String)
+    {
+        let stage = "\(layout.runtime)/hecate/stage-\(UInt64.random(in: 0..<UInt64.max))"
+        defer { try? removeTree(stage) }
+        try makeFolder(stage, mode: 0o700)
+        for link in links { try replaceLink("\(stage)/\(lastComponent(link.path))", to: link.target) }
+        return (try await generate(from: stage), stage)
+    }
+
     private func generate(from folder: String) async throws -> Completion {
-        let result = try await run(
+        try await run(
             Command(
                 program,
                 ["-dryrun"] + (layout.scope == .user ? ["-user"] : []),
@@ -85,11 +97,6 @@ struct PodmanQuadlet: UnitGenerator {
                 outputLimit: 512 * 1024 * 1024
             )
         )
-        // It ends with 1 over a unit and with 2 when it breaks; all else is the machine's doing.
-        guard (0...2).contains(result.code) else {
-            throw Failure(.unavailable, "Podman's generator did not come to its end: \(Self.lastWords(result))")
-        }
-        return result
     }
 
     /// What the generator says about files: which, and what is wrong with it.
@@ -141,11 +148,7 @@ struct PodmanQuadlet: UnitGenerator {
         if let first = complaints.first { return "'\(first.path)' cannot be loaded: \(first.text)" }
         guard result.code != 1 else { return nil }
         for name in try names(in: layout.quadlet) where UnitName(name) != nil {
-            let stage = "\(layout.runtime)/hecate/stage-\(UInt64.random(in: 0..<UInt64.max))"
-            try makeFolder(stage, mode: 0o700)
-            try replaceLink("\(stage)/\(name)", to: "\(layout.quadlet)/\(name)")
-            let alone = try await generate(from: stage)
-            try removeTree(stage)
+            let alone = try await generate([(name, "\(layout.quadlet)/\(name)")]).result
             if alone.code > 1 { return "it breaks on '\(layout.quadlet)/\(name)': \(Self.lastWords(alone))" }
         }
         return Self.lastWords(result)

@@ -57,8 +57,17 @@ extension NodeDeployment {
     /// `systemctl reset-failed` takes the result back and leaves the exit status of the main process.
     private func hasEndedWell(_ unit: UnitDeclaration, _ properties: [String: String]) -> Bool {
         guard properties["Result"] == "success" else { return false }
-        return properties["ExecMainStatus"] ?? "0" == "0" || !unit.unit.values("Service", "SuccessExitStatus").isEmpty
+        let status = properties["ExecMainStatus"] ?? "0"
+        let good = unit.unit.values("Service", "SuccessExitStatus").flatMap(words).map { Self.exitStatuses[$0] ?? $0 }
+        return status == "0" || good.contains(status)
     }
+
+    /// What `SuccessExitStatus=` may call an exit status (sysexits.h).
+    private static let exitStatuses = [
+        "USAGE": "64", "DATAERR": "65", "NOINPUT": "66", "NOUSER": "67", "NOHOST": "68", "UNAVAILABLE": "69",
+        "SOFTWARE": "70", "OSERR": "71", "OSFILE": "72", "CANTCREAT": "73", "IOERR": "74", "TEMPFAIL": "75",
+        "PROTOCOL": "76", "NOPERM": "77", "CONFIG": "78",
+    ]
 
     /// Whether something asks for it that is up, or will be.
     private func isWanted(_ unit: UnitDeclaration, _ properties: [String: String]) async throws -> Bool {

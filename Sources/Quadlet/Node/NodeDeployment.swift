@@ -90,12 +90,10 @@ struct NodeDeployment: Deployment {
             !planned.links.isEmpty || !planned.staleLinks.isEmpty || state?.load == "not-found"
             || isChanged && start?.unitHash != unit.unitHash
         if name.isTemplate { return }
-        planned.isSettled = state?.active == "active"
-        if state?.active == "deactivating", state?.hasJob == false {
-            // It is ending; what that comes to is seen in a moment.
-            planned.reloads = !planned.links.isEmpty || !planned.staleLinks.isEmpty
-            return
-        }
+        // What Podman says of a container's health is asked for each time.
+        planned.isSettled = state?.active == "active" && state?.load == "loaded" && !unit.hasOwnHealthCheck
+        // It is ending; what that comes to is seen in a moment.
+        if state?.active == "deactivating", state?.hasJob == false, isKnown, !isChanged { return }
         if isChanged { planned.fields = await differences(to: unit, from: start?.fingerprint) }
         if isUp, isChanged {
             planned.job = .restart

@@ -116,9 +116,12 @@ struct NodePlanned: Planned {
     /// Notes that a service which is down will be started with what is declared, whoever starts it.
     private func keepDown(_ unit: UnitDeclaration) async throws {
         guard !unit.name.isTemplate, deployment.filesIdentity == filesIdentity,
-            let state = try await platform.systemd.units(named: [unit.service]).first,
-            ["inactive", "failed"].contains(state.active), !state.hasJob
+            let state = try await platform.systemd.units(named: [unit.service]).first
         else { return }
+        if state.active == "deactivating" {
+            throw Failure(.conflict, "\(unit.service) is ending; it is looked at again")
+        }
+        guard ["inactive", "failed"].contains(state.active), !state.hasJob else { return }
         guard state.load != "not-found" else { throw await noService(unit, "it is not found") }
         // Now that systemd has read it, something may want it.
         let properties = try await platform.systemd.properties(of: unit.service)

@@ -181,7 +181,8 @@ package actor NodePlatform: Platform {
         guard let known = settled[id], known.fingerprint == fingerprint else { return false }
         guard known.links.allSatisfy({ linkTarget($0.key) == $0.value }) else { return false }
         guard let service = known.service else { return true }
-        return try await state(of: service.name, since: moment)?.active == service.active
+        let state = try await state(of: service.name, since: moment)
+        return state?.active == service.active && state?.load == "loaded"
     }
 
     /// How a unit was when nothing was to be done about it.
@@ -203,7 +204,8 @@ package actor NodePlatform: Platform {
 
     /// Takes over from an earlier process that a unit was found right, if what was started then is what its files say.
     func recall(_ id: AppID, _ entry: UnitIndex.Entry) {
-        guard settled[id] == nil, !entry.stays || started[entry.service]?.fingerprint == entry.fingerprint,
+        guard settled[id] == nil, !entry.isWatched,
+            !entry.stays || started[entry.service]?.fingerprint == entry.fingerprint,
             let name = UnitName(id.name)
         else { return }
         units[entry.service] = name
@@ -213,7 +215,7 @@ package actor NodePlatform: Platform {
     /// Identifies what turns units into services here.
     nonisolated var generatorIdentity: String {
         let program = (generator as? PodmanQuadlet).flatMap { fileStatus($0.program)?.identity } ?? "plain"
-        return "2 \(podmanVersion) \(program) \(layout.gitops) \(layout.quadlet)"
+        return "3 \(podmanVersion) \(program) \(layout.gitops) \(layout.quadlet)"
     }
 
     func unsettle(_ id: AppID) { settled[id] = nil }

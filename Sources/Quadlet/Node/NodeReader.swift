@@ -110,6 +110,7 @@ package actor NodeReader {
             fingerprint: unit.fingerprint,
             service: unit.service,
             stays: !unit.name.isTemplate,
+            isWatched: !unit.name.isTemplate && unit.hasOwnHealthCheck,
             links: try platform.generator.links(of: unit)
         )
     }

@@ -19,6 +19,8 @@ struct UnitIndex {
         var service: String
         /// Whether a service of it has to be active.
         var stays: Bool
+        /// Whether its health is known only by asking Podman, so that nothing of it is believed unseen.
+        var isWatched: Bool
         var links: [String: String]
     }
 
@@ -52,7 +54,8 @@ struct UnitIndex {
                 settings: text(fields[3]),
                 fingerprint: text(fields[4]),
                 service: text(fields[5]),
-                stays: fields[6].first == UInt8(ascii: "1"),
+                stays: fields[6].first != UInt8(ascii: "0"),
+                isWatched: fields[6].first == UInt8(ascii: "2"),
                 links: links
             )
         }
@@ -76,7 +79,7 @@ struct UnitIndex {
             let fields = [
                 name, entry.identity, entry.referencedFiles.joined(separator: "\u{1F}"), entry.settings,
                 entry.fingerprint,
-                entry.service, entry.stays ? "1" : "0",
+                entry.service, entry.stays ? entry.isWatched ? "2" : "1" : "0",
             ]
             let links = entry.links.map { "\($0.key)\u{1F}\($0.value)" }
             text += (fields + links).joined(separator: "\t") + "\n"
