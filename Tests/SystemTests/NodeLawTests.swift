@@ -68,9 +68,14 @@ extension NodeTests {
             case 4:
                 // Until systemd has started it anew, that it failed is what there is to tell.
                 _ = try await node.shell(
-                    "podman kill systemd-\(name); "
-                        + "while systemctl --user show -p SubState --value \(name) | grep -qE 'auto-restart|stop|start'; "
-                        + "do sleep 0.1; done"
+                    """
+                    run() { systemctl --user show -p InvocationID -p SubState --value \(name) | tr '\\n' ' '; }
+                    before=$(run)
+                    podman kill systemd-\(name) 2>/dev/null || exit 0
+                    for i in $(seq 100); do
+                        case $(run) in "$before"|*stop*|*auto-restart*|*start*) sleep 0.1 ;; *) break ;; esac
+                    done
+                    """
                 )
                 return "kill the container of \(name)"
             case 5:
