@@ -62,12 +62,12 @@ extension NodeTests {
         /// Nothing tells systemd of it, and nothing but asking Podman does.
         @Test(.timeLimit(.minutes(2))) func anIllContainerIsToldByWhoeverLooks() async throws {
             let node = try await node()
-            let check = "HealthCmd=test -e /ok\nHealthInterval=1s\nHealthRetries=2\nHealthStartPeriod=1s"
-            let unit = sleeperUnit(check).replacing("trap exit", with: "touch /ok; trap exit")
-            try await node.write(unit, to: "apps/t-one.container")
+            let check = "HealthCmd=test -e /data/ok\nHealthInterval=1s\nHealthRetries=2\nHealthStartPeriod=1s"
+            _ = try await node.shell("mkdir -p ~/elsewhere && touch ~/elsewhere/ok")
+            try await node.write(sleeperUnit("\(check)\nVolume=%h/elsewhere:/data"), to: "apps/t-one.container")
             #expect(try await node.once().code == 0)
             #expect(try await node.once().code == 0)
-            _ = try await node.shell("podman exec systemd-t-one rm /ok")
+            _ = try await node.shell("rm ~/elsewhere/ok")
             try await node.eventually("it is ill") {
                 try await node.container("systemd-t-one", "{{.State.Health.Status}}") == "unhealthy"
             }
