@@ -116,10 +116,7 @@ extension UnitKind {
 
 extension UnitDeclaration {
     /// Whether its own words have something start it.
-    var isWantedByItself: Bool {
-        name.kind.isThing
-            || ["WantedBy", "RequiredBy", "UpheldBy"].contains { !unit.values("Install", $0).isEmpty }
-    }
+    var isWantedByItself: Bool { name.kind.isThing || unit.isInstalled }
 
     /// Its conditions, as they are written; what does not meet them is not started, and has not failed.
     var conditions: [String] { written("Condition") }

@@ -103,9 +103,8 @@ package struct RepositoryCheck {
 
     private mutating func noteWants(of unit: UnitFile, _ name: UnitName, _ path: String) {
         for entry in unit.entries { mentions.formUnion(entry.value.split { ":,=; ".contains($0) }.map(String.init)) }
-        let isWanted = ["WantedBy", "RequiredBy", "UpheldBy"].contains { !unit.values("Install", $0).isEmpty }
         let isMember = unit.last("Container", "Pod") != nil && unit.isTrue("Container", "StartWithPod") != false
-        if !isWanted, !isMember, !name.kind.isThing, !name.isTemplate { unwanted.append((name, path)) }
+        if !unit.isInstalled, !isMember, !name.kind.isThing, !name.isTemplate { unwanted.append((name, path)) }
     }
 
     /// A unit that no other names and that has no `[Install]` section stays down, also after a boot.

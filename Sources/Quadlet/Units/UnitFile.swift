@@ -101,6 +101,9 @@ package struct UnitFile: Sendable, Hashable {
         last(section, key).map { ["1", "yes", "true", "on", "y", "t"].contains($0.lowercased()) }
     }
 
+    /// Whether its `[Install]` section has something start it.
+    var isInstalled: Bool { ["WantedBy", "RequiredBy", "UpheldBy"].contains { !values("Install", $0).isEmpty } }
+
     /// The file with another's assignments after its own, as a drop-in has them.
     package func merging(_ other: UnitFile) -> UnitFile {
         var result = self
