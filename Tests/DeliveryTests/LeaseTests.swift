@@ -163,4 +163,23 @@ import Testing
         turn(&first, &target, at: start + .seconds(31))
         #expect(isHeld(first, at: start + .seconds(31)))
     }
+
+    /// Its own renewal went through and the answer was lost: nobody else acts.
+    @Test func whatStandsInTheWayOfARenewalIsNobodysBeforeItIsRead() {
+        var (target, first) = (Target(), lease("a"))
+        turn(&first, &target, at: start)
+        turn(&first, &target, at: start)
+        guard case .write(let record, let version) = first.next(at: start) else {
+            Issue.record("it does not write")
+            return
+        }
+        _ = target.write(record, replacing: version)
+        let late = start + .seconds(60)
+        first.refused()
+        #expect(first.standing(at: late) == .unknown)
+        turn(&first, &target, at: late)
+        turn(&first, &target, at: late)
+        #expect(isHeld(first, at: late))
+        #expect(!first.isFromOthers)
+    }
 }

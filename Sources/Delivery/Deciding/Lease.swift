@@ -120,9 +120,11 @@ struct Lease: Sendable {
         validUntil = moment + term - margin
     }
 
-    /// Another one was written meanwhile.
+    /// Another one was written meanwhile, perhaps by an earlier question of this controller's whose answer was lost: whose it is
+    /// is not known before it is read.
     mutating func refused() {
         lose()
+        last = nil
         hasRead = false
     }
 
