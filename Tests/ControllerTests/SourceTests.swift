@@ -202,6 +202,21 @@ import Testing
         }
     }
 
+    /// Two sources declare it, both were read, and the target is away: it is neither's, so that nobody sees what is not his.
+    @Test func whatTwoDeclareIsNobodysBeforeTheTargetWasAsked() async throws {
+        let sources = ["b", "z"].map { ScriptedSource($0, head: .success("1"), apps: ["1": ["web", $0]]) }
+        let rig = try Rig(
+            sources,
+            targets: [Target(platform: NoPlatform(name: "default", unheard: 100), endpoint: "x") { "1" }]
+        )
+        let reconciler = rig.controller.context.reconciler
+        try await rig.running {
+            try await eventually("what only one declares is its own") { await rig.apps().count == 2 }
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(Set(await reconciler.apps.map(\.name)) == ["b", "z"])
+        }
+    }
+
     /// The target could not be asked who has what, and another source is away: it is asked again.
     @Test func whoHasWhatIsAskedAgain() async throws {
         let away = Failure(.unavailable, "the forge is away")

@@ -75,6 +75,11 @@ struct FleetRegister: Sendable {
 
     func isDeclared(_ id: AppID) -> Bool { fleets.keys.contains { declares($0, id) } }
 
+    /// Whether more than one source declares the app, or may do so in what has not been read.
+    func mayHaveSeveralSources(_ id: AppID) -> Bool {
+        !isComplete || marks.count { source, mark in mark.isPartial || declares(source, id) } > 1
+    }
+
     /// Whether a source has been read since the start; true for the name of none.
     func isRead(_ source: String) -> Bool { marks[source] != nil || !isConfigured(source) }
 

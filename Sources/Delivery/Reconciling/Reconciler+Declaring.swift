@@ -34,7 +34,7 @@ extension Reconciler {
 
     private func assign(_ ids: Set<AppID>, commit: String) async {
         var told: [(Event.Severity, AppID, String)] = []
-        for id in ids.sorted() where id.isValid && !mayBeOfUnread(id) {
+        for id in ids.sorted() where id.isValid && !mayBeAnothers(id) {
             let before = states[id]?.state.record.source
             let (fate, refused) = register.fate(of: id, heldBy: holder(of: id))
             for refusal in refused where refusals.insert(refusal).inserted {
@@ -79,13 +79,15 @@ extension Reconciler {
         return named ?? record?.source
     }
 
-    /// Whether an app that the journal does not know may be that of a source that has not been read yet: the target says so, or
-    /// has not been asked.
+    /// Whether an app that the journal does not know may be that of another source than the one that seems to have it: of one
+    /// that has not been read yet, as the target says, or of any other that may declare it, while the target has not been asked.
     ///
     /// Until that is known it is nobody's, and nobody who may see another source's apps sees it.
-    private func mayBeOfUnread(_ id: AppID) -> Bool {
-        guard states[id] == nil, !register.isComplete else { return false }
-        guard let known = claims[id.target] else { return platforms[id.target] != nil }
+    private func mayBeAnothers(_ id: AppID) -> Bool {
+        guard states[id] == nil else { return false }
+        guard let known = claims[id.target] else {
+            return platforms[id.target] != nil && register.mayHaveSeveralSources(id)
+        }
         return known[id].map { register.mayBeUnread($0.owner) } ?? false
     }
 
