@@ -24,6 +24,26 @@ extension AppStateTests {
         #expect(script.running == "v2" && script.kept.first == "v2")
     }
 
+    /// The Engine was restarted: for some seconds it tells of tasks as running whose containers are gone.
+    @Test func whatATargetSaysThatHasJustComeBackIsNotBelievedAtOnce() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        script.failures["observe"] = Failure(.unavailable, "the Engine is away")
+        script.pass()
+        script.failures = [:]
+        script.health = .healthy(runsNothing: false)
+        for _ in 0..<8 {
+            script.pass()
+            script.advance(.seconds(1))
+        }
+        #expect(script.state.record.attempt != nil, "its window is over, and nobody knows")
+        script.health = .failed(Failure(.healthCheckFailed, "service web failed 3 times", next: .needsChange))
+        script.run()
+        #expect(script.state.record.quarantine?.fingerprint == "v2" && script.running == "v1")
+    }
+
     /// All nodes are drained: what is declared may be as good as any.
     @Test func timeInWhichNothingTakesWhatIsToRunDoesNotCount() {
         var script = deployed()
@@ -416,5 +436,25 @@ extension AppStateTests {
         script.run()
         #expect(script.running == "v1" && script.reasons.contains(.driftRepaired))
         #expect(!script.reasons.contains(.driftFight))
+    }
+
+    /// What is kept in place of what cannot be had needs what is gone, at every turn.
+    @Test func whatOnlyAChangeCanMendIsToldOnce() {
+        var script = deployed()
+        script.declare("v2")
+        script.pass()
+        #expect(script.state.record.attempt != nil)
+        script.declare("v3")
+        script.failures["apply"] = Failure(.notFound, "the secret of the kept revision is gone", next: .needsChange)
+        script.clear()
+        for _ in 0..<5 {
+            script.pass { name, script in
+                let isDeclared = name == "observe" && script.state.pass?.role == .declared
+                script.failures["observe"] = isDeclared ? Failure(.imageNotResolved, "no image") : nil
+            }
+            script.advance(.seconds(300))
+        }
+        #expect(script.asked("apply") > 1, "it is tried again")
+        #expect(script.reasons.count { $0 == .notFound } == 1)
     }
 }

@@ -109,10 +109,13 @@ extension AppState {
         let isKnown =
             record.problem.map { $0.reason == failure.reason && $0.message == failure.message } ?? false
             && (toldCommit ?? saved?.commit) == record.commit
-        // A connection that comes and goes during a deployment is one fact, too.
+        // A connection that comes and goes during a deployment is one fact, too; and what only a change can mend is one for as
+        // long as nothing went well.
         let isRecent =
-            toldFailure.map { $0.failure == failure.message && now.instant - $0.at < .seconds(60) } ?? false
-            && toldCommit == record.commit
+            toldFailure.map { told in
+                let isLately = failure.next == .needsChange || now.instant - told.at < .seconds(60)
+                return told.failure == failure.message && isLately
+            } ?? false && toldCommit == record.commit
         if !isKnown, !isRecent { toldFailure = (failure.message, now.instant) }
         toldCommit = record.commit
         let since = record.problem?.since ?? now.time

@@ -67,12 +67,19 @@ extension AppState {
             let isSuspect = record.failedFingerprint == pass.fingerprint
             let window = max(declaration.app.verifyWindow, isSuspect ? .seconds(30) : .zero)
             // An answer that took long may say how things were when it was asked for.
-            let left = window - (pass.lookedAt.map { $0 - since } ?? .zero)
-            if !runsNothing, window > .zero, left > .zero {
+            let unproven = window > .zero ? window - (pass.lookedAt.map { $0 - since } ?? .zero) : .zero
+            let left = max(unproven, timeToTrust(at: now))
+            if !runsNothing, left > .zero {
                 return tell("healthy; watched for \(window.readable)", .again(min(left, .seconds(1))))
             }
             return attemptSucceeded(attempt, at: now)
         }
+    }
+
+    /// How long what a target says runs is not to be believed yet: for some seconds after it came back it still tells of what
+    /// ended with it as running.
+    private func timeToTrust(at now: Moment) -> Duration {
+        regained.map { max(.zero, .seconds(10) - (now.instant - $0)) } ?? .zero
     }
 
     private func isHeldUp(_ health: Health) -> Bool { if case .held = health { true } else { false } }
