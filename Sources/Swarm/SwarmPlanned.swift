@@ -250,9 +250,11 @@ struct SwarmPlanned: Planned {
 
     private func failure(_ error: EngineError, _ step: Step) -> Failure {
         let subject = step.subject
-        let isPassing =
-            error.isOutOfSequence || error.isNameTaken || error.isNotFound
-            || error.message.contains("network") && error.message.contains("not found")
+        // What a service refers to was looked up just now: somebody has removed it since.
+        let hasVanished =
+            error.message.contains("not found")
+            && ["network", "secret", "config"].contains(where: error.message.contains)
+        let isPassing = error.isOutOfSequence || error.isNameTaken || error.isNotFound || hasVanished
         if isPassing { return Failure(.conflict, "\(subject): \(error)") }
         if error.message.contains("is already in use") { return Failure(.conflict, "\(subject): \(error)") }
         let next: Failure.Next = (400..<500).contains(error.status) ? .needsChange : .retry
