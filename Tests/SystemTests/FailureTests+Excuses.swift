@@ -26,7 +26,10 @@ extension FailureTests {
             try await Task.sleep(for: .seconds(6))
             try await fleet.commit(["a.yml": sleeper("A: 2", more: atOnce, tail: outsideNetwork)], "Take it out")
             try await fleet.settled("a", within: .seconds(90))
-            #expect(try await fleet.services("a").count == 1)
+            // What was told of as to go goes once the rest is good.
+            try await fleet.eventually("it is taken out", within: .seconds(20)) {
+                try await fleet.services("a").count == 1
+            }
         }
         try await fleet.clean("a")
     }
