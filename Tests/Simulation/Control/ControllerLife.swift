@@ -91,7 +91,7 @@ final class ControllerLife: @unchecked Sendable {
             platforms: platforms,
             defaults: FleetDefaults(
                 timeout: .seconds(60),
-                verifyWindow: .seconds(2),
+                verifyWindow: .seconds(3),
                 interval: .seconds(300),
                 variables: [:],
                 bindRoot: "/srv"

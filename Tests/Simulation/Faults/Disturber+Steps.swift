@@ -12,12 +12,13 @@ extension Simulation {
 
     private func push(_ app: DeclaredApp?, named name: String, to source: Repository) {
         var fleet = source.fleet
+        let isNew = fleet[name] == nil
         fleet[name] = app
-        if app == nil {
-            for index in fleet.apps.indices {
-                fleet.apps[index].dependsOn.removeAll { $0 == name }
-                fleet.apps[index].replaces.removeAll { $0 == name }
-            }
+        // A commit that declares an app says nowhere else that it goes, and one that drops it that nothing needs it.
+        if isNew { fleet.retired.removeAll { $0 == name } }
+        for index in fleet.apps.indices {
+            if app == nil { fleet.apps[index].dependsOn.removeAll { $0 == name } }
+            if app == nil || isNew { fleet.apps[index].replaces.removeAll { $0 == name } }
         }
         source.push(fleet)
     }

@@ -71,8 +71,10 @@ extension Laws {
         guard let revisions = simulation.controllers[0].store.revisions[id], let revision = revisions.first else {
             return nil
         }
-        // The only one that is kept needs a secret that somebody removed.
-        if revisions.count == 1, simulation.lostSecrets.contains(app.name) { return nil }
+        // The only one that is kept needs a secret that somebody removed, or that of what was deployed, in place of which no older
+        // one comes while nothing was rejected; then that is what is said.
+        let isSaid = record.rejected == nil && record.message.contains("is gone from the cluster")
+        if revisions.count == 1 || isSaid, simulation.lostSecrets.contains(app.name) { return nil }
         // What was good then, and has lost since what it needs, is put back all the same, and is not said to be well.
         if !record.isReady, let kept = simulation.declaration(of: id, at: revision.commit),
             observation.difference(from: kept, mayFail: true) == nil

@@ -77,7 +77,10 @@ final class NodeLaws: @unchecked Sendable {
             // restarted for.
             let last =
                 unit ?? simulation.history.states.lazy.compactMap { $0.units.first { $0.service == service } }.last
-            let isByOthers = last.map { !$0.nature.isGood || simulation.meddled[$0.stem] != nil } ?? false
+            let earlier = simulation.history.states.suffix(2).compactMap { $0.units.first { $0.service == service } }
+            let isByOthers =
+                earlier.contains { !$0.nature.isGood }
+                || last.map { !$0.nature.isGood || simulation.meddled[$0.stem] != nil } ?? false
             // So may what a bus that takes seconds for each answer tells of too late.
             let isSlow = target.slowUntil > World.shared.now - seconds(10)
             // What was written since the boot, before anybody could note what the boot had started, leaves that unknown.
