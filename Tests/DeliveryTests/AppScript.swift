@@ -119,10 +119,13 @@ struct AppScript {
     }
 
     /// Passes until the app rests or as much time has gone by.
-    mutating func run(for limit: Duration = .seconds(600)) {
+    mutating func run(
+        for limit: Duration = .seconds(600),
+        meanwhile: (String, inout AppScript) -> Void = { _, _ in }
+    ) {
         let end = now.instant + limit
         while now.instant < end {
-            switch pass() {
+            switch pass(meanwhile: meanwhile) {
             case .rest, .gone: return
             case .again(let delay): advance(max(delay, .milliseconds(10)))
             case .check(let delay): advance(delay)

@@ -29,6 +29,20 @@ extension AppStateTests {
         #expect(script.running == "v1")
     }
 
+    /// The app is taken out while a part of it that is not declared any more is about to go: nothing goes before the whole.
+    @Test func whatIsAboutToGoInsideAnAppThatIsTakenOutStays() {
+        var script = deployed()
+        script.undeclared = [Change(.remove, "service", "old")]
+        script.declaredServices = 5
+        script.declare("v2")
+        script.run { name, script in if name == "claim", script.state.isAboutToRemove { script.state.leave() } }
+        #expect(script.state.isLeaving && script.asked("prune") == 0, "\(script.done)")
+        // Back again, it goes.
+        script.declare("v2")
+        script.run()
+        #expect(script.asked("prune") == 1, "\(script.done)")
+    }
+
     /// The target says that it is the former source's until somebody claims it: a store that is lost would give it back.
     @Test func whatMovedToAnotherSourceIsClaimedAtOnce() {
         var script = deployed()
@@ -171,4 +185,9 @@ extension AppStateTests {
         script.run()
         #expect(script.reasons.contains(.driftDetected))
     }
+}
+
+extension AppState {
+    /// Whether the pass asks for the leave to remove something inside the app.
+    fileprivate var isAboutToRemove: Bool { if case .claiming(.removals)? = pass?.stage { true } else { false } }
 }

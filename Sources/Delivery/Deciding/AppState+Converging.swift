@@ -219,7 +219,10 @@ extension AppState {
             }
             return startAttempt(at: now)
         case .adoption: return judge(mark: nil, .adopting)
-        case .removals: return ask(.prune(leaving: Set(blocked.keys)), .pruning)
+        case .removals:
+            // Meanwhile the app was taken out, and of what is to go as a whole nothing goes before it.
+            guard !isLeaving else { return finish(.rest) }
+            return ask(.prune(leaving: Set(blocked.keys)), .pruning)
         case .tidying(let outcome): return ask(.collect, .collecting(outcome))
         case .removal: return announceRemoval(at: now)
         case .forgetting:
