@@ -97,4 +97,41 @@ import Testing
             )
         )
     }
+
+    /// As `SuccessExitStatus=` calls them, also when `systemctl reset-failed` left only how the process ended.
+    @Test(arguments: [
+        ("FAILURE", "1", "1", true), ("NOTRUNNING", "7", "1", true), ("TEMPFAIL 250", "250", "1", true),
+        ("SIGUSR1", "10", "2", true), ("", "15", "2", false), ("250", "1", "1", false), ("10", "10", "2", false),
+    ])
+    func theNamesOfGoodEndsAreKnown(words: String, status: String, code: String, isGood: Bool) async throws {
+        try writeFile(BootRig.unit(1, "[Service]\nSuccessExitStatus=\(words)\n"), to: rig.file)
+        let unit = try UnitDeclaration(try #require(GitopsTree(rig.layout).units.first), rig.layout)
+        let properties = [
+            "LoadState": "loaded", "WantedBy": "default.target", "ActiveState": "inactive", "Type": "oneshot",
+            "InactiveExitTimestampMonotonic": "5", "Result": "success", "ExecMainStatus": status, "ExecMainCode": code,
+        ]
+        let expected = try await platform.deployment(unit).expectation(unit, properties, isDeclared: true)
+        #expect(expected == (isGood ? .over : .up))
+    }
+
+    /// A timer or a person started it, and its environment file changes while it ends.
+    @Test func howAnOlderVersionEndsSaysNothingOfTheNewOne() async throws {
+        let file = "\(rig.layout.gitops)/apps/web.env"
+        try writeFile("A=1\n", to: file)
+        let unit = BootRig.unit(1, "EnvironmentFile=web.env\nEnvironment=SIM=exit:1:2000\n")
+        try writeFile(unit.replacing("WantedBy=default.target", with: ""), to: rig.file)
+        try await rig.apply(try await rig.plan(on: platform))
+        _ = try await rig.manager.enqueue(.start, "web.service")
+        var active = ""
+        for _ in 0..<4000 where active != "deactivating" {
+            await rig.manager.pass(.milliseconds(1))
+            active = await rig.manager.units(named: ["web.service"]).first?.active ?? ""
+        }
+        #expect(active == "deactivating")
+        try writeFile("A=2\n", to: file)
+        _ = try await rig.plan(on: platform)
+        await rig.manager.pass(.seconds(2))
+        let health = try await rig.plan(on: platform).health(since: nil, hasEarlierRevision: true)
+        if case .failed = health { Issue.record("what ran before is taken for what is declared: \(health)") }
+    }
 }

@@ -122,6 +122,8 @@ import Testing
         try writeFile("[Container]\nEnvironment=DROP=1\n", to: "\(shared)/10.conf")
         try replaceLink(rig.link, to: rig.file)
         try replaceLink("\(rig.layout.quadlet)/\(folder)", to: shared)
+        // The clock of files is coarse, and what is written in the moment of a reload may not have been read by it.
+        try await rig.wait(.milliseconds(50))
         await rig.manager.reload()
         try await rig.wait(.milliseconds(200))
         try await rig.start()

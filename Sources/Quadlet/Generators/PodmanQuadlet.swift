@@ -32,9 +32,10 @@ struct PodmanQuadlet: UnitGenerator {
             // Once may be anything; what a unit does, it does again.
             if answer.crash != nil { answer = try await ask(rest) }
             if let crash = answer.crash {
-                let found = try await culprits(rest)
+                var wasKilled = answer.isKilled
+                let found = try await culprits(rest, &wasKilled)
                 // It ends with 1 over a unit and with 2 when it breaks; all else may be the machine's doing.
-                if answer.isKilled, found.count == rest.count {
+                if wasKilled, !(try await areToBlame(found, among: rest)) {
                     throw Failure(.unavailable, "Podman's generator did not come to its end: \(crash)")
                 }
                 for unit in found { failures[unit.name] = failure(unit, crash: crash) }
@@ -120,15 +121,29 @@ struct PodmanQuadlet: UnitGenerator {
     // MARK: Culprits
 
     /// The units that the generator breaks on, found by halving.
-    private func culprits(_ units: [UnitDeclaration]) async throws -> [UnitDeclaration] {
+    ///
+    /// `wasKilled`: Set when something else may have ended it meanwhile.
+    private func culprits(_ units: [UnitDeclaration], _ wasKilled: inout Bool) async throws -> [UnitDeclaration] {
         guard units.count > 1 else { return units }
         let half = units.count / 2
         var found: [UnitDeclaration] = []
-        for part in [Array(units[..<half]), Array(units[half...])] where try await ask(part).crash != nil {
-            found += try await culprits(part)
+        for part in [Array(units[..<half]), Array(units[half...])] {
+            // Once may be anything here as well.
+            var answer = try await ask(part)
+            wasKilled = wasKilled || answer.isKilled
+            if answer.crash != nil { answer = try await ask(part) }
+            wasKilled = wasKilled || answer.isKilled
+            if answer.crash != nil { found += try await culprits(part, &wasKilled) }
         }
         // It breaks on them only together.
         return found.isEmpty ? units : found
+    }
+
+    /// Whether the generator is well without some units and breaks with them once more.
+    private func areToBlame(_ found: [UnitDeclaration], among units: [UnitDeclaration]) async throws -> Bool {
+        let names = Set(found.map(\.name))
+        guard try await ask(units.filter { !names.contains($0.name) }).crash == nil else { return false }
+        return try await ask(found).crash != nil
     }
 
     private func failure(_ unit: UnitDeclaration, crash: String) -> Failure {
@@ -146,10 +161,11 @@ struct PodmanQuadlet: UnitGenerator {
         guard result.code != 0 else { return nil }
         let complaints = Self.complaints(result).filter(\.isLoading)
         if let first = complaints.first { return "'\(first.path)' cannot be loaded: \(first.text)" }
-        guard result.code != 1 else { return nil }
+        // One that was killed says nothing of the files.
+        guard result.code == 2 else { return nil }
         for name in try names(in: layout.quadlet) where UnitName(name) != nil {
             let alone = try await generate([(name, "\(layout.quadlet)/\(name)")]).result
-            if alone.code > 1 { return "it breaks on '\(layout.quadlet)/\(name)': \(Self.lastWords(alone))" }
+            if alone.code == 2 { return "it breaks on '\(layout.quadlet)/\(name)': \(Self.lastWords(alone))" }
         }
         return Self.lastWords(result)
     }

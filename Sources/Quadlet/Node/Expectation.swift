@@ -54,20 +54,19 @@ extension NodeDeployment {
 
     /// Whether the last run came to a good end.
     ///
-    /// `systemctl reset-failed` takes the result back and leaves the exit status of the main process.
+    /// `systemctl reset-failed` takes the result back and leaves how the main process ended.
     private func hasEndedWell(_ unit: UnitDeclaration, _ properties: [String: String]) -> Bool {
         guard properties["Result"] == "success" else { return false }
-        let status = properties["ExecMainStatus"] ?? "0"
-        let good = unit.unit.values("Service", "SuccessExitStatus").flatMap(words).map { Self.exitStatuses[$0] ?? $0 }
-        return status == "0" || good.contains(status)
+        let status = Int(properties["ExecMainStatus"] ?? "0") ?? 0
+        let good = unit.unit.values("Service", "SuccessExitStatus").flatMap(words)
+        // Killed, with or without a dump (`CLD_KILLED`, `CLD_DUMPED`): the status is a signal.
+        guard !["2", "3"].contains(properties["ExecMainCode"]) else {
+            let name = ExitStatuses.signals[status]
+            let isClean = properties["Type"] != "oneshot" && ExitStatuses.cleanSignals.contains(name ?? "")
+            return isClean || name.map(good.contains) ?? false
+        }
+        return status == 0 || good.contains { $0 == "\(status)" || ExitStatuses.names[$0] == status }
     }
-
-    /// What `SuccessExitStatus=` may call an exit status (sysexits.h).
-    private static let exitStatuses = [
-        "USAGE": "64", "DATAERR": "65", "NOINPUT": "66", "NOUSER": "67", "NOHOST": "68", "UNAVAILABLE": "69",
-        "SOFTWARE": "70", "OSERR": "71", "OSFILE": "72", "CANTCREAT": "73", "IOERR": "74", "TEMPFAIL": "75",
-        "PROTOCOL": "76", "NOPERM": "77", "CONFIG": "78",
-    ]
 
     /// Whether something asks for it that is up, or will be.
     private func isWanted(_ unit: UnitDeclaration, _ properties: [String: String]) async throws -> Bool {
@@ -127,4 +126,24 @@ extension UnitDeclaration {
         unit.entries.filter { $0.section == "Unit" && $0.key.hasPrefix(prefix) && !$0.value.isEmpty }
             .map { "\($0.key)=\($0.value)" }
     }
+}
+
+/// What `SuccessExitStatus=` may call the ways in which a process ends.
+private enum ExitStatuses {
+    /// Exit statuses (systemd.exec(5), "Process Exit Codes"): those of C, of LSB and of BSD.
+    static let names = [
+        "SUCCESS": 0, "FAILURE": 1, "INVALIDARGUMENT": 2, "NOTIMPLEMENTED": 3, "NOPERMISSION": 4, "NOTINSTALLED": 5,
+        "NOTCONFIGURED": 6, "NOTRUNNING": 7, "USAGE": 64, "DATAERR": 65, "NOINPUT": 66, "NOUSER": 67, "NOHOST": 68,
+        "UNAVAILABLE": 69, "SOFTWARE": 70, "OSERR": 71, "OSFILE": 72, "CANTCREAT": 73, "IOERR": 74, "TEMPFAIL": 75,
+        "PROTOCOL": 76, "NOPERM": 77, "CONFIG": 78, "EXCEPTION": 255,
+    ]
+
+    /// Signals by their numbers on Linux (signal(7)).
+    static let signals = [
+        1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 6: "SIGABRT", 9: "SIGKILL", 10: "SIGUSR1", 11: "SIGSEGV", 12: "SIGUSR2",
+        13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM",
+    ]
+
+    /// Those that end a service well when its unit says nothing (systemd.service(5), `SuccessExitStatus=`).
+    static let cleanSignals = ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"]
 }

@@ -109,6 +109,8 @@ struct NodeDeployment: Deployment {
             let isDeclared = isKnown ? !isChanged : origin?.running == .declared
             let expected = try await expectation(unit, properties, isDeclared: isDeclared)
             guard expected == .up else {
+                // How the run of an older version ends says nothing of what is declared now.
+                if state?.active == "deactivating" { return }
                 // What wants it may come up later, and bring nothing of it about.
                 let isLeftAlone = expected != .onDemand || wanting(properties).isEmpty
                 planned.isSettled = state?.active == "inactive" && state?.load == "loaded" && isLeftAlone
