@@ -130,6 +130,7 @@ package struct Controller: Sendable {
             failures += await lookAtAll()
             failures += await silent
             await reconciler.surveyed()
+            failures += await reconciler.askWhoseAgain()
             await RequestHandler(self).answerApprovals()
             let wanted: [AppID]
             do {

@@ -217,6 +217,69 @@ import Testing
         }
     }
 
+    /// One run, a store without memory, and the target does not say who has what, at first or ever: nothing is left out in silence.
+    @Test(arguments: [1, 100], [false, true]) func onceLeavesNothingOutInSilence(
+        unheard: Int,
+        isPartial: Bool
+    ) async throws {
+        let first = ScriptedSource("a", head: .success("1"), apps: ["1": ["web"]])
+        let second = ScriptedSource("b", head: .success("1"), apps: ["1": isPartial ? ["other"] : ["web"]])
+        second.set { $0.isPartial = isPartial }
+        let platform = NoPlatform(name: "default", unheard: unheard)
+        let rig = try Rig([first, second], targets: [Target(platform: platform, endpoint: "x") { "1" }])
+        let outcome = try await rig.controller.once()
+        if unheard == 1 {
+            #expect(outcome.records.contains { $0.id.name == "web" }, "it is asked once more")
+        } else {
+            #expect(outcome.failures.contains { $0.message.contains("left out: ") && $0.message.contains("web") })
+        }
+    }
+
+    /// The source that was read in part is whole, and does not declare the app; the target still cannot be asked.
+    @Test func whatNoOtherCanDeclareAnyMoreIsTheOnes() async throws {
+        let first = ScriptedSource("a", head: .success("1"), apps: ["1": ["web"]])
+        let second = ScriptedSource(
+            "b",
+            head: .success("1"),
+            apps: ["1": ["other"], "2": ["other"]],
+            interval: .milliseconds(30)
+        )
+        second.set { $0.isPartial = true }
+        let platform = NoPlatform(name: "default", unheard: 100)
+        let rig = try Rig([first, second], targets: [Target(platform: platform, endpoint: "x") { "1" }])
+        try await rig.running {
+            try await eventually("both are read") { first.log.contains("read 1") && second.log.contains("read 1") }
+            second.set { ($0.isPartial, $0.head) = (false, .success("2")) }
+            try await eventually("it is the one's") { await rig.apps().contains("web") }
+        }
+    }
+
+    /// What nobody knows cannot be looked at, and whose it is stays known.
+    @Test func aHoldOnWhatIsAnothersGivesItToNobody() async throws {
+        let away = Failure(.unavailable, "the forge is away")
+        let first = ScriptedSource("z", head: .failure(away), apps: ["1": ["web"]])
+        let second = ScriptedSource(
+            "b",
+            head: .success("1"),
+            apps: ["1": ["web", "own"], "2": ["web", "own"]],
+            interval: .milliseconds(30)
+        )
+        let web = AppID(target: "default", name: "web")
+        let platform = NoPlatform(name: "default", claimed: [web: Claim(owner: "z")])
+        let rig = try Rig([first, second], targets: [Target(platform: platform, endpoint: "x") { "1" }])
+        let reconciler = rig.controller.context.reconciler
+        try await rig.running {
+            try await eventually("its own is known") { await rig.apps() == ["own"] }
+            try await rig.store.suspend(web, by: "ann", because: "it is looked at", at: Timestamp(1_800_000_000))
+            try await reconciler.refreshHolds()
+            try await Task.sleep(for: .milliseconds(200))
+            second.set { $0.head = .success("2") }
+            try await eventually("it is read again") { second.log.contains("read 2") }
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(await rig.apps() == ["own"])
+        }
+    }
+
     /// The target could not be asked who has what, and another source is away: it is asked again.
     @Test func whoHasWhatIsAskedAgain() async throws {
         let away = Failure(.unavailable, "the forge is away")

@@ -7,11 +7,12 @@ extension Reconciler {
         let source = fleet.revision.source
         var ids = register.mentioned(by: source)
         let wasComplete = register.isComplete
+        let wasPartial = register[source]?.isPartial ?? false
         register.accept(fleet)
         ids.formUnion(register.mentioned(by: source))
         for (id, place) in states where place.state.record.source == source { ids.insert(id) }
         // Whose some apps are may be known only now.
-        if !wasComplete, register.isComplete { ids.formUnion(register.mentioned) }
+        if !wasComplete && register.isComplete || wasPartial && !fleet.isPartial { ids.formUnion(register.mentioned) }
         await assign(ids, commit: fleet.revision.commit)
         mapDependants()
         await decideRemovals(of: fleet)
@@ -265,6 +266,27 @@ extension Reconciler {
             await tellWhatStays(of: fleet, on: platform)
         }
         wake()
+    }
+
+    /// Asks once more each target that did not say who has what, where that leaves apps without a source.
+    ///
+    /// - Returns: Why such apps are left out, for each target that still does not say it.
+    package func askWhoseAgain() async -> [Failure] {
+        var failures: [Failure] = []
+        for target in platforms.keys.sorted() where targetProblems[target] == nil && !undecided(on: target).isEmpty {
+            await survey(target)
+            let names = undecided(on: target).map(\.name)
+            guard claims[target] == nil, !names.isEmpty else { continue }
+            let message = "'\(target)' could not be asked whose its apps are, so that these are left out: "
+            failures.append(Failure(.unavailable, message + names.joined(separator: ", ")))
+        }
+        return failures
+    }
+
+    /// The apps of a target that are nobody's until it was asked.
+    private func undecided(on target: String) -> [AppID] {
+        guard claims[target] == nil else { return [] }
+        return register.mentioned.filter { $0.target == target && $0.isValid && states[$0] == nil }.sorted()
     }
 
     /// Says, once, what a source asks to remove and has no say about.

@@ -423,8 +423,8 @@ package actor Reconciler {
     }
 
     private func forget(_ id: AppID) {
-        states[id] = nil
-        claims[id.target]?[id] = nil
+        // Whose an app is that was never this controller's the target goes on knowing.
+        if states.removeValue(forKey: id) != nil { claims[id.target]?[id] = nil }
         queues[id.target]?.remove(id)
         for index in waiters.indices { waiters[index].ids.remove(id) }
         answerWaiters()
