@@ -457,4 +457,43 @@ extension AppStateTests {
         #expect(script.asked("apply") > 1, "it is tried again")
         #expect(script.reasons.count { $0 == .notFound } == 1)
     }
+
+    /// A look that began before the target is to be believed, and was answered after.
+    @Test func aSlowLookAtATargetThatHasJustComeBackSaysHowThingsWere() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        script.failures["observe"] = Failure(.unavailable, "the Engine is away")
+        script.pass()
+        script.failures = [:]
+        script.health = .healthy(runsNothing: false)
+        for _ in 0..<6 {
+            script.pass()
+            script.advance(.seconds(1))
+        }
+        script.pass { name, script in if name == "judge" { script.advance(.seconds(6)) } }
+        #expect(script.state.record.attempt != nil)
+    }
+
+    /// What was told before the app was taken over as it runs fails anew a day later.
+    @Test func whatFailsAnewAfterItWentWellIsToldAgain() {
+        var script = AppScript()
+        script.running = "v1"
+        script.declare("v1")
+        let failure = Failure(.refused, "the network keeps its subnet", next: .needsChange)
+        script.failures["observe"] = failure
+        script.run()
+        script.failures = [:]
+        for _ in 0..<2 {
+            script.advance(.seconds(3600))
+            script.run()
+        }
+        #expect(script.state.record.isReady)
+        script.clear()
+        script.advance(.seconds(86400))
+        (script.running, script.failures["observe"]) = ("x", failure)
+        script.run()
+        #expect(script.reasons == [.refused])
+    }
 }

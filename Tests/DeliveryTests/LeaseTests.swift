@@ -182,4 +182,19 @@ import Testing
         #expect(isHeld(first, at: late))
         #expect(!first.isFromOthers)
     }
+
+    /// It could not ask for longer than a term, tries to take over, and the other has renewed its own meanwhile.
+    @Test func whoWasRefusedByAnotherStillWaitsForIt() {
+        var (target, first, second) = (Target(), lease("a"), lease("b"))
+        turn(&first, &target, at: start)
+        turn(&first, &target, at: start)
+        turn(&second, &target, at: start)
+        let later = start + term + .seconds(1)
+        guard case .write = second.next(at: later) else {
+            Issue.record("it does not write")
+            return
+        }
+        second.refused()
+        #expect(second.standing(at: later) == .waiting(holder: "a"))
+    }
 }

@@ -323,9 +323,12 @@ extension AppState {
     /// Another controller may have deployed something newer, and a journal that could not be written to may have an older one.
     var isLastGoodKnown: Bool { !record.haveOthersActed && record.deployed != nil && kept?.first == record.deployed }
 
-    /// What was rejected counts no more; where it was not rolled back yet, what it changed nobody else did.
+    /// What was rejected counts no more; where it was not rolled back yet, or to an older revision than what was deployed, nobody
+    /// else made what differs.
     private mutating func dropQuarantine() {
-        if record.quarantine?.isRolledBack == false { record.isInterrupted = true }
+        if let quarantine = record.quarantine, !quarantine.isRolledBack || !quarantine.refused.isEmpty {
+            record.isInterrupted = true
+        }
         record.quarantine = nil
     }
 

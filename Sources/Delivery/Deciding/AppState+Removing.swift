@@ -160,6 +160,7 @@ extension AppState {
             kept = []
             reading = nil
             announcedRemovals = []
+            (toldFailure, toldCommit) = (nil, nil)
             return finish(.again(.zero))
         case .failed(let failure): return fail(failure, at: now)
         default: return finish(.retry)

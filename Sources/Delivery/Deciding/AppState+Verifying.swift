@@ -70,16 +70,20 @@ extension AppState {
             let unproven = window > .zero ? window - (pass.lookedAt.map { $0 - since } ?? .zero) : .zero
             let left = max(unproven, timeToTrust(at: now))
             if !runsNothing, left > .zero {
-                return tell("healthy; watched for \(window.readable)", .again(min(left, .seconds(1))))
+                let watched = max(window, regained == nil ? .zero : Self.staleness)
+                return tell("healthy; watched for \(watched.readable)", .again(min(left, .seconds(1))))
             }
             return attemptSucceeded(attempt, at: now)
         }
     }
 
-    /// How long what a target says runs is not to be believed yet: for some seconds after it came back it still tells of what
-    /// ended with it as running.
+    /// For how long a target that came back may still tell of what ended with it as running: a restarted Engine does so for up
+    /// to six seconds.
+    private static let staleness = Duration.seconds(10)
+
+    /// How long what a target says runs is not to be believed yet.
     private func timeToTrust(at now: Moment) -> Duration {
-        regained.map { max(.zero, .seconds(10) - (now.instant - $0)) } ?? .zero
+        regained.map { max(.zero, Self.staleness - ((pass?.lookedAt ?? now.instant) - $0)) } ?? .zero
     }
 
     private func isHeldUp(_ health: Health) -> Bool { if case .held = health { true } else { false } }
@@ -160,7 +164,7 @@ extension AppState {
     private mutating func succeed(_ reason: Reason, _ message: String, at now: Moment) -> Action {
         guard let pass else { return .finish(.rest) }
         let isNew = record.deployed != pass.fingerprint
-        retried = nil
+        (retried, toldFailure) = (nil, nil)
         record.deployed = pass.fingerprint
         record.deployedCommit = pass.role == .declared ? record.commit : record.deployedCommit
         record.deployedAt = now.time

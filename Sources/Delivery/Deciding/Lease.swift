@@ -120,11 +120,11 @@ struct Lease: Sendable {
         validUntil = moment + term - margin
     }
 
-    /// Another one was written meanwhile, perhaps by an earlier question of this controller's whose answer was lost: whose it is
-    /// is not known before it is read.
+    /// Another one was written meanwhile, perhaps by an earlier question of this controller's whose answer was lost: then whose it
+    /// is is not known before it is read.
     mutating func refused() {
         lose()
-        last = nil
+        if last?.holder == identity { last = nil }
         hasRead = false
     }
 
