@@ -51,6 +51,8 @@ extension Simulation {
             later(1) { simulation in
                 let isGone = Person(target: target).services(of: app.name).isEmpty
                 guard isGone || World.shared.now > last else { return look() }
+                // What went with it are the secrets of its kept revisions, too.
+                simulation.lostSecrets.insert(app.name)
                 simulation.later(pause) { $0.push(app, named: app.name, to: source) }
             }
         }

@@ -78,10 +78,12 @@ extension Laws {
     /// Whoever is about to try it again takes it away first, and is judged by what stood there.
     private func noteRejection(_ mutating: Mutating, on target: Target) {
         guard mutating.kind == "configs", let labels = mutating.body?["Labels"],
-            labels["io.hecate.rejected.rolled-back"]?.string == "true"
+            let rejected = labels["io.hecate.rejected"]?.string
         else { return }
-        Statistics.count("state a rejection on the target")
-        notedRejections[AppID(target: target.name, name: mutating.stack)] = labels["io.hecate.rejected"]?.string
+        // What is not rolled back yet may be what runs.
+        let isRolledBack = labels["io.hecate.rejected.rolled-back"]?.string == "true"
+        if isRolledBack { Statistics.count("state a rejection on the target") }
+        notedRejections[AppID(target: target.name, name: mutating.stack)] = isRolledBack ? rejected : nil
     }
 
     /// The parts of a request's path, without the version of the API and without the query.

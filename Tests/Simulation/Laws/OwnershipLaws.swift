@@ -98,11 +98,20 @@ extension Laws {
         for (source, reading) in lastReads[life] ?? [:] where reading.dropped.contains(mutating.stack) {
             // What another source declares does not go.
             let kept = Set((declaredSince[life] ?? [:]).keys.map(\.name))
-            let count = reading.dropped.subtracting(kept).count
+            // What came back and went again before anything of it was made is nothing to be removed.
+            let count = reading.dropped.subtracting(kept).count(where: isThere)
             guard count > 2, 2 * count > count + reading.left, approvedAt.map({ $0 < reading.time }) ?? true,
                 declaredSince[life]?[id] == nil
             else { continue }
             fail(.manyRemovalsApproved, "\(count) apps of \(source) are being removed at once, and nobody approved it")
+        }
+    }
+
+    /// Whether anything on a target is an app's, or says so.
+    private func isThere(_ name: String) -> Bool {
+        simulation.targets.contains { target in
+            !Observation(target: target).services(of: name).isEmpty
+                || claimant(of: AppID(target: target.name, name: name)) != nil
         }
     }
 
@@ -141,13 +150,16 @@ extension Laws {
         else { return }
         let failed = record.rejectedCommit.flatMap { simulation.declaration(of: id, at: $0) }
         guard record.rejected == nil || failed?.isReadable == true else { return }
+        // Those that gave way to what failed may have added some before they did.
+        let superseded =
+            record.rejected == nil ? [] : simulation.repositories.flatMap(\.history).compactMap { $0[id.name] }
         let read = (lastReads[life] ?? [:]).values.map(\.time).max() ?? 0
         // One that was left for this life is for what was told before it.
         let told = awaitingTold[id.description] ?? read
         if let approvedAt, approvedAt >= min(read, told) { return }
         let running = Observation(target: target).services(of: mutating.stack)
         let gone = running.keys.count { name in
-            !(app.services + (failed?.services ?? [])).contains { $0.name == name }
+            !(app.services + (failed?.services ?? []) + superseded.flatMap(\.services)).contains { $0.name == name }
         }
         guard 2 * gone > gone + app.services.count else { return }
         fail(.manyRemovalsApproved, "\(gone) services of \(id) are being removed, and nobody approved it")

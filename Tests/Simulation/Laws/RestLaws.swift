@@ -10,7 +10,14 @@ extension Laws {
                 if let what = unrest(of: app, in: repository.fleet) { return what }
             }
         }
-        return leftover()
+        return leftover() ?? departing()
+    }
+
+    /// What no source declares any more and waits for something else comes to the end of what it is at.
+    private func departing() -> String? {
+        simulation.controllers[0].store.records.first { id, record in
+            RecordView(record).isUnderWay && !simulation.repositories.contains { $0.fleet[id.name] != nil }
+        }.map { "\($0.key) is still under way" }
     }
 
     private func unrest(of app: DeclaredApp, in fleet: DeclaredFleet) -> String? {
@@ -66,6 +73,8 @@ extension Laws {
         if isRejectable, !isBlocked, hasEarlier, record.rejected == nil {
             return "\(id) cannot work as declared and is not rejected: \(record.reason) \(record.message)"
         }
+        // What took over from another knows nothing newer to put in place of what cannot be had.
+        if simulation.hadSecondController, record.rejected == nil, isBlocked { return nil }
         // What a store that was lost knew cannot be told; and what is being taken over by hand neither.
         if simulation.lastStoreLoss != nil || simulation.isMeddledWith(id) { return nil }
         guard let revisions = simulation.controllers[0].store.revisions[id], let revision = revisions.first else {
@@ -73,7 +82,9 @@ extension Laws {
         }
         // The only one that is kept needs a secret that somebody removed, or that of what was deployed, in place of which no older
         // one comes while nothing was rejected; then that is what is said.
-        let isSaid = record.rejected == nil && record.message.contains("is gone from the cluster")
+        let isSaid =
+            record.rejected == nil && record.message.contains("is gone from the cluster")
+            || record.message.contains("no kept revision can be put back")
         if revisions.count == 1 || isSaid, simulation.lostSecrets.contains(app.name) { return nil }
         // What was good then, and has lost since what it needs, is put back all the same, and is not said to be well.
         if !record.isReady, let kept = simulation.declaration(of: id, at: revision.commit),
