@@ -52,6 +52,12 @@ extension HealthTests {
         let slow = [service("app", version: 155, update: ["State": "paused"]), service("db")]
         #expect(message(judge(slow, [failed, running, db, left], dependsOn: order)) == nil)
         #expect(resumable(slow, [failed, running, db, left], dependsOn: order) == ["s_app"])
+        // A deployment that gave way to this one left it so, and what it began is declared still.
+        let before = [service("app", version: 90, update: ["State": "paused"]), service("db", version: 80)]
+        let ended = task("failed", "shutdown", at: 89, of: "app")
+        let on = [ended, task("running", at: 95, of: "app"), task("running", at: 94, of: "db")]
+        #expect(resumable(before, on + [left], dependsOn: order) == ["s_app"])
+        #expect(resumable(before, on, dependsOn: order) == [], "nothing of it is left to be updated")
         // It was made before, and took its time to fail.
         var early = task("failed", "shutdown", at: 145, of: "app")
         var ready = db

@@ -157,10 +157,12 @@ struct ServiceHealth {
 
     /// Whether Swarm paused its update, with tasks of the one before left, for nothing that was its fault, and what failed
     /// runs by now: then the update can go on.
+    ///
+    /// It may be that of a deployment which gave way to this one, and what it began is declared still.
     var canResume: Bool {
-        guard service.updateStatus?["State"]?.string == "paused", let mark, mark.precedes(service.version), hasOldTasks,
-            dependencies != nil
-        else { return false }
+        guard service.updateStatus?["State"]?.string == "paused", let mark, hasOldTasks, dependencies != nil else {
+            return false
+        }
         // Before all of the deployment was there nothing that failed was anybody's fault.
         guard !mark.isFollowed(by: service.version) || isPauseNoFailure else { return false }
         return own.filter { $0.hasFailed || $0.hasCompleted }.allSatisfy { ended in

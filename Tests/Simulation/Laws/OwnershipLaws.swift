@@ -78,6 +78,12 @@ extension Laws {
         guard let store = simulation.controllers.first(where: { $0.number == life.controller })?.store,
             let record = store.records[id].map(RecordView.init)
         else { return }
+        // What was asked for before it was read that the app goes may take seconds to be done.
+        let isSlow = max(target.slowUntil, target.crawlUntil) > World.shared.now - seconds(10)
+        let wasJustRead = (lastReads[life] ?? [:]).values.contains { reading in
+            reading.dropped.contains(mutating.stack) && reading.time > World.shared.now - seconds(10)
+        }
+        if isSlow, wasJustRead { return }
         // A record that could not be written says what was before.
         if record.isLeaving || declaredSince[life]?[id] == nil {
             checkLeaving(id, mutating, life)

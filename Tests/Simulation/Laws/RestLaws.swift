@@ -80,12 +80,8 @@ extension Laws {
         guard let revisions = simulation.controllers[0].store.revisions[id], let revision = revisions.first else {
             return nil
         }
-        // The only one that is kept needs a secret that somebody removed, or that of what was deployed, in place of which no older
-        // one comes while nothing was rejected; then that is what is said.
-        let isSaid =
-            record.rejected == nil && record.message.contains("is gone from the cluster")
-            || record.message.contains("no kept revision can be put back")
-        if revisions.count == 1 || isSaid, simulation.lostSecrets.contains(app.name) { return nil }
+        // What is kept may need secrets that somebody removed, or that went with the app before it came back; that is said.
+        if simulation.lostSecrets.contains(app.name), revisions.count == 1 || !record.isReady { return nil }
         // What was good then, and has lost since what it needs, is put back all the same, and is not said to be well.
         if !record.isReady, let kept = simulation.declaration(of: id, at: revision.commit),
             observation.difference(from: kept, mayFail: true) == nil
