@@ -143,6 +143,8 @@ extension SimulatedNode {
                 return
             }
             jobs[job.unit]?.isRunning = true
+            // The journal calls the first half of it a stop as well (systemd, `job_perform_on_unit`).
+            stopped.insert(unit.invocation)
             stop(unit)
         }
     }
