@@ -46,4 +46,60 @@ import Testing
         let found = try findings(["a+b.container": plain + "[Install]\nWantedBy=default.target\n"])
         #expect(found.count == 1 && found.first?.contains("systemd takes letters, digits") == true, "\(found)")
     }
+
+    /// The errors of a repository for one version of Podman.
+    private func errors(_ files: [String: String], for version: String = "5.4") throws -> [String] {
+        let scratch = try Scratch()
+        for (name, text) in files { try scratch.write(text, to: "apps/\(name)") }
+        let found = try RepositoryCheck.diagnostics(of: scratch.path, for: try #require(PodmanVersion(version)))
+        return found.all.filter { $0.severity == .error }.map { "\($0)" }
+    }
+
+    @Test func whatPodmanWouldRefuseIsNamedWithItsPlaceAndACure() throws {
+        let found = try errors(["web.container": "[Container]\nImage=localhost/web:1\nVolume=gone.volume:/d\nGroup=1\n"]
+        )
+        #expect(found.count == 2)
+        #expect(
+            found.contains {
+                $0.hasSuffix(
+                    "web.container:3:1: 'gone.volume' is named here and is not in the repository; add it, or mend the name"
+                )
+            },
+            "\(found)"
+        )
+        #expect(
+            found.contains {
+                $0.hasSuffix("web.container:4:1: Group is taken only beside User; add User=, or remove the line")
+            }
+        )
+    }
+
+    @Test func unitsOfOtherFoldersAreThereAsWell() throws {
+        let web = "[Container]\nImage=localhost/web:1\nVolume=data.volume:/d\nNetwork=net.network\n"
+        #expect(try errors(["a/web.container": web, "b/data.volume": "", "net.network": "[Service]\n"]).isEmpty)
+    }
+
+    /// A drop-in gives what the unit lacks, and may be what is wrong.
+    @Test func dropInsAreLaidOverTheUnit() throws {
+        let image = "[Container]\nImage=localhost/web:1\n"
+        #expect(try errors(["web.container": "[Container]\n", "web.container.d/image.conf": image]).isEmpty)
+        let found = try errors(["web.container": image, "container.d/all.conf": "[Container]\nGroup=1\n"])
+        #expect(found.count == 1 && found.first?.contains("container.d/all.conf:2:1: Group") == true, "\(found)")
+    }
+
+    @Test func keysAreThoseOfTheVersion() throws {
+        let web = "[Container]\nImage=localhost/web:1\nMemory=1g\nHealthCmd=true\n"
+        #expect(try errors(["web.container": web], for: "5.5").isEmpty)
+        let found = try errors(["web.container": web], for: "4.4.1")
+        #expect(found.count == 2)
+        #expect(
+            found.contains {
+                $0.contains("web.container:3:1: 'Memory' in [Container] needs Podman 5.5, and this is checked for 4.4")
+            }
+        )
+        #expect(
+            try errors(["all.pod": "[Pod]\n"], for: "4.9").first?.contains("Podman 4.9 knows no .pod files") == true
+        )
+        for text in ["", "x", "5.", "5.4.2.1", "-1", "5.x"] { #expect(PodmanVersion(text) == nil, "\(text)") }
+    }
 }

@@ -45,6 +45,16 @@ import Testing
         #expect(unit.entries.last?.place.line == plain.entries.last?.place.line)
     }
 
+    /// As Podman's own generator joins them.
+    @Test(arguments: [
+        ("Exec=a \\\n  b", "a b"), ("Exec=a\\\nb", "ab"), ("Exec=a \\  \t\nb", "a b"), ("Exec=a \\\n# no\n\nb", "a b"),
+        ("Exec=a \\", "a"), ("Exec=a \\\n", "a"),
+    ])
+    func linesThatGoOnAreJoined(text: String, value: String) throws {
+        let unit = try UnitFile(Array("[Container]\n\(text)".utf8), file: "web.container")
+        #expect(unit.entries.map(\.value) == [value])
+    }
+
     @Test func commentsAndOrderOfSectionsAreNoDifference() throws {
         let one = try UnitFile(Array("[Container]\nImage=x\n\n# no\n[Service]\nRestart=always\n".utf8), file: "a")
         let other = try UnitFile(Array("[Container]\nImage = x\n[Service]\nRestart=always".utf8), file: "a")
@@ -60,8 +70,9 @@ import Testing
             "web.container:2:1: 'Image' is no assignment, section or comment; write it as Key=Value"
         ),
         (
-            "[Container]\nExec=a \\",
-            "web.container:2:1: the last line goes on with '\\' and nothing follows; remove the backslash"
+            "[Container]\nExec=a \\\n\n",
+            "web.container:2:1: the last line goes on with '\\' and nothing follows, so that Podman drops it; "
+                + "remove the backslash"
         ),
     ])
     func whatIsWrongIsToldWithItsPlace(text: String, message: String) {

@@ -44,7 +44,7 @@ struct PlainService {
 
     private func refuseWhatCannotBeKept(_ entry: UnitFile.Entry, _ diagnostics: inout Diagnostics) {
         let since = PlainKeys.since[section]?[entry.key]
-        if let table = QuadletKeys.table[section], !table.contains(entry.key) {
+        if let table = QuadletKeys.all[section], !table.contains(entry.key) {
             diagnostics.error(
                 at: entry.place,
                 "unknown key '\(entry.key)' in [\(section)]",

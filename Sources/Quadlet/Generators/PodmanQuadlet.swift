@@ -180,7 +180,7 @@ struct PodmanQuadlet: UnitGenerator {
         let names = message.split(separator: "'").map(String.init)
         let entry = unit.unit.entries.first { names.contains($0.key) }
         var cure: String?
-        if message.hasPrefix("unsupported key"), let entry, let table = QuadletKeys.table[entry.section] {
+        if message.hasPrefix("unsupported key"), let entry, let table = QuadletKeys.all[entry.section] {
             cure =
                 suggestion(for: entry.key, among: table.sorted())
                 ?? "see podman-systemd.unit(5) for the keys of this Podman"

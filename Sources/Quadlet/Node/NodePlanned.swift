@@ -140,6 +140,13 @@ struct NodePlanned: Planned {
                 "Podman's generator does not make every service: \(fault); mend or remove the file"
             )
         }
+        // systemd says so of what the service requires as well, which may be about to be added.
+        if let other = words.split(separator: " ").first(where: { $0.hasSuffix(".service") }), other != unit.service {
+            return Failure(
+                .conflict,
+                "\(unit.service) requires \(other), which systemd does not know; add that unit, or take out what requires it"
+            )
+        }
         // The generator ends early over a file that is just being removed; it is asked again.
         return Failure(
             .conflict,

@@ -6,7 +6,11 @@ package struct RepositoryCheck {
     private let root: String
     private let folder: String
     private var diagnostics = Diagnostics()
+    private let version: PodmanVersion
     private var seen: [String: String] = [:]
+    private var units: [UnitName: QuadletRules.Subject] = [:]
+    /// The drop-ins of each folder, by the folder's name.
+    private var dropIns: [String: [(file: String, unit: UnitFile)]] = [:]
     /// Units that nothing of their own starts, and every word of the others that might.
     private var unwanted: [(name: UnitName, path: String)] = []
     private var mentions: Set<String> = []
@@ -17,15 +21,22 @@ package struct RepositoryCheck {
     }
 
     /// Everything that is wrong in a repository's units, with its place.
-    package static func diagnostics(of root: String) throws -> Diagnostics {
-        var check = RepositoryCheck(root)
+    ///
+    /// `version`: The Podman that they are for.
+    package static func diagnostics(
+        of root: String,
+        for version: PodmanVersion = .tested
+    ) throws -> Diagnostics {
+        var check = RepositoryCheck(root, version)
         for part in ["system", "apps"] { try check.scan("\(check.folder)/\(part)", depth: 0) }
+        check.judge()
         check.warnOfUnwanted()
         return check.diagnostics
     }
 
-    private init(_ root: String) {
+    private init(_ root: String, _ version: PodmanVersion) {
         self.root = root
+        self.version = version
         folder = fileStatus("\(root)/quadlet")?.kind == .folder ? "\(root)/quadlet" : root
     }
 
@@ -51,7 +62,7 @@ package struct RepositoryCheck {
                 )
             } else if fileStatus(inner)?.kind == .folder {
                 if entry.hasSuffix(".d") {
-                    try dropIns(inner, of: String(entry.dropLast(2)))
+                    try noteDropIns(inner)
                 } else {
                     try scan(inner, depth: depth + 1)
                 }
@@ -59,10 +70,10 @@ package struct RepositoryCheck {
         }
     }
 
-    private mutating func dropIns(_ path: String, of unit: String) throws {
-        guard let name = UnitName(unit) else { return }
-        for file in try names(in: path) where file.hasSuffix(".conf") {
-            if let part = read("\(path)/\(file)") { keys(of: part, name) }
+    private mutating func noteDropIns(_ path: String) throws {
+        for file in try names(in: path).sorted() where file.hasSuffix(".conf") {
+            guard let part = read("\(path)/\(file)") else { continue }
+            dropIns[lastComponent(path), default: []].append((file, part))
         }
     }
 
@@ -87,18 +98,26 @@ package struct RepositoryCheck {
             )
         }
         guard let unit = read(path) else { return }
-        guard unit.sections.contains(name.kind.section) else {
-            diagnostics.error(
-                at: Place(file: path),
-                "a .\(name.kind.rawValue) file has a section [\(name.kind.section)], and this one has none",
-                cure: "add [\(name.kind.section)]"
-            )
-            return
-        }
-        keys(of: unit, name)
+        units[name] = QuadletRules.Subject(name: name, path: path, unit: unit)
         noteWants(of: unit, name, path)
         for entry in unit.all("Container", "EnvironmentFile") { environmentFile(entry) }
         for entry in unit.all("Container", "Image") { image(entry) }
+    }
+
+    /// What Podman would make of the units, each with what is laid over it.
+    private mutating func judge() {
+        let rules = QuadletRules(version: version, names: Set(units.keys.map(\.description)))
+        for (name, subject) in units.sorted(by: { $0.value.path < $1.value.path }) {
+            var subject = subject
+            // A drop-in of a more special folder hides one of the same name in a more general one.
+            var seen: Set<String> = []
+            var parts: [(file: String, unit: UnitFile)] = []
+            for folder in name.dropInFolders.reversed() {
+                for part in dropIns[folder] ?? [] where seen.insert(part.file).inserted { parts.append(part) }
+            }
+            for part in parts.sorted(by: { $0.file < $1.file }) { subject.unit = subject.unit.merging(part.unit) }
+            diagnostics.append(contentsOf: rules.diagnostics(of: subject).all)
+        }
     }
 
     private mutating func noteWants(of unit: UnitFile, _ name: UnitName, _ path: String) {
@@ -114,17 +133,6 @@ package struct RepositoryCheck {
                 at: Place(file: path),
                 "nothing starts '\(name)': it has no [Install] section, and no other unit names it",
                 cure: "add [Install] with WantedBy=default.target, unless it is started by hand"
-            )
-        }
-    }
-
-    private mutating func keys(of unit: UnitFile, _ name: UnitName) {
-        guard let table = QuadletKeys.table[name.kind.section] else { return }
-        for entry in unit.entries where entry.section == name.kind.section && !table.contains(entry.key) {
-            diagnostics.error(
-                at: entry.place,
-                "unknown key '\(entry.key)' in [\(entry.section)]",
-                cure: suggestion(for: entry.key, among: table.sorted()) ?? "see podman-systemd.unit(5)"
             )
         }
     }

@@ -64,7 +64,7 @@ package struct UnitDeclaration: Sendable {
         dropInFolders = []
         service = unit.last(name.kind.section, "ServiceName").map { "\($0).service" } ?? name.service
         referencedFiles = []
-        guard unit.sections.contains(name.kind.section) else {
+        guard unit.sections.contains(name.kind.section) || !name.kind.needsSection else {
             throw Invalid(
                 at: Place(file: path),
                 "a .\(name.kind.rawValue) file has a section [\(name.kind.section)], and this one has none",

@@ -18,7 +18,7 @@ package struct UnitFile: Sendable, Hashable {
 
     package init() {}
 
-    /// Reads a file's text.
+    /// Reads a file's text as Podman's generator does.
     /// - Throws: `Invalid` with every line that is neither a section, an assignment nor a comment.
     package init(_ bytes: [UInt8], file: String) throws(Invalid) {
         var diagnostics = Diagnostics()
@@ -28,18 +28,22 @@ package struct UnitFile: Sendable, Hashable {
         var section: String?
         var pending = ""
         var start = 0
-        let lines = String(decoding: bytes, as: UTF8.self).utf8
+        let text = bytes.last == UInt8(ascii: "\n") ? bytes.dropLast() : bytes[...]
+        let lines = String(decoding: text, as: UTF8.self).utf8
             .split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() {
-            let line = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
-            let first = line.first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
-            if first == UInt8(ascii: "#") || first == UInt8(ascii: ";") { continue }
+            var line = trimmed(String(Substring(line)))
+            if line.hasPrefix("#") || line.hasPrefix(";") || line.isEmpty && !pending.isEmpty { continue }
             if pending.isEmpty { start = index + 1 }
-            if line.last == UInt8(ascii: "\\") {
-                pending += Substring(line.dropLast()) + " "
-                continue
+            // Podman joins such lines with nothing between them, and takes the backslash of the last one for nothing.
+            if line.hasSuffix("\\") {
+                line.removeLast()
+                if index < lines.count - 1 {
+                    pending += line
+                    continue
+                }
             }
-            let whole = trimmed(pending + Substring(line))
+            let whole = trimmed(pending + line)
             pending = ""
             if whole.isEmpty { continue }
             let place = Place(file: file, line: start, column: 1)
@@ -76,7 +80,7 @@ package struct UnitFile: Sendable, Hashable {
         if !pending.isEmpty {
             diagnostics.error(
                 at: Place(file: file, line: start, column: 1),
-                "the last line goes on with '\\' and nothing follows",
+                "the last line goes on with '\\' and nothing follows, so that Podman drops it",
                 cure: "remove the backslash"
             )
         }

@@ -5,6 +5,14 @@ package enum UnitKind: String, Sendable, CaseIterable {
     /// The section that makes it what it is, such as `Container`.
     package var section: String { rawValue.prefix(1).uppercased() + rawValue.dropFirst() }
 
+    /// Whether something has to be said of it; of the others an empty file says enough.
+    var needsSection: Bool {
+        switch self {
+        case .container, .kube, .image, .build: true
+        case .volume, .network, .pod: false
+        }
+    }
+
     /// What the generated service's name ends with.
     var serviceSuffix: String {
         switch self {

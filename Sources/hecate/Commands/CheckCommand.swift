@@ -22,6 +22,11 @@ enum CheckCommand {
                 value: "NAME,...",
                 help: "the targets that stacks may name; default when not given"
             ),
+            Option(
+                "podman",
+                value: "VERSION",
+                help: "the Podman that Quadlet files are for; \(PodmanVersion.tested) when not given"
+            ),
             Option("format", choices: ["text", "github", "json"], help: "how findings are written"),
             Option("strict", help: "exit 2 when there are warnings"),
         ],
@@ -36,7 +41,10 @@ enum CheckCommand {
         var found = Diagnostics()
         let hasStacks = pathExists("\(folder)/\(file)") || invocation["stacks-file"] != nil
         let hasUnits = RepositoryCheck.applies(to: folder)
-        if hasUnits { found.append(contentsOf: try RepositoryCheck.diagnostics(of: folder).all) }
+        if hasUnits {
+            let version = try podman(invocation)
+            found.append(contentsOf: try RepositoryCheck.diagnostics(of: folder, for: version).all)
+        }
         if hasStacks || !hasUnits {
             let shared = try shared(invocation, &found)
             let reader = FleetReader.offline(
@@ -50,6 +58,17 @@ enum CheckCommand {
         Terminal.print(report(found.all, invocation["format"]))
         if found.hasErrors { return .failure }
         return invocation.has("strict") && !found.all.isEmpty ? .changes : .success
+    }
+
+    private static func podman(_ invocation: Invocation) throws -> PodmanVersion {
+        guard let text = invocation["podman"] else { return .tested }
+        guard let version = PodmanVersion(text), version >= .oldest else {
+            throw Failure(
+                .invalid,
+                "'\(text)' is no Podman with a generator; write its version, such as 4.9 or 5.4"
+            )
+        }
+        return version
     }
 
     /// What the controller's configuration gives every stack; a fleet repository is checked where there is none as well.
