@@ -113,7 +113,10 @@ extension Simulation {
         Statistics.count("commit \(mutation.rawValue)")
         if mutation == .moveToOtherSource, let other = repositories.first(where: { $0 !== source }) {
             var otherFleet = other.fleet
-            for app in before where fleet[app.name] == nil { otherFleet[app.name] = app }
+            for app in before where fleet[app.name] == nil {
+                otherFleet[app.name] = app
+                for index in otherFleet.apps.indices { otherFleet.apps[index].replaces.removeAll { $0 == app.name } }
+            }
             other.push(otherFleet)
         }
         if mutation == .copyToOtherSource { copy(from: source, &random) }

@@ -147,7 +147,7 @@ extension Laws {
                     // A name that is to go counts too, whatever is wrong with others.
                     let isNamed =
                         fleet[mutating.stack].map { !$0.isEnabled && $0.oddity != .unknownKey }
-                        ?? fleet.retired.contains(mutating.stack)
+                        ?? (fleet.retired + fleet.apps.flatMap(\.replaces)).contains(mutating.stack)
                     return fleet.isReadable || isNamed
                 }
                 return app.isReadable && !app.services.contains { $0.name == service }

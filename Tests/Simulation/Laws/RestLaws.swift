@@ -13,10 +13,13 @@ extension Laws {
         return leftover() ?? departing()
     }
 
-    /// What no source declares any more and waits for something else comes to the end of what it is at.
+    /// What no source declares any more and waits for something else comes to the end of what it is at; what an earlier process
+    /// was at stays as it is.
     private func departing() -> String? {
-        simulation.controllers[0].store.records.first { id, record in
-            RecordView(record).isUnderWay && !simulation.repositories.contains { $0.fleet[id.name] != nil }
+        let now = Timestamp(Double(World.shared.wall) / 1e9)
+        return simulation.controllers[0].store.records.first { id, record in
+            guard let attempt = record.attempt, abs(now - attempt.since) < 150 else { return false }
+            return RecordView(record).isUnderWay && !simulation.repositories.contains { $0.fleet[id.name] != nil }
         }.map { "\($0.key) is still under way" }
     }
 

@@ -290,9 +290,8 @@ final class NodeLaws: @unchecked Sendable {
                 continue
             }
             // What a person ended while it was watched was rejected, which a store that was lost does not tell the next.
-            let rejected = rejections[id(unit)].map(\.time) ?? -1
             let isForgotten = simulation.lastStoreLoss != nil && simulation.meddled[unit.stem] != nil
-            if isForgotten, rejected >= simulation.history.lastChange(of: unit.stem) { continue }
+            if isForgotten, rejections[id(unit)] != nil { continue }
             fail(law, "\(job.method.rawValue) \(job.service) \(when), at \(job.time / 1_000_000_000) s")
         }
     }

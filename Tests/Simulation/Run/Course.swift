@@ -3,7 +3,7 @@ import Delivery
 /// The course of a run: the storm, the calm after it, and what is looked at then.
 extension Simulation {
     /// The most steps a run may take before it counts as a circle; runs that are well need a tenth.
-    private static let mostSteps = 150_000
+    private static let mostSteps = 250_000
     /// How long the world may take to come to rest when nothing fails any more.
     private static let patience = seconds(45 * 60)
     /// How long after the faults a person comes who approves what waits for that.
