@@ -496,4 +496,24 @@ extension AppStateTests {
         script.run()
         #expect(script.reasons == [.refused])
     }
+
+    /// Each try makes events of its own, which wake the app at once.
+    @Test func whatMeetsConflictsIsNotTriedAgainAtEachEvent() {
+        var script = deployed()
+        script.declare("v2")
+        script.failures["apply"] = Failure(.conflict, "systemd knows no web.service")
+        for _ in 0..<200 {
+            script.pass()
+            script.advance(.milliseconds(250))
+        }
+        #expect((8...16).contains(script.asked("apply")), "\(script.asked("apply")) times in 50 s")
+        // A person need not wait.
+        let before = script.asked("apply")
+        script.state.force()
+        script.pass()
+        #expect(script.asked("apply") == before + 1)
+        script.failures = [:]
+        script.run()
+        #expect(script.running == "v2")
+    }
 }

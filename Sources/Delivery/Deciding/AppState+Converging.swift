@@ -318,11 +318,12 @@ extension AppState {
         (isHeld, heldSince) = (false, nil)
         seenFailures = ""
         (silences, applies, conflicts) = (0, 0, 0)
+        notBefore = nil
     }
 
     mutating func applied(at now: Moment) -> Action {
         contact(at: now)
-        conflicts = 0
+        (conflicts, notBefore) = (0, nil)
         noteApplied()
         if record.attempt?.purpose == .repair, let pass {
             for change in pass.plan.forward { repairs[change.repairKey, default: 0] += 1 }
@@ -348,7 +349,10 @@ extension AppState {
             // Something moved between looking and acting: look again, ever more slowly.
             conflicts += 1
             guard elapsed > declaration.app.timeout else {
-                return finish(.again(min(.milliseconds(250) * (1 << min(conflicts - 1, 6)), .seconds(15))))
+                let delay = min(Duration.milliseconds(250) * (1 << min(conflicts - 1, 6)), .seconds(15))
+                // What was tried makes events of its own, and they are no reason to try again at once.
+                notBefore = now.instant + min(delay, .seconds(5))
+                return finish(.again(delay))
             }
             let timeout = declaration.app.timeout.readable
             return giveUp(

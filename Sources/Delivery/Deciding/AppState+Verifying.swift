@@ -99,6 +99,7 @@ extension AppState {
     /// Makes what is still to be changed; what the target paused goes on only when what runs of it has proved itself, because
     /// what excuses a failure may excuse that of a bad revision, and the rest still runs the one before.
     private mutating func goOn(_ situation: Situation, at now: Moment) -> Action {
+        if let notBefore, now.instant < notBefore { return finish(.again(notBefore - now.instant)) }
         if let pass, let declaration, pass.plan.forward.allSatisfy(\.isResumption) {
             let since = healthySince ?? now.instant
             healthySince = since

@@ -47,6 +47,8 @@ struct AppState: Sendable {
     var leaseTries = 0
     /// Conflicts in a row.
     var conflicts = 0
+    /// When what met a conflict may be tried again, whatever happens meanwhile.
+    var notBefore: ContinuousClock.Instant?
     var lastPass: ContinuousClock.Instant?
     /// How often each difference was repaired, for fights.
     var repairs: [String: Int] = [:]
@@ -246,7 +248,7 @@ struct AppState: Sendable {
         wishes += 1
         failures = 0
         givenUp = nil
-        conflicts = 0
+        (conflicts, notBefore) = (0, nil)
         blocked = [:]
     }
 
