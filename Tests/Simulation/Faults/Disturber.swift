@@ -113,7 +113,8 @@ extension Simulation {
         Statistics.count("commit \(mutation.rawValue)")
         if mutation == .moveToOtherSource, let other = repositories.first(where: { $0 !== source }) {
             var otherFleet = other.fleet
-            for app in before where fleet[app.name] == nil {
+            for var app in before where fleet[app.name] == nil {
+                app.replaces.removeAll { otherFleet[$0] != nil }
                 otherFleet[app.name] = app
                 for index in otherFleet.apps.indices { otherFleet.apps[index].replaces.removeAll { $0 == app.name } }
             }
