@@ -5,6 +5,9 @@ package protocol Platform: Sendable {
     /// The target's name in the configuration.
     var name: String { get }
 
+    /// For how long something that is well may be on its way without that being news: somebody restarts it by hand.
+    var restartPatience: Duration { get }
+
     /// What the target calls itself, whatever names the configuration has for it; its name where it can have only one.
     func identity() async throws -> String
 
@@ -61,6 +64,7 @@ package protocol Platform: Sendable {
 
 extension Platform {
     package func identity() async throws -> String { name }
+    package var restartPatience: Duration { .seconds(3) }
 }
 
 /// One app in one desired state, bound to its target.

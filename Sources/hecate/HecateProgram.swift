@@ -35,7 +35,7 @@ enum HecateProgram {
             return .success
         }
         do {
-            if first == "--version" {
+            if ["--version", "-v"].contains(first) {
                 Terminal.print("hecate \(version)")
                 return .success
             }

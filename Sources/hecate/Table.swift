@@ -9,6 +9,7 @@ extension HecateProgram {
         UninstallNodeCommand.command,
         InstallCommand.command,
         RemoveCommand.command,
+        PluginsCommand.command,
         StartCommand.command,
         StopCommand.command,
         RestartCommand.command,

@@ -48,11 +48,13 @@ extension NodeTests {
             ),
             "quadlet/apps/hecate-traderd.env": "HECATE_DAEMON_SOCKET=x\n",
             "quadlet/apps/hecate-traderw.container": sleeperUnit(unit: "After=hecate-traderd.service"),
+            "quadlet/apps/hecate-halfd.container": sleeperUnit(),
             "plugins/registry.json": """
             {"trader": {"description": "Trading agent",
               "files": ["hecate-traderd.container", "hecate-traderd.env", "hecate-traderw.container"],
               "data_dirs": ["hecate-traderd"], "frontend_port": 5174},
              "trade": {"description": "Another", "files": ["hecate-traded.container", "hecate-traded.env"]},
+             "half": {"description": "Lists one that is not there", "files": ["hecate-halfd.container", "hecate-halfw.container"]},
              "broken": {"description": "Lists a file that is not there", "files": ["hecate-brokend.container"]}}
             """,
         ]
@@ -101,16 +103,47 @@ extension NodeTests {
             let broken = try await hecate(node, "install", "broken")
             #expect(broken.errorText.contains("nothing was installed"), "\(broken.errorText)")
 
-            // Stopping holds it; starting lets go.
+            // What is there is installed, and what is not is named.
+            let half = try await hecate(node, "install", "half")
+            #expect(
+                half.code == 0 && half.errorText.contains("'half' lists 'hecate-halfw.container'"),
+                "\(half.errorText)"
+            )
+            #expect(try await node.state("hecate-halfd") == "active")
+            #expect(try await hecate(node, "remove", "half").code == 0)
+            let plugins = try await hecate(node, "plugins")
+            #expect(plugins.outputText.contains("trader  installed  Trading agent"), "\(plugins.outputText)")
+            #expect(plugins.outputText.contains("broken  available  Lists a file"), "\(plugins.outputText)")
+
+            // Stopping holds it; starting lets go, and leaves nothing to repair.
+            let before = try await hecate(node, "events", "hecate-traderd.container").outputText
             #expect(try await hecate(node, "stop", "traderd", "--reason", "backup").code == 0)
             try await Task.sleep(for: .seconds(2))
             #expect(try await node.state("hecate-traderd") != "active", "it stays stopped")
             #expect(try await hecate(node, "start", "trader").code == 0)
             #expect(try await node.state("hecate-traderd") == "active")
+            try await Task.sleep(for: .seconds(2))
+            let after = try await hecate(node, "events", "hecate-traderd.container").outputText
+            #expect(!after.dropFirst(before.count).contains("Drift"), "\(after)")
             let restarted = try await node.invocation("hecate-traderw")
             #expect(try await hecate(node, "restart", "hecate-traderw").code == 0)
             #expect(try await node.invocation("hecate-traderw") != restarted)
             #expect(try await hecate(node, "logs", "traderw").outputText.contains("hecate-traderw"))
+            // The habits of the CLI before this one.
+            let lines = try await hecate(node, "logs", "--", "--lines", "2", "--no-pager")
+            #expect(
+                lines.code == 0 && lines.outputText.lowercased().contains("hecate"),
+                "\(lines.outputText)\(lines.errorText)"
+            )
+            #expect(try await hecate(node, "-v").outputText.hasPrefix("hecate 0."))
+            #expect(
+                try await hecate(node, "logs", "reconciler", "--", "--lines", "3", "--no-pager").outputText.contains(
+                    "hecate"
+                )
+            )
+            let agent = try await node.invocation("hecate-reconciler")
+            #expect(try await hecate(node, "restart", "reconciler").code == 0)
+            #expect(try await node.invocation("hecate-reconciler") != agent)
             let listed = try await hecate(node, "list", "apps", "--available")
             #expect(listed.outputText.contains("localhost/web:1.0.0"), "\(listed.outputText)")
             #expect(listed.outputText.contains("broken"), "\(listed.outputText)")

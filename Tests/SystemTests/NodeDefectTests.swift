@@ -188,5 +188,23 @@ extension NodeTests {
             _ = try await node.shell("systemctl --user restart t-one")
             #expect(try await node.container("systemd-t-one", "{{.Config.Env}}").contains("A=1"))
         }
+
+        /// It does not end by itself, so that it is killed after ten seconds before it starts anew.
+        @Test(.timeLimit(.minutes(2))) func aRestartByHandIsNoNews() async throws {
+            let node = try await node()
+            let stubborn = sleeperUnit()
+                .replacing("trap exit TERM", with: "trap : TERM").replacing("TimeoutStopSec=3s", with: "TimeoutStopSec=30s")
+            try await node.write(stubborn, to: "apps/t-one.container")
+            try await node.running {
+                try await node.eventually("it runs") { try await node.isReady("t-one.container") }
+                let before = try await node.user("hecate", "events", "t-one.container").outputText
+                _ = try await node.shell("systemctl --user restart t-one")
+                try await Task.sleep(for: .seconds(8))
+                #expect(try await node.state("t-one") == "active")
+                let after = try await node.user("hecate", "events", "t-one.container").outputText
+                #expect(after == before)
+                #expect(try await node.isReady("t-one.container"))
+            }
+        }
     }
 }

@@ -313,7 +313,9 @@ extension AppState {
             let elapsed = now.instant - (recovery.begun ?? since)
             // What somebody just restarted is no news yet, and whoever waits for the app waits for it, for a while.
             let timeout = declaration?.app.timeout ?? .zero
-            if elapsed < (isOnItsWayBack ? timeout : .seconds(3)) { return finish(.again(.milliseconds(500))) }
+            if elapsed < (isOnItsWayBack ? timeout : situation.restartPatience) {
+                return finish(.again(.milliseconds(500)))
+            }
             let isPatient = elapsed < timeout
             let outcome: Outcome = isPatient ? .again(.seconds(2)) : .check(after: .seconds(30))
             recovery.relapse(isNews: record.problem == nil, at: now.instant)

@@ -52,6 +52,8 @@ struct Situation: Sendable {
     /// How the source declares the app's removal guard; see `Limits`.
     var pruneShare: Double
     var fightAfter: Int
+    /// See `Platform.restartPatience`.
+    var restartPatience = Duration.seconds(3)
 
     /// This controller, as `ControllerIdentity.id`, where it may act; empty elsewhere.
     var controller: String { if case .held(let claimant) = leave { claimant.controller } else { "" } }

@@ -11,7 +11,8 @@ extension Reconciler {
             isTargetKnown: platforms[id.target] != nil,
             unmetDependency: unmetDependency(of: id, place?.state.declaration?.app.dependsOn ?? []),
             pruneShare: limits.pruneShare,
-            fightAfter: limits.fightAfter
+            fightAfter: limits.fightAfter,
+            restartPatience: platforms[id.target]?.restartPatience ?? .seconds(3)
         )
     }
 

@@ -14,6 +14,10 @@ package struct UnitOverview: Sendable {
     package var path: String
     /// Where its link leads.
     package var link: String?
+
+    package init(name: String, service: String, state: String, path: String, link: String? = nil) {
+        (self.name, self.service, self.state, self.path, self.link) = (name, service, state, path, link)
+    }
 }
 
 extension NodePlatform {

@@ -396,6 +396,9 @@ package actor NodePlatform: Platform {
         return true
     }
 
+    /// A container that does not end by itself is killed after ten seconds, and systemd judges the start that follows.
+    package nonisolated var restartPatience: Duration { .seconds(60) }
+
     // MARK: Podman
 
     /// Asks Podman something.

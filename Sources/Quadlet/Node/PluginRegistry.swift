@@ -58,6 +58,24 @@ package struct PluginRegistry: Sendable {
         try diagnostics.throwIfErrors()
     }
 
+    /// What files of a folder belong together by their names: `hecate-traderd.container`, `hecate-traderd.env` and
+    /// `hecate-traderw.container` are the plug-in `trader`, whose daemon has a data folder of its own.
+    package init(files: [String]) {
+        var members: [String: [String]] = [:]
+        for file in files.sorted() where file.hasPrefix("hecate-") && !file.contains("/") {
+            guard UnitName(file) != nil || file.hasSuffix(".env"), let dot = file.lastIndex(of: ".") else { continue }
+            var name = file[..<dot].dropFirst("hecate-".count)
+            if name.hasSuffix("d") || name.hasSuffix("w") { name.removeLast() }
+            if !name.isEmpty { members[String(name), default: []].append(file) }
+        }
+        plugins = members.sorted { $0.key < $1.key }.compactMap { name, files in
+            let daemon = "hecate-\(name)d"
+            let hasDaemon = files.contains("\(daemon).container")
+            guard files.contains(where: { UnitName($0) != nil }) else { return nil }
+            return Plugin(name: name, description: "", files: files, dataFolders: hasDaemon ? [daemon] : [])
+        }
+    }
+
     package subscript(name: String) -> Plugin? { plugins.first { $0.name == name } }
 }
 

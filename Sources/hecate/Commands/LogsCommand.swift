@@ -15,8 +15,10 @@ enum LogsCommand {
 
     private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         if let remote = try Settings.remote(invocation) { return try await ask(remote, invocation) }
-        let service = try await NodeService.named(in: invocation)
-        let more = Array(invocation.arguments.dropFirst())
+        // What begins with a dash is no service's name: it is for journalctl, and the daemon is meant.
+        let names = invocation.arguments.prefix { !$0.hasPrefix("-") }.prefix(1)
+        let service = try await NodeService.named(names.first, in: invocation)
+        let more = Array(invocation.arguments.dropFirst(names.count))
         let words = ["journalctl"] + service.journalSelector + (more.isEmpty ? ["--no-pager", "--lines", "100"] : more)
         // journalctl does the rest in place of this program.
         var arguments = words.map { strdup($0) } + [nil]

@@ -76,18 +76,32 @@ struct NodeInstallation: Sendable {
         for path in ["plugins/registry.json", "registry.json"] where try await snapshot.identifier(of: path) != nil {
             return try PluginRegistry(try await snapshot.read(path), file: path)
         }
-        let own = "\(root)/config/registry.json"
-        if let bytes = try? fileContent(own) { return try PluginRegistry(bytes, file: own) }
+        // The old CLI had its registry beside its own folder.
+        let beside = "\(folder(of: folder(of: Parts.ownPath())))/plugins/registry.json"
+        for path in ["\(root)/config/registry.json", beside] {
+            if let bytes = try? fileContent(path) { return try PluginRegistry(bytes, file: path) }
+        }
+        // Where nothing lists them, the files themselves say what there is.
+        if let browsable = snapshot as? any BrowsableSnapshot {
+            for folder in ["quadlet/apps", "apps"] {
+                let found = PluginRegistry(files: try await browsable.files(below: folder))
+                if !found.plugins.isEmpty { return found }
+            }
+        }
         throw Failure(
             .notFound,
-            "\(publicURL(origin)) has no plugins/registry.json; name a registry with HECATE_REGISTRY",
+            "\(publicURL(origin)) has neither a plugins/registry.json nor units in quadlet/apps; name a registry with "
+                + "HECATE_REGISTRY",
             next: .needsChange
         )
     }
 
     /// Whether every unit of a plug-in lies in the gitops folder.
-    func isInstalled(_ plugin: Plugin) -> Bool {
-        !plugin.units.isEmpty && plugin.units.allSatisfy { fileStatus("\(layout.gitops)/apps/\($0)") != nil }
+    func isInstalled(_ plugin: Plugin) -> Bool { areInstalled(plugin.units) }
+
+    /// Whether there are units, and each lies in the gitops folder.
+    func areInstalled(_ units: [String]) -> Bool {
+        !units.isEmpty && units.allSatisfy { fileStatus("\(layout.gitops)/apps/\($0)") != nil }
     }
 }
 

@@ -16,17 +16,26 @@ struct NodeService {
     /// What help says of the names.
     static let names = """
         SERVICE is a unit's file, its service, or either without 'hecate-' and the last letter: 'trader', 'traderd' and
-        'hecate-traderd' are one. Without it the daemon is meant.
+        'hecate-traderd' are one. Without it the daemon is meant; 'reconciler' is the agent itself.
         """
 
     /// The service that a command line names first.
     /// - Throws: `Failure` when this is no node, or when nothing on it has the name.
     static func named(in invocation: Invocation) async throws -> NodeService {
+        try await named(invocation.arguments.first, in: invocation)
+    }
+
+    /// The service of a name; the daemon for none.
+    /// - Throws: `Failure` when this is no node, or when nothing on it has the name.
+    static func named(_ name: String?, in invocation: Invocation) async throws -> NodeService {
         let installation = try NodeInstallation.required(invocation)
         let platform = try await NodePlatform.found(layout: installation.layout, revisions: { _ in [] })
-        let unit = try await find(invocation.arguments.first ?? "daemon", platform)
+        let unit = try await find(name ?? "daemon", platform)
         return NodeService(unit: unit, platform: platform, installation: installation)
     }
+
+    /// Whether it is the agent itself, which nobody keeps but systemd.
+    private var isAgent: Bool { unit.service == NodeSetup.service && unit.path.isEmpty }
 
     /// The unit a word means; an exact name wins.
     private static func find(_ word: String, _ platform: NodePlatform) async throws -> UnitOverview {
@@ -34,6 +43,10 @@ struct NodeService {
         if let exact = units.first(where: { $0.name == word }) { return exact }
         for service in ServiceNames.candidates(word) {
             if let unit = units.first(where: { $0.service == service }) { return unit }
+        }
+        // The agent's own service is no unit of the folder.
+        if ServiceNames.candidates(word).contains(NodeSetup.service) {
+            return UnitOverview(name: NodeSetup.service, service: NodeSetup.service, state: "", path: "")
         }
         let names = units.map { String($0.service.dropLast(".service".count)) }
         let hint = suggestion(for: word, among: names) ?? "see 'hecate agent --status'"
@@ -56,6 +69,7 @@ struct NodeService {
 
     /// Has the agent leave it as it is.
     func hold(because reason: String) async throws {
+        if isAgent { return }
         let store = try Settings.madeStore(installation.settings.store)
         let id = AppID(target: "node", name: unit.name)
         let words = "stopped and suspended"
@@ -65,6 +79,7 @@ struct NodeService {
 
     /// Has the agent keep it running again.
     func release() async throws {
+        if isAgent { return }
         let store = try Settings.madeStore(installation.settings.store)
         let id = AppID(target: "node", name: unit.name)
         guard try await store.resume(id, by: Settings.author, at: currentTime(), word: "started") else { return }
