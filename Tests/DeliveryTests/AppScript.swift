@@ -25,6 +25,8 @@ struct AppScript {
     var undeclared: [Change] = []
     /// Services that what is declared makes beside what there is.
     var added: [String] = []
+    /// What has the revision that is kept be started next.
+    var standIn: Change?
     var declaredServices = 1
     var health: Health = .healthy(runsNothing: false)
     var kept: [String] = []
@@ -164,6 +166,8 @@ struct AppScript {
         case .observe(_, let mark):
             plannedBy = mark
             var changes = current.isEmpty || running == current ? [] : [Change(.update, "service", "web")]
+            // What takes the place of what is declared is found as it should be, but for what is started next.
+            if current != fingerprint, let standIn { changes.append(standIn) }
             if current == fingerprint, running != current { changes += added.map { Change(.create, "service", $0) } }
             changes += current.isEmpty && running != nil ? [Change(.remove, "service", "web")] : undeclared
             return .observed(
@@ -191,6 +195,7 @@ struct AppScript {
             return .saved
         case .apply:
             running = current
+            if current != fingerprint { standIn = nil }
             return .applied
         case .judge(let mark, _):
             judgedBy = mark

@@ -516,4 +516,27 @@ extension AppStateTests {
         script.run()
         #expect(script.running == "v2")
     }
+
+    /// A node's unit cannot be brought about for want of a secret: its link leads to the last good version meanwhile.
+    @Test func whatIsOnlyToBeStartedNextIsNoDrift() {
+        var script = deployed()
+        var link = Change(.update, "link", "web.container")
+        link.isForNextStart = true
+        script.standIn = link
+        script.declare("v2")
+        script.clear()
+        let missing = Failure(.notFound, "there is no secret 'key'")
+        for _ in 0..<4 {
+            script.pass { name, script in
+                let isDeclared = name == "observe" && script.state.pass?.role == .declared
+                script.failures["observe"] = isDeclared ? missing : nil
+            }
+            script.advance(.seconds(20))
+        }
+        #expect(script.reasons == [.notFound], "\(script.events.map(\.message))")
+        #expect(script.standIn == nil && script.running == "v1", "it is done")
+        script.failures = [:]
+        script.run()
+        #expect(script.running == "v2" && script.state.record.isReady)
+    }
 }

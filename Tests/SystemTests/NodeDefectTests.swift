@@ -20,7 +20,9 @@ extension NodeTests {
 
         @Test(.timeLimit(.minutes(2))) func aFailedStartIsTriedAgainWithoutAnyChange() async throws {
             let node = try await node()
-            try await node.write(sleeperUnit("Volume=%h/elsewhere:/data"), to: "apps/t-one.container")
+            // What a command of its own may make is not looked for before.
+            let unit = sleeperUnit("Volume=%h/elsewhere:/data", service: "ExecStartPre=-/bin/true")
+            try await node.write(unit, to: "apps/t-one.container")
             try await node.running {
                 try await node.eventually("its failure is told") {
                     try await node.message("t-one.container").contains("t-one.service failed")
@@ -193,7 +195,10 @@ extension NodeTests {
         @Test(.timeLimit(.minutes(2))) func aRestartByHandIsNoNews() async throws {
             let node = try await node()
             let stubborn = sleeperUnit()
-                .replacing("trap exit TERM", with: "trap : TERM").replacing("TimeoutStopSec=3s", with: "TimeoutStopSec=30s")
+                .replacing("trap exit TERM", with: "trap : TERM").replacing(
+                    "TimeoutStopSec=3s",
+                    with: "TimeoutStopSec=30s"
+                )
             try await node.write(stubborn, to: "apps/t-one.container")
             try await node.running {
                 try await node.eventually("it runs") { try await node.isReady("t-one.container") }
@@ -205,6 +210,41 @@ extension NodeTests {
                 #expect(after == before)
                 #expect(try await node.isReady("t-one.container"))
             }
+        }
+
+        /// Nothing is linked and nothing restarted before a person made it, and then it goes on by itself.
+        @Test(.timeLimit(.minutes(3))) func whatIsMissingIsNamedBeforeAnythingIsTouched() async throws {
+            let node = try await node()
+            _ = try await node.shell("podman secret rm t-key 2>/dev/null; podman network rm t-net 2>/dev/null; true")
+            try await node.write(sleeperUnit(), to: "apps/t-one.container")
+            #expect(try await node.once().code == 0)
+            let run = try await node.invocation("t-one")
+            let lines =
+                "Secret=t-key,type=env,target=KEY\nVolume=%h/elsewhere:/data\nAddDevice=/dev/t-none\nAddDevice=-/dev/t-none"
+            try await node.write(
+                sleeperUnit(lines).replacing("Network=none", with: "Network=t-net"),
+                to: "apps/t-one.container"
+            )
+            let result = try await node.once()
+            #expect(result.code == 1)
+            for words in [
+                "there is no secret 't-key'; make it with: podman secret create t-key FILE",
+                "there is no network 't-net'; make it with: podman network create t-net",
+                "there is no folder or file '\(Node.home)/elsewhere'", "there is no device '/dev/t-none'",
+            ] {
+                #expect(result.errorText.contains(words), "\(result.errorText)")
+            }
+            #expect(try await node.invocation("t-one") == run, "what ran runs on")
+            _ = try await node.shell(
+                "mkdir -p ~/elsewhere; echo x | podman secret create t-key -; podman network create t-net"
+            )
+            try await node.write(
+                sleeperUnit(lines.replacing("AddDevice=/dev/t-none\n", with: "")),
+                to: "apps/t-one.container"
+            )
+            let second = try await node.once()
+            #expect(second.code == 0, "\(second.errorText)")
+            #expect(try await node.state("t-one") == "active")
         }
     }
 }

@@ -54,7 +54,8 @@ extension AppState {
     var isDeployed: Bool { pass?.fingerprint == record.deployed }
 
     private mutating func change(_ situation: Situation, at now: Moment) -> Action {
-        guard let pass, isDeployed, record.quarantine == nil, !record.isInterrupted else {
+        isStandingIn = pass?.obstacle != nil && pass?.plan.forward.allSatisfy(\.isForNextStart) == true
+        guard let pass, isDeployed, record.quarantine == nil, !record.isInterrupted, !isStandingIn else {
             return claim(for: .change, situation)
         }
         // Differences that come back after a long peace are no fight.
@@ -260,7 +261,7 @@ extension AppState {
         if purpose == .deploy { record.addedServices.formUnion(pass.plan.createdServices) }
         let reason: Reason = purpose == .rollBack ? .rollingBack : .applying
         // What failed before and is tried again was told of.
-        let isKnown = [record.failedFingerprint, toldAttempt].contains(pass.fingerprint)
+        let isKnown = isStandingIn || [record.failedFingerprint, toldAttempt].contains(pass.fingerprint)
         let event = event(.info, reason, summary, details: described(changes), at: now)
         return ask(.save(record, isKnown ? nil : event), .savingAttempt)
     }

@@ -145,6 +145,8 @@ extension AppState {
             let told = event(.info, .driftRepaired, "what was there before is back, after \(took)", at: now)
             return save(told, then: .savingThenTidying(.again(.zero)))
         }
+        // What cannot be brought about now is told of next; that what runs would be started again as it is says nothing more.
+        if isStandingIn, isDeployed { return save(nil, then: .savingThenTidying(.again(.zero))) }
         let (reason, message): (Reason, String) =
             switch attempt.purpose {
             // What somebody else mended in the meantime was no deed of this controller's.

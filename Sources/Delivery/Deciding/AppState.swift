@@ -73,6 +73,8 @@ struct AppState: Sendable {
     var approvedRemovals: Set<String> = []
     /// What waited for a person when the controller before this one ended, in words, and whether it was approved since.
     var waitedBefore: (words: String, isApproved: Bool)?
+    /// Whether the attempt under way only has what is good be started next, in place of what cannot be brought about now.
+    var isStandingIn = false
     /// What the attempt that was begun last brings about; it may be begun again when the journal fails in between.
     var toldAttempt: String?
     /// The failure that was told of last, and when.

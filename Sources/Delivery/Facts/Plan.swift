@@ -41,6 +41,8 @@ package struct Change: Sendable, Hashable {
     package var fields: [FieldChange]
     /// Whether nothing of the object is changed, and only what the target had paused goes on.
     package var isResumption = false
+    /// Whether what runs is left as it is, and only what it would be started with next is another.
+    package var isForNextStart = false
 
     /// The object in words, such as `service web_app`.
     package var subject: String { "\(kind) \(name)" }

@@ -25,6 +25,11 @@ struct NodeDeployment: Deployment {
             planned.staleLinks = staleLinks(beside: links)
             let state = try await platform.state(of: unit.service, since: moment)
             try await decide(&planned, unit, state)
+            if planned.job != nil, !unit.isKept,
+                await platform.start(of: unit.service)?.fingerprint != unit.fingerprint
+            {
+                try await Prerequisites(unit: unit, platform: platform).require()
+            }
             if planned.plan.isEmpty, name.isTemplate || planned.isSettled {
                 let service = name.isTemplate ? nil : (unit.service, state?.active ?? "inactive")
                 await platform.settle(id, fingerprint, service: service, links: links)

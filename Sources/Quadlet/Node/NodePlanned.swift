@@ -40,12 +40,14 @@ struct NodePlanned: Planned {
 
     var plan: Plan {
         var changes = links.map { link in
-            Change(
+            var change = Change(
                 link.from == nil ? .create : .update,
                 "link",
                 shortened(link.path),
                 fields: [FieldChange("target", from: link.from, to: link.to)]
             )
+            change.isForNextStart = job == nil
+            return change
         }
         if let unit = deployment.unit {
             if let job {

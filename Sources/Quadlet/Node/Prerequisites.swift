@@ -1,0 +1,133 @@
+internal import Delivery
+internal import Diagnostics
+internal import Files
+internal import Subprocess
+
+/// What a unit needs of its machine and no unit makes: named before anything is touched, with the command that makes it.
+struct Prerequisites {
+    let unit: UnitDeclaration
+    let platform: NodePlatform
+
+    /// Refuses a unit that cannot start for want of something.
+    /// - Throws: `Failure` with everything that is missing; it is tried again, because a person makes it.
+    func require() async throws {
+        let missing = await secrets() + networks() + image() + paths()
+        guard let first = missing.first else { return }
+        throw Failure(
+            .notFound,
+            missing.count == 1 ? first.description : "\(missing.count) things are missing, the first: \(first)",
+            details: missing.count == 1 ? [] : missing.map(\.description)
+        )
+    }
+
+    private var section: String { unit.name.kind.section }
+    private func entries(_ key: String) -> [UnitFile.Entry] { unit.unit.all(section, key) }
+    private func expanded(_ text: some StringProtocol) -> String {
+        platform.layout.specifiers.expand(String(text), for: unit.name)
+    }
+
+    private func missing(_ entry: UnitFile.Entry, _ what: String, _ cure: String) -> Diagnostic {
+        Diagnostic(.error, at: entry.place, what, cure: cure)
+    }
+
+    /// The names that Podman lists; nil when it could not be asked.
+    private func listed(_ kind: String) async -> Set<String>? {
+        guard let answer = try? await platform.podman([kind, "ls", "--format", "{{.Name}}"]), answer.code == 0 else {
+            return nil
+        }
+        return Set(answer.outputText.split(separator: "\n").map(String.init))
+    }
+
+    private func secrets() async -> [Diagnostic] {
+        let wanted = unit.name.kind == .container ? entries("Secret") : []
+        guard !wanted.isEmpty, let known = await listed("secret") else { return [] }
+        return wanted.compactMap { entry in
+            let name = expanded(entry.value.split(separator: ",").first ?? "")
+            guard !name.isEmpty, !name.contains("%"), !known.contains(name) else { return nil }
+            return missing(entry, "there is no secret '\(name)'", "make it with: podman secret create \(name) FILE")
+        }
+    }
+
+    /// What `Network=` may name besides networks (podman-run(1), `--network`).
+    private static let modes: Set<String> = [
+        "host", "none", "bridge", "private", "pasta", "slirp4netns", "container", "ns", "default", "podman",
+    ]
+
+    private func networks() async -> [Diagnostic] {
+        let wanted = entries("Network").filter { entry in
+            let name = entry.value.split(separator: ":").first.map(String.init) ?? ""
+            return !name.isEmpty && !Self.modes.contains(name) && UnitName(name) == nil
+        }
+        guard [.container, .pod, .kube].contains(unit.name.kind), !wanted.isEmpty,
+            let known = await listed("network")
+        else { return [] }
+        return wanted.compactMap { entry in
+            let name = expanded(entry.value.split(separator: ":").first ?? "")
+            guard !name.contains("%"), !known.contains(name) else { return nil }
+            return missing(
+                entry,
+                "there is no network '\(name)'",
+                "make it with: podman network create \(name), or declare a .network unit and name that"
+            )
+        }
+    }
+
+    /// An image that is never pulled has to be there.
+    private func image() async -> [Diagnostic] {
+        guard unit.name.kind == .container, unit.unit.last(section, "Pull") == "never",
+            let entry = entries("Image").last, UnitName(entry.value) == nil, !entry.value.contains("%"),
+            let answer = try? await platform.podman(["image", "exists", entry.value]), answer.code == 1
+        else { return [] }
+        return [
+            missing(
+                entry,
+                "there is no image '\(entry.value)', and Pull=never keeps Podman from getting it",
+                "get it with: podman pull \(entry.value)"
+            )
+        ]
+    }
+
+    /// Folders and devices of the machine; what the unit itself makes or has mounted first is not looked for.
+    private func paths() -> [Diagnostic] {
+        let makes = ["ExecStartPre", "ExecCondition"].contains { !unit.unit.values("Service", $0).isEmpty }
+        let mounts = unit.unit.entries.contains { entry in
+            entry.section == "Unit"
+                && (entry.key == "RequiresMountsFor" || entry.key == "WantsMountsFor" || entry.value.contains("mount"))
+        }
+        guard [.container, .pod].contains(unit.name.kind), !makes, !mounts else { return [] }
+        let volumes = entries("Volume").compactMap { entry -> (UnitFile.Entry, String)? in
+            let parts = entry.value.split(separator: ":", omittingEmptySubsequences: false)
+            return parts.count > 1 ? (entry, String(parts[0])) : nil
+        }
+        let devices = entries("AddDevice").flatMap { entry in
+            words(entry.value).filter { $0.hasPrefix("/") }.map { (entry, String($0.split(separator: ":")[0])) }
+        }
+        let missingVolumes = volumes.compactMap { entry, written -> Diagnostic? in
+            guard let path = absent(written) else { return nil }
+            return missing(
+                entry,
+                "there is no folder or file '\(path)'",
+                "make it, for a folder with: mkdir -p \(path)"
+            )
+        }
+        let missingDevices = devices.compactMap { entry, written -> Diagnostic? in
+            guard let path = absent(written) else { return nil }
+            return missing(
+                entry,
+                "there is no device '\(path)'",
+                "load its driver, or write AddDevice=-\(written) to go on without it"
+            )
+        }
+        return missingVolumes + missingDevices
+    }
+
+    /// The whole path of something that is not there; nil when it is, or cannot be told.
+    private func absent(_ written: String) -> String? {
+        var path = expanded(written)
+        if path.hasPrefix("./") || path == "." { path = "\(folder(of: unit.path))/\(path)" }
+        path = normalizedPath(path)
+        guard path.hasPrefix("/"), !path.contains("%"), !pathExists(path) else { return nil }
+        // What only others may look into is not known to be missing.
+        return lookError(path) == nil ? path : nil
+    }
+}
