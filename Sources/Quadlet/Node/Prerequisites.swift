@@ -125,8 +125,10 @@ struct Prerequisites {
     private func absent(_ written: String) -> String? {
         var path = expanded(written)
         if path.hasPrefix("./") || path == "." { path = "\(folder(of: unit.path))/\(path)" }
+        // All else is the name of a volume.
+        guard path.hasPrefix("/"), !path.contains("%") else { return nil }
         path = normalizedPath(path)
-        guard path.hasPrefix("/"), !path.contains("%"), !pathExists(path) else { return nil }
+        guard !pathExists(path) else { return nil }
         // What only others may look into is not known to be missing.
         return lookError(path) == nil ? path : nil
     }
