@@ -246,5 +246,31 @@ extension NodeTests {
             #expect(second.code == 0, "\(second.errorText)")
             #expect(try await node.state("t-one") == "active")
         }
+
+        /// What waits for a person to go is kept as it was, and nothing is said to be wrong with it.
+        @Test(.timeLimit(.minutes(2))) func whatWaitsToGoIsWellUntilItGoes() async throws {
+            let node = try await node()
+            for number in 1...3 { try await node.write("[Volume]\n", to: "apps/t-\(number).volume") }
+            try await node.write(sleeperUnit(), to: "apps/t-one.container")
+            try await node.running {
+                try await node.eventually("it runs") { try await node.isReady("t-one.container") }
+                let run = try await node.invocation("t-one")
+                try await node.remove("apps")
+                try await node.eventually("a person is asked") {
+                    try await node.user("hecate", "events").outputText.contains("hecate approve gitops")
+                }
+                try await Task.sleep(for: .seconds(3))
+                let message = try await node.message("t-one.container")
+                #expect(try await node.isReady("t-one.container"), "\(message)")
+                #expect(try await node.invocation("t-one") == run)
+                let told = try await node.user("hecate", "events", "t-one.container").outputText
+                #expect(!told.contains("RolledBack") && !told.contains("cannot be read"), "\(told)")
+                // Whatever starts it now starts what ran.
+                _ = try await node.shell("systemctl --user daemon-reload; systemctl --user restart t-one")
+                #expect(try await node.state("t-one") == "active")
+                #expect(try await node.user("hecate", "approve", "gitops").code == 0)
+                try await node.eventually("it goes") { try await node.state("t-one") != "active" }
+            }
+        }
     }
 }

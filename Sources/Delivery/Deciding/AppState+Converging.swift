@@ -54,7 +54,7 @@ extension AppState {
     var isDeployed: Bool { pass?.fingerprint == record.deployed }
 
     private mutating func change(_ situation: Situation, at now: Moment) -> Action {
-        isStandingIn = pass?.obstacle != nil && pass?.plan.forward.allSatisfy(\.isForNextStart) == true
+        isStandingIn = (pass?.obstacle != nil || isLeaving) && pass?.plan.forward.allSatisfy(\.isForNextStart) == true
         guard let pass, isDeployed, record.quarantine == nil, !record.isInterrupted, !isStandingIn else {
             return claim(for: .change, situation)
         }

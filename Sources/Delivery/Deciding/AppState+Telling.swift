@@ -53,6 +53,12 @@ extension AppState {
         switch pass.stage {
         case .preparing:
             if let declaration, declaration.isReadInPlace, failure.next == .needsChange {
+                // The files of what is to go may be gone before it: it is kept as it was, and nothing is wrong with it.
+                if isLeaving {
+                    guard isLastGoodKnown else { return settle(.rest) }
+                    self.pass?.role = .lastGood
+                    return ask(.restore(except: []), .restoring)
+                }
                 return standIn(for: failure, declaration, at: now)
             }
         case .observing where record.quarantine != nil && failure.next == .needsChange:
