@@ -86,6 +86,58 @@ import Testing
             }
         }
     }
+
+    /// As Podman's own generator has them; `FOLDER` stands for the unit's own.
+    @Test(arguments: [
+        ("Mask=/a:/b /c\nMask=/d", "--security-opt mask=/a:/b --security-opt mask=/c --security-opt mask=/d"),
+        ("Unmask=ALL", "--security-opt unmask=ALL"),
+        (
+            "Mount=type=volume,source=data.volume,destination=/d",
+            "--mount type=volume,source=systemd-data,destination=/d"
+        ),
+        ("Mount=type=bind,source=./conf,target=/c", "--mount type=bind,source=FOLDER/./conf,target=/c"),
+        ("Volume=./conf:/c:ro", "--volume FOLDER/./conf:/c:ro"),
+        ("EnvironmentFile=web.env", "--env-file FOLDER/web.env"),
+        ("Network=other.container", "--network container:systemd-other"),
+        ("AddHost=a.container:1.2.3.4", "--add-host a.container:1.2.3.4"),
+        ("AddDevice=-/dev/null:/dev/x", "--device /dev/null:/dev/x"), ("HostName=\"web\"", "--hostname web"),
+        ("User=1\nGroup=2", "--user 1:2"),
+    ])
+    func whatIsWrittenIsSaidAsPodmanSaysIt(lines: String, words: String) throws {
+        try writeFile("A=1\n", to: "\(scratch.path)/web.env")
+        let text = try service("web.container", "[Container]\nImage=x:1\n\(lines)\n")
+        #expect(text.contains(words.replacing("FOLDER", with: scratch.path)), "\(text)")
+    }
+
+    @Test func aDeviceThatMayBeMissingIsLeftOut() throws {
+        let text = try service("web.container", "[Container]\nImage=x:1\nAddDevice=-/dev/none -/dev/null\n")
+        #expect(text.contains("--device /dev/null") && !text.contains("/dev/none"), "\(text)")
+    }
+
+    @Test func optionsOfANetworkAreAllKept() throws {
+        let text = try service("net.network", "[Network]\nOptions=mtu=1400 vlan=5\nOptions=isolate=true\n")
+        #expect(text.contains("--opt mtu=1400 --opt vlan=5 --opt isolate=true"), "\(text)")
+    }
+
+    @Test(arguments: [
+        (
+            "net.network", "[Network]\nSubnet=10.0.0.0/24\nSubnet=10.0.1.0/24\n",
+            "net.network:3:1: Podman 3.0.1 takes one Subnet"
+        ),
+        ("all.kube", "[Kube]\nYaml=%Z/a\nYaml=%Z/b\n", "all.kube:3:1: Podman 3.0.1 takes one Yaml"),
+        ("web.container", "[Container]\nImage=x\nGroup=1\n", "web.container:3:1: Group is taken only beside User"),
+        (
+            "web.container", "[Container]\nImage=x\nNetwork=other.container:x\n",
+            "the network of another container takes no options"
+        ),
+        ("web.container", "[Container]\nExec=x\n", "nothing says what the container is made of"),
+    ])
+    func whatWouldBeDroppedIsRefused(name: String, text: String, message: String) throws {
+        do {
+            _ = try service(name, text)
+            Issue.record("it is taken")
+        } catch let invalid as Invalid { #expect("\(invalid)".contains(message), "\(invalid)") }
+    }
 }
 
 @Suite struct OwnershipTests {

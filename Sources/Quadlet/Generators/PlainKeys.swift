@@ -12,6 +12,8 @@ enum PlainKeys {
         case lowered(String)
         /// `--security-opt` with this before the value.
         case security(String)
+        /// The same for every word of every assignment.
+        case securities(String)
         /// These words when the key is true.
         case option([String])
         /// `flag=true` or `flag=false`.
@@ -33,7 +35,7 @@ enum PlainKeys {
             "HealthRetries": .value("--health-retries"), "HealthStartPeriod": .value("--health-start-period"),
             "HealthTimeout": .value("--health-timeout"), "HostName": .value("--hostname"), "IP": .value("--ip"),
             "IP6": .value("--ip6"), "Label": .words("--label"), "LogDriver": .value("--log-driver"),
-            "LogOpt": .repeated("--log-opt"), "Mask": .security("mask="), "Memory": .value("--memory"),
+            "LogOpt": .repeated("--log-opt"), "Mask": .securities("mask="), "Memory": .value("--memory"),
             "Mount": .repeated("--mount"), "Network": .repeated("--network"),
             "NetworkAlias": .repeated("--network-alias"),
             "NoNewPrivileges": .option(["--security-opt", "no-new-privileges"]), "PidsLimit": .value("--pids-limit"),
@@ -47,7 +49,7 @@ enum PlainKeys {
             "StopSignal": .value("--stop-signal"), "StopTimeout": .value("--stop-timeout"),
             "SubGIDMap": .value("--subgidname"), "SubUIDMap": .value("--subuidname"), "Sysctl": .words("--sysctl"),
             "Timezone": .value("--tz"), "Tmpfs": .repeated("--tmpfs"), "UIDMap": .repeated("--uidmap"),
-            "Ulimit": .repeated("--ulimit"), "Unmask": .security("unmask="), "UserNS": .value("--userns"),
+            "Ulimit": .repeated("--ulimit"), "Unmask": .securities("unmask="), "UserNS": .value("--userns"),
             "VolatileTmp": .option(["--tmpfs", "/tmp:rw,size=512M,mode=1777"]), "Volume": .repeated("--volume"),
             "WorkingDir": .value("--workdir"),
         ],
@@ -55,7 +57,7 @@ enum PlainKeys {
         "Network": [
             "DisableDNS": .option(["--disable-dns"]), "Driver": .value("--driver"), "Gateway": .value("--gateway"),
             "IPRange": .value("--ip-range"), "IPv6": .option(["--ipv6"]), "Internal": .option(["--internal"]),
-            "Label": .words("--label"), "Options": .value("--opt"), "Subnet": .value("--subnet"),
+            "Label": .words("--label"), "Options": .words("--opt"), "Subnet": .value("--subnet"),
         ],
         "Pod": [
             "AddHost": .repeated("--add-host"), "DNS": .repeated("--dns"), "DNSOption": .repeated("--dns-opt"),
@@ -99,6 +101,9 @@ enum PlainKeys {
         "Image": ["GlobalArgs", "Image", "ImageTag", "PodmanArgs", "ServiceName"],
         "Build": ["GlobalArgs", "PodmanArgs", "ServiceName", "SetWorkingDirectory"],
     ]
+
+    /// Keys that a newer Podman takes more than once, and an older one only once.
+    static let single: [String: Set<String>] = ["Network": ["Subnet", "Gateway", "IPRange"], "Kube": ["Yaml"]]
 
     /// The first Podman that can do what a key asks for.
     static let since: [String: [String: [Int]]] = [

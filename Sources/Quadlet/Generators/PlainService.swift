@@ -23,8 +23,20 @@ struct PlainService {
     func text() throws(Invalid) -> String {
         var diagnostics = Diagnostics()
         var builder = ServiceBuilder(unit: unit)
+        // What no Podman takes is refused here as its generator would.
+        let rules = QuadletRules(version: .newest, names: nil)
+        let subject = QuadletRules.Subject(name: unit.name, path: unit.path, unit: file)
+        diagnostics.append(contentsOf: rules.diagnostics(of: subject).all)
         for entry in file.entries where entry.section == section {
             refuseWhatCannotBeKept(entry, &diagnostics)
+        }
+        for key in PlainKeys.single[section] ?? [] {
+            guard let second = file.all(section, key).dropFirst().first else { continue }
+            diagnostics.error(
+                at: second.place,
+                "Podman \(version.map(String.init).joined(separator: ".")) takes one \(key)",
+                cure: "leave one of them, or upgrade Podman"
+            )
         }
         references(&builder, &diagnostics)
         switch unit.name.kind {
@@ -44,13 +56,9 @@ struct PlainService {
 
     private func refuseWhatCannotBeKept(_ entry: UnitFile.Entry, _ diagnostics: inout Diagnostics) {
         let since = PlainKeys.since[section]?[entry.key]
-        if let table = QuadletKeys.all[section], !table.contains(entry.key) {
-            diagnostics.error(
-                at: entry.place,
-                "unknown key '\(entry.key)' in [\(section)]",
-                cure: suggestion(for: entry.key, among: table.sorted())
-            )
-        } else if let since, version.lexicographicallyPrecedes(since) {
+        // What is unknown was refused already.
+        guard QuadletKeys.all[section]?.contains(entry.key) ?? false else { return }
+        if let since, version.lexicographicallyPrecedes(since) {
             diagnostics.error(
                 at: entry.place,
                 "'\(entry.key)' needs Podman \(since.map(String.init).joined(separator: ".")), and this node has "
@@ -88,6 +96,46 @@ struct PlainService {
         }
     }
 
+    /// The last value of a key, without the quotes around it, as Podman's generator takes it.
+    private func last(_ key: String) -> String? {
+        file.last(section, key).map { value in
+            let isQuoted = value.count > 1 && value.hasPrefix("\"") && value.hasSuffix("\"")
+            return isQuoted ? String(value.dropFirst().dropLast()) : value
+        }
+    }
+
+    /// Every value of a key as it is to be said: paths from the unit's own folder, and devices that may be missing.
+    private func said(_ key: String) -> [String] {
+        file.values(section, key).compactMap { value in
+            switch key {
+            case "Volume": return resolved(value.hasPrefix(".") ? "\(unitFolder)/\(value)" : value)
+            case "EnvironmentFile":
+                return value.hasPrefix("/") || value.hasPrefix("%") ? value : "\(unitFolder)/\(value)"
+            case "Mount": return mounted(value)
+            case "Network": return resolved(value)
+            default: return value
+            }
+        }
+    }
+
+    /// A mount whose source may be another unit, or lie beside this one.
+    private func mounted(_ value: String) -> String {
+        value.split(separator: ",", omittingEmptySubsequences: false).map { part in
+            for key in ["source=", "src="] where part.hasPrefix(key) {
+                let source = String(part.dropFirst(key.count))
+                return key + (source.hasPrefix(".") ? "\(unitFolder)/\(source)" : resolved(source))
+            }
+            return String(part)
+        }.joined(separator: ",")
+    }
+
+    /// A device that the machine has; one after a dash may be missing.
+    private func device(_ word: String) -> String? {
+        guard word.hasPrefix("-") else { return word }
+        let device = String(word.dropFirst())
+        return pathExists(String(device.split(separator: ":").first ?? "")) ? device : nil
+    }
+
     /// A value with references to other units replaced by the names Podman knows those by.
     private func resolved(_ value: String) -> String {
         guard let head = value.split(separator: ":", maxSplits: 1).first, let name = UnitName(String(head)) else {
@@ -101,7 +149,11 @@ struct PlainService {
         case .pod: own = known[name.description]?.unit.last("Pod", "PodName") ?? "systemd-\(name.stem)"
         case .image: own = known[name.description]?.unit.last("Image", "Image") ?? value
         case .build: own = known[name.description]?.unit.last("Build", "ImageTag") ?? value
-        case .container, .kube: own = value
+        case .container:
+            own =
+                "container:"
+                + (known[name.description]?.unit.last("Container", "ContainerName") ?? "systemd-\(name.stem)")
+        case .kube: own = value
         }
         return own + rest
     }
@@ -113,21 +165,31 @@ struct PlainService {
         for (key, form) in (PlainKeys.table[section] ?? [:]).sorted(by: { $0.key < $1.key }) {
             switch form {
             case .value(let flag):
-                if let value = file.last(section, key) { result += [flag, resolved(value)] }
+                if let value = last(key) { result += [flag, key == "Pod" ? resolved(value) : value] }
             case .repeated(let flag):
-                for value in file.values(section, key) { result += [flag, resolved(value)] }
+                for value in said(key) { result += [flag, value] }
             case .words(let flag):
-                for value in file.values(section, key) { for word in words(value) { result += [flag, word] } }
+                for word in file.values(section, key).flatMap(words) {
+                    guard key == "AddDevice" else {
+                        result += [flag, word]
+                        continue
+                    }
+                    if let device = device(word) { result += [flag, device] }
+                }
             case .lowered(let flag):
                 for value in file.values(section, key) {
                     for word in words(value) { result += [flag, word.lowercased()] }
                 }
             case .security(let option):
-                if let value = file.last(section, key) { result += ["--security-opt", "\(option)\(value)"] }
+                if let value = last(key) { result += ["--security-opt", "\(option)\(value)"] }
+            case .securities(let option):
+                for word in file.values(section, key).flatMap(words) {
+                    result += ["--security-opt", "\(option)\(word)"]
+                }
             case .option(let words):
                 if file.isTrue(section, key) == true { result += words }
             case .size(let flag):
-                if let value = file.last(section, key) { result += [flag, bytes(value)] }
+                if let value = last(key) { result += [flag, bytes(value)] }
             case .choice(let flag):
                 if let value = file.isTrue(section, key) { result.append("\(flag)=\(value)") }
             }
@@ -180,7 +242,7 @@ struct PlainService {
         if let rootfs = file.last("Container", "Rootfs") {
             run += ["--rootfs", rootfs]
         } else {
-            run.append(resolved(file.last("Container", "Image") ?? ""))
+            run.append(resolved(last("Image") ?? ""))
         }
         run += file.values("Container", "Exec").last.map(words) ?? []
         builder.service += [
@@ -248,7 +310,7 @@ struct PlainService {
     }
 
     private func image(_ builder: inout ServiceBuilder) {
-        make(&builder, unless: nil, ["pull"] + flags("Image") + [file.last("Image", "Image") ?? ""])
+        make(&builder, unless: nil, ["pull"] + flags("Image") + [last("Image") ?? ""])
     }
 
     private func build(_ builder: inout ServiceBuilder) {

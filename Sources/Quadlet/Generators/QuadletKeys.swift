@@ -16,6 +16,8 @@ package struct PodmanVersion: Sendable, Hashable, Comparable, CustomStringConver
 
     /// The first with a generator.
     package static let oldest = PodmanVersion(4, 4)
+    /// One that takes every key.
+    static let newest = PodmanVersion(.max, 0)
     /// The one whose generator the tests run.
     package static let tested = PodmanVersion(5, 4)
 

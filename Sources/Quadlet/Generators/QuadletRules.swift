@@ -13,8 +13,8 @@ struct QuadletRules {
     }
 
     let version: PodmanVersion
-    /// The names of all units that Podman would be given together.
-    let names: Set<String>
+    /// The names of all units that Podman would be given together; nil when any may be among them.
+    let names: Set<String>?
 
     /// Everything that keeps the generator from making a service of a unit.
     func diagnostics(of subject: Subject) -> Diagnostics {
@@ -105,7 +105,7 @@ struct QuadletRules {
 
         /// Another unit that this one names has to be among those that Podman is given.
         private mutating func reference(_ name: String, _ place: Place) {
-            guard !rules.names.contains(name) else { return }
+            guard let names = rules.names, !names.contains(name) else { return }
             refuse(place, "'\(name)' is named here and is not in the repository", "add it, or mend the name")
         }
 
