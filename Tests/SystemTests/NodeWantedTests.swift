@@ -62,7 +62,8 @@ extension NodeTests {
         /// Nothing tells systemd of it, and nothing but asking Podman does.
         @Test(.timeLimit(.minutes(2))) func anIllContainerIsToldByWhoeverLooks() async throws {
             let node = try await node()
-            let check = "HealthCmd=test -e /data/ok\nHealthInterval=1s\nHealthRetries=2\nHealthStartPeriod=1s"
+            let command = "HealthCmd=cat /data/ok"
+            let check = "\(command)\nHealthInterval=1s\nHealthRetries=2\nHealthStartPeriod=1s"
             _ = try await node.shell("mkdir -p ~/elsewhere && touch ~/elsewhere/ok")
             try await node.write(sleeperUnit("\(check)\nVolume=%h/elsewhere:/data"), to: "apps/t-one.container")
             #expect(try await node.once().code == 0)
@@ -74,6 +75,9 @@ extension NodeTests {
             let result = try await node.once()
             #expect(result.code == 1)
             #expect(result.errorText.contains("the health command of 'systemd-t-one' fails"), "\(result.errorText)")
+            // What it printed is what tells why.
+            #expect(result.errorText.contains("the check ended with 1:"), "\(result.errorText)")
+            #expect(result.errorText.contains("check: cat: can't open '/data/ok'"), "\(result.errorText)")
         }
 
         // MARK: Whether it is started at all

@@ -1,5 +1,6 @@
 internal import Delivery
 internal import Files
+internal import JSON
 internal import Subprocess
 internal import Systemd
 
@@ -317,21 +318,44 @@ struct NodeDeployment: Deployment {
     /// Asks Podman for the state of the container's health command.
     private func containerHealth(_ unit: UnitDeclaration) async throws -> Health {
         guard let container = unit.containerName(layout) else { return .healthy(runsNothing: false) }
-        // Podman 3 calls it Healthcheck.
-        let form = "{{if .State.Health}}{{.State.Health.Status}}{{end}}"
-        let old = "{{.State.Healthcheck.Status}}"
-        var answer = try await platform.podman(["container", "inspect", "--format", form, container])
-        if answer.code != 0 {
-            answer = try await platform.podman(["container", "inspect", "--format", old, container])
-        }
-        switch trimmed(answer.outputText.replacing("\n", with: "")) {
+        let status = try await inspected(
+            container,
+            "{{if .State.Health}}{{.State.Health.Status}}{{end}}",
+            old: "{{.State.Healthcheck.Status}}"
+        )
+        switch status {
         case "unhealthy":
             var failure = Failure(.healthCheckFailed, "\(unit.service): the health command of '\(container)' fails")
-            failure.details = await platform.logs(of: unit.service)
+            failure.details = await lastCheck(of: container)
+            failure.details += await platform.logs(of: unit.service).map { "log: \($0)" }
             return .failed(failure)
         case "starting": return .progressing("\(unit.service): waiting for the first health check")
         default: return .healthy(runsNothing: false)
         }
+    }
+
+    /// What Podman says of a container; empty when it says nothing.
+    ///
+    /// `old`: The same for Podman 3, which calls its health Healthcheck.
+    private func inspected(_ container: String, _ form: String, old: String) async throws -> String {
+        var answer = try await platform.podman(["container", "inspect", "--format", form, container])
+        if answer.code != 0 {
+            answer = try await platform.podman(["container", "inspect", "--format", old, container])
+        }
+        return trimmed(answer.outputText.replacing("\n", with: ""))
+    }
+
+    /// How the health command ended last, and what it printed.
+    private func lastCheck(of container: String) async -> [String] {
+        let log = try? await inspected(
+            container,
+            "{{json .State.Health.Log}}",
+            old: "{{json .State.Healthcheck.Log}}"
+        )
+        guard let log, let last = try? JSON(parsing: Array(log.utf8)).array?.last else { return [] }
+        let lines = (last["Output"]?.string ?? "").split(whereSeparator: \.isNewline).suffix(5).map(String.init)
+        let end = "the check ended with \(last["ExitCode"]?.int ?? 0)"
+        return lines.isEmpty ? ["\(end) and printed nothing"] : ["\(end):"] + lines.map { "check: \($0)" }
     }
 
     private func failure(_ unit: UnitDeclaration, _ properties: [String: String], job: String?) async -> Failure {
