@@ -539,4 +539,54 @@ extension AppStateTests {
         script.run()
         #expect(script.running == "v2" && script.state.record.isReady)
     }
+
+    /// A unit that was begun and cannot be planned any more, for want of something that went meanwhile.
+    @Test func whatIsBegunAndCannotBePlannedIsGivenUpInTime() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("web.service is starting")
+        script.pass()
+        #expect(script.running == "v2" && script.state.record.attempt != nil)
+        script.health = .healthy(runsNothing: false)
+        for _ in 0..<60 {
+            script.pass { name, script in
+                let isDeclared = name == "observe" && script.state.pass?.role == .declared
+                script.failures["observe"] = isDeclared ? Failure(.notFound, "there is no secret 'key'") : nil
+            }
+            script.advance(.seconds(5))
+        }
+        #expect(script.state.record.quarantine?.fingerprint == "v2" && script.running == "v1", "\(script.reasons)")
+    }
+
+    /// Something else points the link elsewhere again and again, while the change lacks something.
+    @Test func whatTakesBackWhatStandsInIsAFight() {
+        var script = deployed()
+        var link = Change(.update, "link", "web.container")
+        link.isForNextStart = true
+        script.declare("v2")
+        script.clear()
+        for _ in 0..<30 {
+            script.standIn = link
+            script.pass { name, script in
+                let isDeclared = name == "observe" && script.state.pass?.role == .declared
+                script.failures["observe"] = isDeclared ? Failure(.notFound, "there is no secret 'key'") : nil
+            }
+            script.advance(.seconds(30))
+        }
+        #expect(script.reasons.contains(.driftFight), "\(script.reasons)")
+        #expect(script.asked("apply") < 15, "\(script.asked("apply"))")
+    }
+
+    /// What a person did while it was held is no drift.
+    @Test func whatWasDoneDuringAHoldIsNoDrift() {
+        var script = deployed()
+        script.state.hold(Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time))
+        script.pass()
+        script.running = nil
+        script.advance(.seconds(60))
+        script.clear()
+        script.state.hold(nil)
+        script.run()
+        #expect(script.running == "v1" && script.reasons == [.applying, .deployed], "\(script.reasons)")
+    }
 }

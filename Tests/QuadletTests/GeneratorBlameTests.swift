@@ -11,8 +11,14 @@ import Testing
 @Suite struct GeneratorBlameTests {
     /// The units of eight that are refused.
     ///
-    /// `killed`: Which runs of the generator something else ends, counted from one. `bad`: The unit it breaks on.
-    private func refused(killed: Set<Int> = [], bad: String? = nil, units count: Int = 8) async throws -> Set<String> {
+    /// `killed`: Which runs of the generator something else ends, counted from one. `bad`: The unit it breaks on. `tooMany`: From
+    /// how many units on it is killed.
+    private func refused(
+        killed: Set<Int> = [],
+        bad: String? = nil,
+        tooMany: Int = .max,
+        units count: Int = 8
+    ) async throws -> Set<String> {
         let rig = try BootRig(start: 4_000_000_000_000_000_000)
         for number in 0..<count {
             try writeFile(BootRig.unit(number), to: "\(rig.layout.gitops)/apps/u\(number).container")
@@ -25,7 +31,8 @@ import Testing
                 return count
             }
             let files = try names(in: command.environment["QUADLET_UNIT_DIRS"] ?? "")
-            let code = bad.map(files.contains) == true ? 2 : killed.contains(run) ? 137 : 0
+            let isKilled = killed.contains(run) || files.count >= tooMany
+            let code = bad.map(files.contains) == true ? 2 : isKilled ? 137 : 0
             return Completion(code: code, output: [], error: [])
         }
         return Set(try await quadlet.check(units).keys.map(\.description))
@@ -41,6 +48,11 @@ import Testing
         do {
             #expect(try await refused(killed: Set(runs)).isEmpty)
         } catch let failure as Failure { #expect(failure.reason == .unavailable) }
+    }
+
+    /// The machine has no memory for all of them at once, however often it is tried.
+    @Test(arguments: [1, 8]) func nobodyIsBlamedWhenAllAreTooMany(count: Int) async throws {
+        await #expect(throws: Failure.self) { try await refused(tooMany: count, units: count) }
     }
 
     @Test(arguments: 1..<20) func oneKillBesideTheCulpritBlamesNoOther(run: Int) async throws {

@@ -30,7 +30,10 @@ import Testing
         "Volume=%Z/none:/d", "AddDevice=-/dev/none", "AddDevice=/dev/null:/dev/x", "AddDevice=vendor.com/class=name",
         "Volume=/none:/d\n[Service]\nExecStartPre=mkdir /none", "Volume=/none:/d\n[Unit]\nRequiresMountsFor=/none",
         "Volume=/none:/d\n[Unit]\nAfter=none.mount", "Network=host", "Network=pasta:-T,80", "Network=net.network",
-        "Network=container:x", "Secret=key", "Network=net", "Pull=never",
+        "Network=container:x", "Secret=key", "Network=net", "Pull=never", "Volume=/srv/${X}/d:/d",
+        "AddDevice=/dev/${X}",
+        "Volume=/none:/d\n[Service]\nRuntimeDirectory=none", "Volume=/none:/d\n[Unit]\nRequires=podman.socket",
+        "Volume=/none:/d\n[Unit]\nWants=makes-it.service",
     ])
     func whatIsThereOrCannotBeToldIsNotMissing(lines: String) async throws {
         // Podman cannot be asked on this machine.

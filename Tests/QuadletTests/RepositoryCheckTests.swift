@@ -87,6 +87,12 @@ import Testing
         #expect(found.count == 1 && found.first?.contains("container.d/all.conf:2:1: Group") == true, "\(found)")
     }
 
+    /// Folders like `conf.d` lie beside units, and their files are anybody's.
+    @Test func filesOfOtherFoldersAreNotRead() throws {
+        let web = "[Container]\nImage=localhost/web:1\nVolume=./conf.d:/etc/nginx/conf.d\n"
+        #expect(try errors(["web.container": web, "conf.d/site.conf": "server {\n}\n"]).isEmpty)
+    }
+
     @Test func keysAreThoseOfTheVersion() throws {
         let web = "[Container]\nImage=localhost/web:1\nMemory=1g\nHealthCmd=true\n"
         #expect(try errors(["web.container": web], for: "5.5").isEmpty)

@@ -54,7 +54,10 @@ extension AppState {
     var isDeployed: Bool { pass?.fingerprint == record.deployed }
 
     private mutating func change(_ situation: Situation, at now: Moment) -> Action {
-        isStandingIn = (pass?.obstacle != nil || isLeaving) && pass?.plan.forward.allSatisfy(\.isForNextStart) == true
+        // Whoever takes it back is in a fight, as with any other difference.
+        let why = pass?.obstacle?.message ?? (isLeaving ? "" : nil)
+        isStandingIn = why != nil && stoodInFor != why && pass?.plan.forward.allSatisfy(\.isForNextStart) == true
+        if isStandingIn { stoodInFor = why }
         guard let pass, isDeployed, record.quarantine == nil, !record.isInterrupted, !isStandingIn else {
             return claim(for: .change, situation)
         }
@@ -326,7 +329,7 @@ extension AppState {
         contact(at: now)
         (conflicts, notBefore) = (0, nil)
         noteApplied()
-        if record.attempt?.purpose == .repair, let pass {
+        if record.attempt?.purpose == .repair, !isStandingIn, let pass {
             for change in pass.plan.forward { repairs[change.repairKey, default: 0] += 1 }
             lastRepair = now.instant
         }

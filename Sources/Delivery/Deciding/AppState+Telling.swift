@@ -66,6 +66,14 @@ extension AppState {
         case .observing:
             // What is declared cannot be brought about now: meanwhile what was good is kept as it should be.
             let isPassing = [.unavailable, .conflict, .journalFailed].contains(failure.reason)
+            if !isPassing, record.attempt?.fingerprint == pass.fingerprint, let declaration {
+                // The target answers, and what is under way gets no nearer to its end.
+                contact(at: now)
+                if elapsed > declaration.app.timeout {
+                    let message = "not done after \(declaration.app.timeout.readable): \(failure.message)"
+                    return giveUp(Failure(.timedOut, message, next: .needsChange, details: failure.details), at: now)
+                }
+            }
             let isKnown = record.deployed == nil ? kept?.isEmpty == false && !record.haveOthersActed : isLastGoodKnown
             guard pass.role == .declared, !isPassing, isKnown else { break }
             guard ![record.deployed, record.attempt?.fingerprint].contains(pass.fingerprint) else { break }

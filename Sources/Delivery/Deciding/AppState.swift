@@ -75,6 +75,8 @@ struct AppState: Sendable {
     var waitedBefore: (words: String, isApproved: Bool)?
     /// Whether the attempt under way only has what is good be started next, in place of what cannot be brought about now.
     var isStandingIn = false
+    /// What the last of these was for; empty for an app that is to go.
+    var stoodInFor: String?
     /// What the attempt that was begun last brings about; it may be begun again when the journal fails in between.
     var toldAttempt: String?
     /// The failure that was told of last, and when.
@@ -240,6 +242,12 @@ struct AppState: Sendable {
         guard record.removal != nil else { return }
         record.removal = nil
         record.isInterrupted = true
+    }
+
+    /// A person has it left alone, or taken up again: then what differs was done meanwhile, and is no drift.
+    mutating func hold(_ hold: Hold?) {
+        if record.hold != nil, hold == nil { record.isInterrupted = true }
+        record.hold = hold
     }
 
     /// A person asks for it: a rejected revision is tried once more.

@@ -246,7 +246,7 @@ package actor Reconciler {
         for id in Set(before.keys).union(holds.keys) where before[id] != holds[id] {
             enqueue(id, priority: .user)
         }
-        for (id, place) in states where place.state.record.hold != holds[id] { place.state.record.hold = holds[id] }
+        for (id, place) in states where place.state.record.hold != holds[id] { place.state.hold(holds[id]) }
         wake()
     }
 

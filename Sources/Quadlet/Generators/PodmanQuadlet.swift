@@ -142,8 +142,11 @@ struct PodmanQuadlet: UnitGenerator {
     /// Whether the generator is well without some units and breaks with them once more.
     private func areToBlame(_ found: [UnitDeclaration], among units: [UnitDeclaration]) async throws -> Bool {
         let names = Set(found.map(\.name))
-        guard try await ask(units.filter { !names.contains($0.name) }).crash == nil else { return false }
-        return try await ask(found).crash != nil
+        let others = units.filter { !names.contains($0.name) }
+        // Without others to compare with, their number may be what the machine has no memory for.
+        guard !others.isEmpty, try await ask(others).crash == nil else { return false }
+        let answer = try await ask(found)
+        return answer.crash != nil && !answer.isKilled
     }
 
     private func failure(_ unit: UnitDeclaration, crash: String) -> Failure {

@@ -26,9 +26,8 @@ struct NodeDeployment: Deployment {
             planned.staleLinks = staleLinks(beside: links)
             let state = try await platform.state(of: unit.service, since: moment)
             try await decide(&planned, unit, state)
-            if planned.job != nil, !unit.isKept,
-                await platform.start(of: unit.service)?.fingerprint != unit.fingerprint
-            {
+            // What is under way is judged by its start, and what was good before needs nothing more.
+            if planned.job != nil, mark == nil, !unit.isKept, await !hasBeenGood(unit) {
                 try await Prerequisites(unit: unit, platform: platform).require()
             }
             if planned.plan.isEmpty, name.isTemplate || planned.isSettled {
@@ -43,6 +42,11 @@ struct NodeDeployment: Deployment {
         } catch let error as FileError {
             throw Failure(.unavailable, "\(error)")
         }
+    }
+
+    private func hasBeenGood(_ unit: UnitDeclaration) async -> Bool {
+        if await platform.start(of: unit.service)?.fingerprint == unit.fingerprint { return true }
+        return await platform.revisions(id).contains { KeptUnits.fingerprint($0) == unit.fingerprint }
     }
 
     private func changedLinks(to links: [String: String]) throws -> [NodePlanned.Link] {

@@ -59,7 +59,11 @@ struct NodePlanned: Planned {
         }
         if let stops { changes.append(Change(.remove, "service", stops)) }
         // Stale links of a unit that stays belong to its change; those of one that goes are its removal.
-        changes += staleLinks.map { Change(deployment.unit == nil ? .remove : .update, "link", shortened($0)) }
+        changes += staleLinks.map { path in
+            var change = Change(deployment.unit == nil ? .remove : .update, "link", shortened(path))
+            change.isForNextStart = deployment.unit != nil && job == nil
+            return change
+        }
         return Plan(changes)
     }
 

@@ -215,7 +215,7 @@ package actor NodePlatform: Platform {
     /// Identifies what turns units into services here.
     nonisolated var generatorIdentity: String {
         let program = (generator as? PodmanQuadlet).flatMap { fileStatus($0.program)?.identity } ?? "plain"
-        return "3 \(podmanVersion) \(program) \(layout.gitops) \(layout.quadlet)"
+        return "4 \(podmanVersion) \(program) \(layout.gitops) \(layout.quadlet)"
     }
 
     func unsettle(_ id: AppID) { settled[id] = nil }

@@ -4,6 +4,8 @@ internal import Files
 internal import Subprocess
 
 /// What a unit needs of its machine and no unit makes: named before anything is touched, with the command that makes it.
+///
+/// Whatever its own start may make, or something that is started for it, is not looked for.
 struct Prerequisites {
     let unit: UnitDeclaration
     let platform: NodePlatform
@@ -11,6 +13,7 @@ struct Prerequisites {
     /// Refuses a unit that cannot start for want of something.
     /// - Throws: `Failure` with everything that is missing; it is tried again, because a person makes it.
     func require() async throws {
+        guard !mayBeMadeByItsStart else { return }
         let missing = await secrets() + networks() + image() + paths()
         guard let first = missing.first else { return }
         throw Failure(
@@ -19,6 +22,31 @@ struct Prerequisites {
             details: missing.count == 1 ? [] : missing.map(\.description)
         )
     }
+
+    /// Whether something of the unit's runs, or is started, before its container, and may make what is missing.
+    private var mayBeMadeByItsStart: Bool {
+        let makers: Set<String> = [
+            "ExecStartPre", "ExecCondition", "RuntimeDirectory", "StateDirectory", "CacheDirectory", "LogsDirectory",
+            "ConfigurationDirectory", "BindPaths", "BindReadOnlyPaths",
+        ]
+        let pullers: Set<String> = ["Requires", "Wants", "BindsTo", "Upholds", "Requisite"]
+        return unit.unit.entries.contains { entry in
+            switch entry.section {
+            case "Service": return makers.contains(entry.key)
+            case "Unit":
+                if entry.key.hasSuffix("MountsFor") { return true }
+                guard pullers.contains(entry.key) || entry.key == "After" else { return false }
+                return words(entry.value).contains { name in
+                    if name.hasSuffix(".mount") || name.hasSuffix(".automount") { return true }
+                    return entry.key != "After" && !name.hasSuffix(".target")
+                }
+            default: return false
+            }
+        }
+    }
+
+    /// Whether what a value says is known only when systemd or Podman reads it.
+    private func isOpen(_ text: some StringProtocol) -> Bool { text.contains("%") || text.contains("$") }
 
     private var section: String { unit.name.kind.section }
     private func entries(_ key: String) -> [UnitFile.Entry] { unit.unit.all(section, key) }
@@ -43,7 +71,7 @@ struct Prerequisites {
         guard !wanted.isEmpty, let known = await listed("secret") else { return [] }
         return wanted.compactMap { entry in
             let name = expanded(entry.value.split(separator: ",").first ?? "")
-            guard !name.isEmpty, !name.contains("%"), !known.contains(name) else { return nil }
+            guard !name.isEmpty, !isOpen(name), !isIdentifier(name), !known.contains(name) else { return nil }
             return missing(entry, "there is no secret '\(name)'", "make it with: podman secret create \(name) FILE")
         }
     }
@@ -63,7 +91,9 @@ struct Prerequisites {
         else { return [] }
         return wanted.compactMap { entry in
             let name = expanded(entry.value.split(separator: ":").first ?? "")
-            guard !name.contains("%"), !known.contains(name) else { return nil }
+            // Names like those of .network units may be made by one of these in a moment.
+            let mayCome = name.hasPrefix("systemd-") || name.contains(",") || isOpen(name) || isIdentifier(name)
+            guard !mayCome, !known.contains(name) else { return nil }
             return missing(
                 entry,
                 "there is no network '\(name)'",
@@ -75,7 +105,7 @@ struct Prerequisites {
     /// An image that is never pulled has to be there.
     private func image() async -> [Diagnostic] {
         guard unit.name.kind == .container, unit.unit.last(section, "Pull") == "never",
-            let entry = entries("Image").last, UnitName(entry.value) == nil, !entry.value.contains("%"),
+            let entry = entries("Image").last, UnitName(entry.value) == nil, !isOpen(entry.value),
             let answer = try? await platform.podman(["image", "exists", entry.value]), answer.code == 1
         else { return [] }
         return [
@@ -89,12 +119,8 @@ struct Prerequisites {
 
     /// Folders and devices of the machine; what the unit itself makes or has mounted first is not looked for.
     private func paths() -> [Diagnostic] {
-        let makes = ["ExecStartPre", "ExecCondition"].contains { !unit.unit.values("Service", $0).isEmpty }
-        let mounts = unit.unit.entries.contains { entry in
-            entry.section == "Unit"
-                && (entry.key == "RequiresMountsFor" || entry.key == "WantsMountsFor" || entry.value.contains("mount"))
-        }
-        guard [.container, .pod].contains(unit.name.kind), !makes, !mounts else { return [] }
+        guard [.container, .pod].contains(unit.name.kind) else { return [] }
+        let remote = Self.remoteMounts()
         let volumes = entries("Volume").compactMap { entry -> (UnitFile.Entry, String)? in
             let parts = entry.value.split(separator: ":", omittingEmptySubsequences: false)
             return parts.count > 1 ? (entry, String(parts[0])) : nil
@@ -103,7 +129,7 @@ struct Prerequisites {
             words(entry.value).filter { $0.hasPrefix("/") }.map { (entry, String($0.split(separator: ":")[0])) }
         }
         let missingVolumes = volumes.compactMap { entry, written -> Diagnostic? in
-            guard let path = absent(written) else { return nil }
+            guard let path = absent(written, remote) else { return nil }
             return missing(
                 entry,
                 "there is no folder or file '\(path)'",
@@ -111,7 +137,7 @@ struct Prerequisites {
             )
         }
         let missingDevices = devices.compactMap { entry, written -> Diagnostic? in
-            guard let path = absent(written) else { return nil }
+            guard let path = absent(written, remote) else { return nil }
             return missing(
                 entry,
                 "there is no device '\(path)'",
@@ -122,14 +148,29 @@ struct Prerequisites {
     }
 
     /// The whole path of something that is not there; nil when it is, or cannot be told.
-    private func absent(_ written: String) -> String? {
+    private func absent(_ written: String, _ remote: [String]) -> String? {
         var path = expanded(written)
         if path.hasPrefix("./") || path == "." { path = "\(folder(of: unit.path))/\(path)" }
         // All else is the name of a volume.
-        guard path.hasPrefix("/"), !path.contains("%") else { return nil }
+        guard path.hasPrefix("/"), !isOpen(path) else { return nil }
         path = normalizedPath(path)
-        guard !pathExists(path) else { return nil }
+        guard !remote.contains(where: { path == $0 || path.hasPrefix("\($0)/") }), !pathExists(path) else { return nil }
         // What only others may look into is not known to be missing.
         return lookError(path) == nil ? path : nil
+    }
+
+    /// Whether a name may be the beginning of an identifier, which Podman takes as well.
+    private func isIdentifier(_ name: String) -> Bool { name.count >= 12 && name.allSatisfy(\.isHexDigit) }
+
+    /// Where file systems of other machines and of programs are mounted: whoever looks there may wait for ever (proc(5)).
+    private static func remoteMounts() -> [String] {
+        let kinds = ["nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "autofs", "afs"]
+        let lines = (try? fileContent("/proc/self/mountinfo")).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        return lines.split(separator: "\n").compactMap { line in
+            let words = line.split(separator: " ")
+            guard let dash = words.firstIndex(of: "-"), words.count > dash + 1, words.count > 4 else { return nil }
+            let kind = words[dash + 1]
+            return kinds.contains(String(kind)) || kind.hasPrefix("fuse") ? String(words[4]) : nil
+        }
     }
 }

@@ -9,8 +9,9 @@ package struct RepositoryCheck {
     private let version: PodmanVersion
     private var seen: [String: String] = [:]
     private var units: [UnitName: QuadletRules.Subject] = [:]
-    /// The drop-ins of each folder, by the folder's name.
-    private var dropIns: [String: [(file: String, unit: UnitFile)]] = [:]
+    /// The folders that may be of drop-ins, by their names.
+    private var dropIns: [String: [String]] = [:]
+    private var readDropIns: [String: [(file: String, unit: UnitFile)]] = [:]
     /// Units that nothing of their own starts, and every word of the others that might.
     private var unwanted: [(name: UnitName, path: String)] = []
     private var mentions: Set<String> = []
@@ -29,7 +30,7 @@ package struct RepositoryCheck {
     ) throws -> Diagnostics {
         var check = RepositoryCheck(root, version)
         for part in ["system", "apps"] { try check.scan("\(check.folder)/\(part)", depth: 0) }
-        check.judge()
+        try check.judge()
         check.warnOfUnwanted()
         return check.diagnostics
     }
@@ -62,18 +63,11 @@ package struct RepositoryCheck {
                 )
             } else if fileStatus(inner)?.kind == .folder {
                 if entry.hasSuffix(".d") {
-                    try noteDropIns(inner)
+                    dropIns[entry, default: []].append(inner)
                 } else {
                     try scan(inner, depth: depth + 1)
                 }
             }
-        }
-    }
-
-    private mutating func noteDropIns(_ path: String) throws {
-        for file in try names(in: path).sorted() where file.hasSuffix(".conf") {
-            guard let part = read("\(path)/\(file)") else { continue }
-            dropIns[lastComponent(path), default: []].append((file, part))
         }
     }
 
@@ -105,19 +99,32 @@ package struct RepositoryCheck {
     }
 
     /// What Podman would make of the units, each with what is laid over it.
-    private mutating func judge() {
+    private mutating func judge() throws {
         let rules = QuadletRules(version: version, names: Set(units.keys.map(\.description)))
         for (name, subject) in units.sorted(by: { $0.value.path < $1.value.path }) {
             var subject = subject
             // A drop-in of a more special folder hides one of the same name in a more general one.
             var seen: Set<String> = []
-            var parts: [(file: String, unit: UnitFile)] = []
+            var found: [(file: String, unit: UnitFile)] = []
             for folder in name.dropInFolders.reversed() {
-                for part in dropIns[folder] ?? [] where seen.insert(part.file).inserted { parts.append(part) }
+                for part in try parts(of: folder) where seen.insert(part.file).inserted { found.append(part) }
             }
-            for part in parts.sorted(by: { $0.file < $1.file }) { subject.unit = subject.unit.merging(part.unit) }
+            for part in found.sorted(by: { $0.file < $1.file }) { subject.unit = subject.unit.merging(part.unit) }
             diagnostics.append(contentsOf: rules.diagnostics(of: subject).all)
         }
+    }
+
+    /// The drop-ins of folders of one name, each read once; folders that no unit's drop-ins are looked for in are nobody's.
+    private mutating func parts(of folder: String) throws -> [(file: String, unit: UnitFile)] {
+        if let known = readDropIns[folder] { return known }
+        var result: [(file: String, unit: UnitFile)] = []
+        for path in dropIns[folder] ?? [] {
+            for file in try names(in: path).sorted() where file.hasSuffix(".conf") {
+                if let part = read("\(path)/\(file)") { result.append((file, part)) }
+            }
+        }
+        readDropIns[folder] = result
+        return result
     }
 
     private mutating func noteWants(of unit: UnitFile, _ name: UnitName, _ path: String) {

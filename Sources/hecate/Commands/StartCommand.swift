@@ -14,9 +14,7 @@ enum StartCommand {
 
     private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let service = try await NodeService.named(in: invocation)
-        // An agent that takes it up again finds it started, and nothing to repair.
-        let code = try await service.run(.start)
         try await service.release()
-        return code
+        return try await service.run(.start)
     }
 }
