@@ -18,7 +18,7 @@ struct Backend: ControllerBackend {
         await controller.reconcile(names: ids.map(\.description))
     }
     func approve(_ name: String) async -> Bool { await controller.approve(name) }
-    func refreshHolds() async { try? await reconciler.refreshHolds() }
+    func refreshHolds() async { _ = try? await reconciler.refreshHolds() }
     func wake(source: String) async { await controller.hurry(source) }
     func queueDepth() async -> Int { await reconciler.queueDepth }
     func leases() async -> [LeaseStanding] { await LeaseReport.standings(reconciler) }

@@ -89,7 +89,8 @@ actor RequestHandler {
             // A subject that is not empty and names nothing must not mean everything.
             guard request.subject.isEmpty || !names.isEmpty else { break }
             await controller.reconcile(names: names, retries: request.kind == "reconcile")
-        case "holds": try? await context.reconciler.refreshHolds()
+        case "holds":
+            if let changed = try? await context.reconciler.refreshHolds() { await passesEnd(over: changed) }
         case "approve":
             // One that was left before the start is for what was told then, and for what the sources and targets say now.
             if await !controller.approve(request.subject) {
@@ -103,5 +104,16 @@ actor RequestHandler {
         default: break
         }
         try? await context.store.answer(request.number, at: currentTime())
+    }
+
+    /// Waits, up to four seconds, for the passes that are under way: whoever holds an app acts on it as soon as it is told of.
+    private nonisolated func passesEnd(over apps: Set<AppID>) async {
+        let reconciler = controller.context.reconciler
+        var underWay: [AppID: ContinuousClock.Instant] = [:]
+        for id in apps { underWay[id] = await reconciler.pass(over: id) }
+        for _ in 0..<80 {
+            for (id, begun) in underWay where await reconciler.pass(over: id) != begun { underWay[id] = nil }
+            guard !underWay.isEmpty, (try? await Task.sleep(for: .milliseconds(50))) != nil else { return }
+        }
     }
 }

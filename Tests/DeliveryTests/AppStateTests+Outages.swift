@@ -558,6 +558,24 @@ extension AppStateTests {
         #expect(script.state.record.quarantine?.fingerprint == "v2" && script.running == "v1", "\(script.reasons)")
     }
 
+    /// The registry went while it was under way.
+    @Test func whatIsBegunWaitsForARegistryThatIsAway() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        for _ in 0..<200 {
+            script.failures["observe"] = Failure(.imageNotResolved, "the registry is away")
+            script.pass()
+            script.advance(.seconds(20))
+        }
+        #expect(script.state.record.quarantine == nil)
+        script.failures = [:]
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.running == "v2" && script.state.record.isReady)
+    }
+
     /// Something else points the link elsewhere again and again, while the change lacks something.
     @Test func whatTakesBackWhatStandsInIsAFight() {
         var script = deployed()
@@ -575,6 +593,93 @@ extension AppStateTests {
         }
         #expect(script.reasons.contains(.driftFight), "\(script.reasons)")
         #expect(script.asked("apply") < 15, "\(script.asked("apply"))")
+    }
+
+    /// It is held while a pass is about to apply.
+    @Test func aHoldEndsThePassUnderWay() {
+        var script = deployed()
+        script.declare("v2")
+        let hold = Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time)
+        script.pass { name, script in if name == "claim" { script.state.hold(hold) } }
+        script.pass()
+        #expect(script.asked("apply") == 0 && script.running == "v1", "\(script.done)")
+    }
+
+    /// The time in which it was held, or the registry away, is not the time in which it could not be planned.
+    @Test(arguments: [true, false]) func aPauseGivesWhatCannotBePlannedItsWholeTime(isHeld: Bool) {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        let failure = Failure(.notFound, "there is no secret 'key'")
+        script.failures["observe"] = failure
+        script.pass()
+        if isHeld {
+            script.state.hold(Hold(app: AppScript.id, author: "ann", reason: "to make it", since: script.now.time))
+        } else {
+            script.failures["observe"] = Failure(.imageNotResolved, "the registry is away")
+        }
+        script.pass()
+        script.advance(.seconds(3600))
+        script.state.hold(nil)
+        script.failures["observe"] = failure
+        for _ in 0..<5 {
+            script.pass()
+            script.advance(.seconds(10))
+        }
+        #expect(script.state.record.quarantine == nil, "\(script.reasons)")
+        for _ in 0..<5 {
+            script.pass()
+            script.advance(.seconds(10))
+        }
+        #expect(script.state.record.quarantine?.fingerprint == "v2", "\(script.reasons)")
+    }
+
+    /// It is removed, and a person holds it at that very moment.
+    @Test func aHoldAtTheLastMomentBringsNothingBack() {
+        var script = deployed()
+        script.state.remove(because: "it is no longer declared", at: script.now.time)
+        let hold = Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time)
+        var last = Outcome.retry
+        for _ in 0..<10 where last != .gone {
+            last = script.pass { name, script in if name.hasPrefix("forget") { script.state.hold(hold) } }
+            script.advance(.seconds(5))
+        }
+        #expect(last == .gone && script.state.record.hold == hold, "\(last)")
+    }
+
+    /// It is declared anew and held while the last of it goes.
+    @Test func aHoldStandsForWhatIsDeclaredAnew() {
+        var script = deployed()
+        script.state.remove(because: "it is no longer declared", at: script.now.time)
+        let hold = Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time)
+        for _ in 0..<10 where script.state.record.hold == nil {
+            script.pass { name, script in
+                guard name.hasPrefix("forget") else { return }
+                script.declare("v2")
+                script.state.hold(hold)
+            }
+            script.advance(.seconds(5))
+        }
+        script.pass()
+        #expect(script.state.record.hold == hold && script.running != "v2", "\(script.done)")
+    }
+
+    /// What it lacked came, and is lacking again: that its place is taken anew is no drift.
+    @Test func whatIsLackingAgainIsStoodInForAgain() {
+        var script = deployed()
+        var link = Change(.update, "link", "web.container")
+        link.isForNextStart = true
+        for version in ["v2", "v1", "v2"] {
+            script.declare(version)
+            script.standIn = version == "v2" ? link : nil
+            script.pass { name, script in
+                let isLacking = name == "observe" && script.state.pass?.role == .declared && version == "v2"
+                script.failures["observe"] = isLacking ? Failure(.notFound, "there is no secret 'key'") : nil
+            }
+            script.advance(.seconds(30))
+        }
+        #expect(!script.reasons.contains(.driftDetected), "\(script.reasons)")
     }
 
     /// What a person did while it was held is no drift.

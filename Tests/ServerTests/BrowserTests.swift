@@ -109,7 +109,9 @@ import Testing
                 }
             }
             try await browser.press("Enter")
-            try await browser.until("location.pathname === '/apps/default/web'")
+            try await browser.until(
+                "location.pathname === '/apps/default/web' && document.querySelector('[name=reason]') !== null"
+            )
             _ = try await browser.value("document.querySelector('[name=reason]').value = 'the disk is full'")
             _ = try await browser.value("document.querySelector('[name=reason]').focus()")
             try await browser.press("Enter")

@@ -81,10 +81,18 @@ import Testing
         try await node.write(sleeperUnit("Pull=never"), to: "apps/t-web.container")
         try await node.running {
             try await node.eventually("it is ready") { try await node.isReady("t-web.container") }
+            let invocation = try await node.invocation("t-web")
+            // What is known to be lacking is named, and nothing is touched.
             try await node.write(
                 sleeperUnit("Pull=never", image: "localhost/missing:1"),
                 to: "apps/t-web.container"
             )
+            try await node.eventually("the image is named") {
+                try await node.message("t-web.container").contains("there is no image 'localhost/missing:1'")
+            }
+            #expect(try await node.invocation("t-web") == invocation)
+            // Nobody listens there.
+            try await node.write(sleeperUnit(image: "localhost:1/missing:1"), to: "apps/t-web.container")
             try await node.eventually("it is rolled back") {
                 try await node.message("t-web.container").contains("was rolled back")
             }

@@ -57,7 +57,6 @@ extension AppState {
         // Whoever takes it back is in a fight, as with any other difference.
         let why = pass?.obstacle?.message ?? (isLeaving ? "" : nil)
         isStandingIn = why != nil && stoodInFor != why && pass?.plan.forward.allSatisfy(\.isForNextStart) == true
-        if isStandingIn { stoodInFor = why }
         guard let pass, isDeployed, record.quarantine == nil, !record.isInterrupted, !isStandingIn else {
             return claim(for: .change, situation)
         }
@@ -322,12 +321,13 @@ extension AppState {
         (isHeld, heldSince) = (false, nil)
         seenFailures = ""
         (silences, applies, conflicts) = (0, 0, 0)
-        notBefore = nil
+        (notBefore, unplanned) = (nil, nil)
     }
 
     mutating func applied(at now: Moment) -> Action {
         contact(at: now)
         (conflicts, notBefore) = (0, nil)
+        if isStandingIn { stoodInFor = pass?.obstacle?.message ?? "" }
         noteApplied()
         if record.attempt?.purpose == .repair, !isStandingIn, let pass {
             for change in pass.plan.forward { repairs[change.repairKey, default: 0] += 1 }
@@ -416,7 +416,7 @@ extension AppState {
     mutating func loseContact() {
         lastContact = nil
         healthySince = nil
-        heedingSince = nil
+        (heedingSince, unplanned) = (nil, nil)
         (recovery.since, recovery.begun) = (nil, nil)
     }
 }

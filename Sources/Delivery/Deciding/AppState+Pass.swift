@@ -172,6 +172,7 @@ extension AppState {
             self.reading = reading
             record.commit = declaration.revision.commit
             if reading.fingerprint == record.deployed { record.haveOthersActed = false }
+            stoodInFor = nil
             return settle(.rest)
         case (.listing, .revisions(let kept)):
             self.kept = kept
@@ -190,6 +191,9 @@ extension AppState {
         case (.restoring, .nothingKept): return nothingKept(at: now)
         case (.observing, .observed(let plan, let services, let marks)):
             contact(at: now)
+            unplanned = nil
+            // What it lacked is there.
+            if pass.role == .declared { stoodInFor = nil }
             take(plan, services, marks)
             return converge(situation, at: now)
         case (.superseding, .announced): return convergeUndisturbed(situation, at: now)

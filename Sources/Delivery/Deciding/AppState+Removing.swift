@@ -149,13 +149,19 @@ extension AppState {
         return ask(.forget(event(.warning, .unavailable, message, at: now), releases: false), .forgetting)
     }
 
+    /// Whether nothing but its removal is said of it.
+    private var isToGo: Bool { record.removal != nil && declaration == nil && unreadable == nil }
+
     mutating func forgotten(_ answer: Answer, at now: Moment) -> Action {
         switch answer {
-        case .forgotten where pass?.generation == generation: return finish(.gone)
+        // Another generation may be no more than a person's hold.
+        case .forgotten where pass?.generation == generation || isToGo: return finish(.gone)
         case .forgotten:
-            // Declared anew meanwhile: it begins from nothing.
-            let source = record.source
+            // Declared anew meanwhile: it begins from nothing, and what a person said meanwhile stands.
+            let (source, hold) = (record.source, record.hold)
             record = AppRecord(id: id, source: source)
+            record.hold = hold
+            unplanned = nil
             saved = nil
             kept = []
             reading = nil

@@ -66,13 +66,11 @@ extension AppState {
         case .observing:
             // What is declared cannot be brought about now: meanwhile what was good is kept as it should be.
             let isPassing = [.unavailable, .conflict, .journalFailed].contains(failure.reason)
-            if !isPassing, record.attempt?.fingerprint == pass.fingerprint, let declaration {
-                // The target answers, and what is under way gets no nearer to its end.
-                contact(at: now)
-                if elapsed > declaration.app.timeout {
-                    let message = "not done after \(declaration.app.timeout.readable): \(failure.message)"
-                    return giveUp(Failure(.timedOut, message, next: .needsChange, details: failure.details), at: now)
-                }
+            // A registry that is away is no fault of what is under way.
+            let isOthersFault = isPassing || failure.reason == .imageNotResolved
+            if isOthersFault { unplanned = nil }
+            if !isOthersFault, let declaration, record.attempt?.fingerprint == pass.fingerprint {
+                return notPlanned(failure, declaration.app, at: now)
             }
             let isKnown = record.deployed == nil ? kept?.isEmpty == false && !record.haveOthersActed : isLastGoodKnown
             guard pass.role == .declared, !isPassing, isKnown else { break }
@@ -117,8 +115,21 @@ extension AppState {
         return fail(failure, at: now)
     }
 
+    /// The target answers, and what is under way gets no nearer to its end.
+    private mutating func notPlanned(_ failure: Failure, _ app: App, at now: Moment) -> Action {
+        // Whatever held up the question itself is nobody's fault.
+        let passed = unplanned.map { min(now.instant - $0.seen, .seconds(30)) } ?? .zero
+        let time = (unplanned?.time ?? .zero) + passed
+        unplanned = (time, now.instant)
+        guard time > app.timeout else { return fail(failure, then: .check(after: .seconds(10)), at: now) }
+        let message = "not done after \(app.timeout.readable): \(failure.message)"
+        return giveUp(Failure(.timedOut, message, next: .needsChange, details: failure.details), at: now)
+    }
+
     /// Ends the pass with a failure that says what is wrong with the app now.
-    mutating func fail(_ failure: Failure, at now: Moment) -> Action {
+    ///
+    /// `then`: How the pass ends, when not as the failure says.
+    mutating func fail(_ failure: Failure, then: Outcome? = nil, at now: Moment) -> Action {
         if let declaration { record.commit = declaration.revision.commit }
         let isKnown =
             record.problem.map { $0.reason == failure.reason && $0.message == failure.message } ?? false
@@ -135,7 +146,7 @@ extension AppState {
         let since = record.problem?.since ?? now.time
         record.problem = Problem(failure, since: since)
         let told = event(.error, failure.reason, failure.message, details: failure.details, at: now)
-        let outcome: Outcome = failure.next == .needsChange ? .rest : .retry
+        let outcome = then ?? (failure.next == .needsChange ? .rest : .retry)
         // The same failure again is the same fact; it was told.
         return isKnown || isRecent ? settle(outcome) : save(told, then: .saving(outcome))
     }

@@ -167,7 +167,7 @@ extension AppState {
     private mutating func succeed(_ reason: Reason, _ message: String, at now: Moment) -> Action {
         guard let pass else { return .finish(.rest) }
         let isNew = record.deployed != pass.fingerprint
-        (retried, toldFailure, stoodInFor) = (nil, nil, nil)
+        (retried, toldFailure) = (nil, nil)
         record.deployed = pass.fingerprint
         record.deployedCommit = pass.role == .declared ? record.commit : record.deployedCommit
         record.deployedAt = now.time

@@ -73,6 +73,8 @@ struct AppState: Sendable {
     var approvedRemovals: Set<String> = []
     /// What waited for a person when the controller before this one ended, in words, and whether it was approved since.
     var waitedBefore: (words: String, isApproved: Bool)?
+    /// For how long the attempt under way could not even be planned, though the target answers, and when that was last seen.
+    var unplanned: (time: Duration, seen: ContinuousClock.Instant)?
     /// Whether the attempt under way only has what is good be started next, in place of what cannot be brought about now.
     var isStandingIn = false
     /// What the last of these was for; empty for an app that is to go.
@@ -245,9 +247,13 @@ struct AppState: Sendable {
     }
 
     /// A person has it left alone, or taken up again: then what differs was done meanwhile, and is no drift.
+    ///
+    /// A pass under way ends at its next step.
     mutating func hold(_ hold: Hold?) {
-        if record.hold != nil, hold == nil { record.isInterrupted = true }
+        guard record.hold != hold else { return }
+        if hold == nil { record.isInterrupted = true }
         record.hold = hold
+        generation += 1
     }
 
     /// A person asks for it: a rejected revision is tried once more.

@@ -239,16 +239,22 @@ package actor Reconciler {
     }
 
     /// Reads the holds again, after a person changed one.
-    package func refreshHolds() async throws {
+    ///
+    /// A pass under way may be amid a step that cannot be ended.
+    /// - Returns: The apps of which a hold came, changed or went.
+    @discardableResult package func refreshHolds() async throws -> Set<AppID> {
         let read = try await journal.holds()
         let before = holds
         holds = Dictionary(read.map { ($0.app, $0) }) { _, last in last }
-        for id in Set(before.keys).union(holds.keys) where before[id] != holds[id] {
-            enqueue(id, priority: .user)
-        }
+        let changed = Set(before.keys).union(holds.keys).filter { before[$0] != holds[$0] }
+        for id in changed { enqueue(id, priority: .user) }
         for (id, place) in states where place.state.record.hold != holds[id] { place.state.hold(holds[id]) }
         wake()
+        return changed
     }
+
+    /// When the pass over an app that is under way began; nil when there is none.
+    package func pass(over id: AppID) -> ContinuousClock.Instant? { passes[id] }
 
     /// When the oldest of the passes under way began; nil when there is none.
     ///

@@ -23,20 +23,10 @@ struct PlainService {
     func text() throws(Invalid) -> String {
         var diagnostics = Diagnostics()
         var builder = ServiceBuilder(unit: unit)
-        // What no Podman takes is refused here as its generator would.
-        let rules = QuadletRules(version: .newest, names: nil)
-        let subject = QuadletRules.Subject(name: unit.name, path: unit.path, unit: file)
-        diagnostics.append(contentsOf: rules.diagnostics(of: subject).all)
+        // What ran before it was refused may run again.
+        if !unit.isKept { refuseWhatIsWrong(&diagnostics) }
         for entry in file.entries where entry.section == section {
             refuseWhatCannotBeKept(entry, &diagnostics)
-        }
-        for key in PlainKeys.single[section] ?? [] {
-            guard let second = file.all(section, key).dropFirst().first else { continue }
-            diagnostics.error(
-                at: second.place,
-                "Podman \(version.map(String.init).joined(separator: ".")) takes one \(key)",
-                cure: "leave one of them, or upgrade Podman"
-            )
         }
         references(&builder, &diagnostics)
         switch unit.name.kind {
@@ -53,6 +43,21 @@ struct PlainService {
     }
 
     // MARK: What cannot be said
+
+    /// What no Podman takes is refused as its generator would, and what only newer ones take more than once.
+    private func refuseWhatIsWrong(_ diagnostics: inout Diagnostics) {
+        let rules = QuadletRules(version: .newest, names: nil)
+        let subject = QuadletRules.Subject(name: unit.name, path: unit.path, unit: file)
+        diagnostics.append(contentsOf: rules.diagnostics(of: subject).all)
+        for key in PlainKeys.single[section] ?? [] {
+            guard let second = file.all(section, key).dropFirst().first else { continue }
+            diagnostics.error(
+                at: second.place,
+                "Podman \(version.map(String.init).joined(separator: ".")) takes one \(key)",
+                cure: "leave one of them, or upgrade Podman"
+            )
+        }
+    }
 
     private func refuseWhatCannotBeKept(_ entry: UnitFile.Entry, _ diagnostics: inout Diagnostics) {
         let since = PlainKeys.since[section]?[entry.key]

@@ -146,7 +146,10 @@ struct PodmanQuadlet: UnitGenerator {
         // Without others to compare with, their number may be what the machine has no memory for.
         guard !others.isEmpty, try await ask(others).crash == nil else { return false }
         let answer = try await ask(found)
-        return answer.crash != nil && !answer.isKilled
+        guard answer.isKilled else { return answer.crash != nil }
+        // One that takes all the memory is known by the others, which go well before and after it.
+        guard found.count == 1 else { return false }
+        return try await ask(others).crash == nil
     }
 
     private func failure(_ unit: UnitDeclaration, crash: String) -> Failure {

@@ -170,7 +170,9 @@ struct Prerequisites {
             let words = line.split(separator: " ")
             guard let dash = words.firstIndex(of: "-"), words.count > dash + 1, words.count > 4 else { return nil }
             let kind = words[dash + 1]
-            return kinds.contains(String(kind)) || kind.hasPrefix("fuse") ? String(words[4]) : nil
+            guard kinds.contains(String(kind)) || kind.hasPrefix("fuse") else { return nil }
+            // A blank is written in octal (proc_pid_mountinfo(5)).
+            return String(words[4]).replacing("\\040", with: " ")
         }
     }
 }

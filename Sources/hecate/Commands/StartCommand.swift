@@ -14,7 +14,14 @@ enum StartCommand {
 
     private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let service = try await NodeService.named(in: invocation)
-        try await service.release()
+        do {
+            try await service.release()
+        } catch {
+            // A start needs no store.
+            _ = try await service.run(.start)
+            Terminal.complain("the agent could not be told, and may leave it alone: \(error)")
+            return .failure
+        }
         return try await service.run(.start)
     }
 }
