@@ -128,21 +128,16 @@ struct Prerequisites {
         let devices = entries("AddDevice").flatMap { entry in
             words(entry.value).filter { $0.hasPrefix("/") }.map { (entry, String($0.split(separator: ":")[0])) }
         }
-        let missingVolumes = volumes.compactMap { entry, written -> Diagnostic? in
-            guard let path = absent(written, remote) else { return nil }
-            return missing(
-                entry,
-                "there is no folder or file '\(path)'",
-                "make it, for a folder with: mkdir -p \(path)"
-            )
+        let missingVolumes = volumes.compactMap { entry, written in
+            absent(written, remote).map { path in
+                missing(entry, "there is no folder or file '\(path)'", "make it, for a folder with: mkdir -p '\(path)'")
+            }
         }
-        let missingDevices = devices.compactMap { entry, written -> Diagnostic? in
-            guard let path = absent(written, remote) else { return nil }
-            return missing(
-                entry,
-                "there is no device '\(path)'",
-                "load its driver, or write AddDevice=-\(written) to go on without it"
-            )
+        let missingDevices = devices.compactMap { entry, written in
+            absent(written, remote).map { path in
+                let cure = "load its driver, or write AddDevice=-\(written) to go on without it"
+                return missing(entry, "there is no device '\(path)'", cure)
+            }
         }
         return missingVolumes + missingDevices
     }
