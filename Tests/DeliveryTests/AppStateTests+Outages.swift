@@ -5,10 +5,7 @@ import Testing
 /// What is made of a target that is away, slow, or was changed by somebody who is gone.
 extension AppStateTests {
     @Test func timeInWhichTheTargetIsAwayDoesNotCount() {
-        var script = deployed()
-        script.declare("v2")
-        script.health = .progressing("service web: 0 of 1 running")
-        script.pass()
+        var script = begun()
         for _ in 0..<30 {
             script.failures["observe"] = Failure(.unavailable, "the Engine is away")
             script.pass()
@@ -26,14 +23,7 @@ extension AppStateTests {
 
     /// The Engine was restarted: for some seconds it tells of tasks as running whose containers are gone.
     @Test func whatATargetSaysThatHasJustComeBackIsNotBelievedAtOnce() {
-        var script = deployed()
-        script.declare("v2")
-        script.health = .progressing("service web: 0 of 1 running")
-        script.pass()
-        script.failures["observe"] = Failure(.unavailable, "the Engine is away")
-        script.pass()
-        script.failures = [:]
-        script.health = .healthy(runsNothing: false)
+        var script = backFromAnOutage()
         for _ in 0..<8 {
             script.pass()
             script.advance(.seconds(1))
@@ -46,10 +36,7 @@ extension AppStateTests {
 
     /// All nodes are drained: what is declared may be as good as any.
     @Test func timeInWhichNothingTakesWhatIsToRunDoesNotCount() {
-        var script = deployed()
-        script.declare("v2")
-        script.health = .progressing("service web: 0 of 1 running")
-        script.pass()
+        var script = begun()
         script.clear()
         script.health = .held("service web: 0 of 1 running, 1 pending (no suitable node)")
         for _ in 0..<120 {
@@ -143,10 +130,7 @@ extension AppStateTests {
 
     /// What becomes of what was there when the target came back may be the outage's doing.
     @Test func afterAnOutageHealthIsJudgedByWhatHappensFromThenOn() {
-        var script = deployed()
-        script.declare("v2")
-        script.health = .progressing("service web: 0 of 1 running")
-        script.pass()
+        var script = begun()
         script.pass()
         let before = script.judgedBy ?? ""
         #expect(!before.contains("spared"))
@@ -174,10 +158,7 @@ extension AppStateTests {
 
     /// A slow look meets it while it runs, each time.
     @Test func whatFailedBetweenTwoLooksWasNotHealthyAllTheTime() {
-        var script = deployed()
-        script.declare("v2")
-        script.health = .progressing("service web: 0 of 1 running")
-        script.pass()
+        var script = begun()
         script.pass()
         script.health = .healthy(runsNothing: false)
         for number in 0..<5 {
@@ -222,10 +203,7 @@ extension AppStateTests {
     }
 
     @Test func aTargetThatComesAndGoesIsToldOfOnceAMinute() {
-        var script = deployed()
-        script.declare("v2")
-        script.health = .progressing("service web: 0 of 1 running")
-        script.pass()
+        var script = begun()
         for _ in 0..<10 {
             script.failures["observe"] = Failure(.unavailable, "the Engine is away")
             script.pass()
@@ -320,10 +298,7 @@ extension AppStateTests {
     }
 
     @Test(arguments: [-86_400, 86_400]) func aJumpOfTheClockChangesNothing(seconds: Int) {
-        var script = deployed()
-        script.declare("v2")
-        script.health = .progressing("service web: 0 of 1 running")
-        script.pass()
+        var script = begun()
         script.pass()
         script.now.time = script.now.time.adding(.seconds(seconds))
         script.run(for: .seconds(30))
@@ -460,14 +435,7 @@ extension AppStateTests {
 
     /// A look that began before the target is to be believed, and was answered after.
     @Test func aSlowLookAtATargetThatHasJustComeBackSaysHowThingsWere() {
-        var script = deployed()
-        script.declare("v2")
-        script.health = .progressing("service web: 0 of 1 running")
-        script.pass()
-        script.failures["observe"] = Failure(.unavailable, "the Engine is away")
-        script.pass()
-        script.failures = [:]
-        script.health = .healthy(runsNothing: false)
+        var script = backFromAnOutage()
         for _ in 0..<6 {
             script.pass()
             script.advance(.seconds(1))
@@ -515,183 +483,5 @@ extension AppStateTests {
         script.failures = [:]
         script.run()
         #expect(script.running == "v2")
-    }
-
-    /// A node's unit cannot be brought about for want of a secret: its link leads to the last good version meanwhile.
-    @Test func whatIsOnlyToBeStartedNextIsNoDrift() {
-        var script = deployed()
-        var link = Change(.update, "link", "web.container")
-        link.isForNextStart = true
-        script.standIn = link
-        script.declare("v2")
-        script.clear()
-        let missing = Failure(.notFound, "there is no secret 'key'")
-        for _ in 0..<4 {
-            script.pass { name, script in
-                let isDeclared = name == "observe" && script.state.pass?.role == .declared
-                script.failures["observe"] = isDeclared ? missing : nil
-            }
-            script.advance(.seconds(20))
-        }
-        #expect(script.reasons == [.notFound], "\(script.events.map(\.message))")
-        #expect(script.standIn == nil && script.running == "v1", "it is done")
-        script.failures = [:]
-        script.run()
-        #expect(script.running == "v2" && script.state.record.isReady)
-    }
-
-    /// A unit that was begun and cannot be planned any more, for want of something that went meanwhile.
-    @Test func whatIsBegunAndCannotBePlannedIsGivenUpInTime() {
-        var script = deployed()
-        script.declare("v2")
-        script.health = .progressing("web.service is starting")
-        script.pass()
-        #expect(script.running == "v2" && script.state.record.attempt != nil)
-        script.health = .healthy(runsNothing: false)
-        for _ in 0..<60 {
-            script.pass { name, script in
-                let isDeclared = name == "observe" && script.state.pass?.role == .declared
-                script.failures["observe"] = isDeclared ? Failure(.notFound, "there is no secret 'key'") : nil
-            }
-            script.advance(.seconds(5))
-        }
-        #expect(script.state.record.quarantine?.fingerprint == "v2" && script.running == "v1", "\(script.reasons)")
-    }
-
-    /// The registry went while it was under way.
-    @Test func whatIsBegunWaitsForARegistryThatIsAway() {
-        var script = deployed()
-        script.declare("v2")
-        script.health = .progressing("service web: 0 of 1 running")
-        script.pass()
-        for _ in 0..<200 {
-            script.failures["observe"] = Failure(.imageNotResolved, "the registry is away")
-            script.pass()
-            script.advance(.seconds(20))
-        }
-        #expect(script.state.record.quarantine == nil)
-        script.failures = [:]
-        script.health = .healthy(runsNothing: false)
-        script.run()
-        #expect(script.running == "v2" && script.state.record.isReady)
-    }
-
-    /// Something else points the link elsewhere again and again, while the change lacks something.
-    @Test func whatTakesBackWhatStandsInIsAFight() {
-        var script = deployed()
-        var link = Change(.update, "link", "web.container")
-        link.isForNextStart = true
-        script.declare("v2")
-        script.clear()
-        for _ in 0..<30 {
-            script.standIn = link
-            script.pass { name, script in
-                let isDeclared = name == "observe" && script.state.pass?.role == .declared
-                script.failures["observe"] = isDeclared ? Failure(.notFound, "there is no secret 'key'") : nil
-            }
-            script.advance(.seconds(30))
-        }
-        #expect(script.reasons.contains(.driftFight), "\(script.reasons)")
-        #expect(script.asked("apply") < 15, "\(script.asked("apply"))")
-    }
-
-    /// It is held while a pass is about to apply.
-    @Test func aHoldEndsThePassUnderWay() {
-        var script = deployed()
-        script.declare("v2")
-        let hold = Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time)
-        script.pass { name, script in if name == "claim" { script.state.hold(hold) } }
-        script.pass()
-        #expect(script.asked("apply") == 0 && script.running == "v1", "\(script.done)")
-    }
-
-    /// The time in which it was held, or the registry away, is not the time in which it could not be planned.
-    @Test(arguments: [true, false]) func aPauseGivesWhatCannotBePlannedItsWholeTime(isHeld: Bool) {
-        var script = deployed()
-        script.declare("v2")
-        script.health = .progressing("service web: 0 of 1 running")
-        script.pass()
-        let failure = Failure(.notFound, "there is no secret 'key'")
-        script.failures["observe"] = failure
-        script.pass()
-        if isHeld {
-            script.state.hold(Hold(app: AppScript.id, author: "ann", reason: "to make it", since: script.now.time))
-        } else {
-            script.failures["observe"] = Failure(.imageNotResolved, "the registry is away")
-        }
-        script.pass()
-        script.advance(.seconds(3600))
-        script.state.hold(nil)
-        script.failures["observe"] = failure
-        for _ in 0..<5 {
-            script.pass()
-            script.advance(.seconds(10))
-        }
-        #expect(script.state.record.quarantine == nil, "\(script.reasons)")
-        for _ in 0..<5 {
-            script.pass()
-            script.advance(.seconds(10))
-        }
-        #expect(script.state.record.quarantine?.fingerprint == "v2", "\(script.reasons)")
-    }
-
-    /// It is removed, and a person holds it at that very moment.
-    @Test func aHoldAtTheLastMomentBringsNothingBack() {
-        var script = deployed()
-        script.state.remove(because: "it is no longer declared", at: script.now.time)
-        let hold = Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time)
-        var last = Outcome.retry
-        for _ in 0..<10 where last != .gone {
-            last = script.pass { name, script in if name.hasPrefix("forget") { script.state.hold(hold) } }
-            script.advance(.seconds(5))
-        }
-        #expect(last == .gone && script.state.record.hold == hold, "\(last)")
-    }
-
-    /// It is declared anew and held while the last of it goes.
-    @Test func aHoldStandsForWhatIsDeclaredAnew() {
-        var script = deployed()
-        script.state.remove(because: "it is no longer declared", at: script.now.time)
-        let hold = Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time)
-        for _ in 0..<10 where script.state.record.hold == nil {
-            script.pass { name, script in
-                guard name.hasPrefix("forget") else { return }
-                script.declare("v2")
-                script.state.hold(hold)
-            }
-            script.advance(.seconds(5))
-        }
-        script.pass()
-        #expect(script.state.record.hold == hold && script.running != "v2", "\(script.done)")
-    }
-
-    /// What it lacked came, and is lacking again: that its place is taken anew is no drift.
-    @Test func whatIsLackingAgainIsStoodInForAgain() {
-        var script = deployed()
-        var link = Change(.update, "link", "web.container")
-        link.isForNextStart = true
-        for version in ["v2", "v1", "v2"] {
-            script.declare(version)
-            script.standIn = version == "v2" ? link : nil
-            script.pass { name, script in
-                let isLacking = name == "observe" && script.state.pass?.role == .declared && version == "v2"
-                script.failures["observe"] = isLacking ? Failure(.notFound, "there is no secret 'key'") : nil
-            }
-            script.advance(.seconds(30))
-        }
-        #expect(!script.reasons.contains(.driftDetected), "\(script.reasons)")
-    }
-
-    /// What a person did while it was held is no drift.
-    @Test func whatWasDoneDuringAHoldIsNoDrift() {
-        var script = deployed()
-        script.state.hold(Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time))
-        script.pass()
-        script.running = nil
-        script.advance(.seconds(60))
-        script.clear()
-        script.state.hold(nil)
-        script.run()
-        #expect(script.running == "v1" && script.reasons == [.applying, .deployed], "\(script.reasons)")
     }
 }

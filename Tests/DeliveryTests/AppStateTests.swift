@@ -13,6 +13,25 @@ import Testing
         return script
     }
 
+    /// The second version is under way and not well yet.
+    func begun() -> AppScript {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("service web: 0 of 1 running")
+        script.pass()
+        return script
+    }
+
+    /// The second version is under way; the target was away meanwhile and says since that all is well.
+    func backFromAnOutage() -> AppScript {
+        var script = begun()
+        script.failures["observe"] = Failure(.unavailable, "the Engine is away")
+        script.pass()
+        script.failures = [:]
+        script.health = .healthy(runsNothing: false)
+        return script
+    }
+
     var bad: Health { .failed(Failure(.healthCheckFailed, "bad", next: .needsChange)) }
     var good: Health { .healthy(runsNothing: false) }
 
