@@ -90,7 +90,10 @@ actor RequestHandler {
             guard request.subject.isEmpty || !names.isEmpty else { break }
             await controller.reconcile(names: names, retries: request.kind == "reconcile")
         case "holds":
-            if let changed = try? await context.reconciler.refreshHolds() { await passesEnd(over: changed) }
+            guard let changed = try? await context.reconciler.refreshHolds() else { break }
+            // Another request may have had it taken up already.
+            let asked = await context.reconciler.apps.filter { $0.description == request.subject }
+            await passesEnd(over: changed.union(asked))
         case "approve":
             // One that was left before the start is for what was told then, and for what the sources and targets say now.
             if await !controller.approve(request.subject) {

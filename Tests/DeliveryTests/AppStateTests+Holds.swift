@@ -56,4 +56,20 @@ extension AppStateTests {
         script.run()
         #expect(script.running == "v1" && script.reasons == [.applying, .deployed], "\(script.reasons)")
     }
+
+    /// It is held while something of it goes.
+    @Test func whatWentAsItWasHeldIsToldAndSpendsItsApproval() {
+        var script = deployed()
+        script.declaredServices = 10
+        script.declare("v2")
+        script.undeclared = [Change(.remove, "service", "old")]
+        let hold = Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time)
+        script.run { name, script in
+            guard name == "prune" else { return }
+            script.state.approvedRemovals = ["service old"]
+            script.state.hold(hold)
+        }
+        #expect(script.undeclared.isEmpty && script.reasons.contains(.pruned), "\(script.reasons)")
+        #expect(script.state.approvedRemovals.isEmpty && script.state.announcedRemovals.isEmpty)
+    }
 }

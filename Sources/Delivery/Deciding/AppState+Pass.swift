@@ -158,6 +158,11 @@ extension AppState {
             // Not all of it was made, whatever is wanted next.
             case (.savingAttempt, _), (.applying, .failed): isUnfinished = true
             case (.applying, .applied): noteApplied()
+            // What could not be told is told before it goes.
+            case (.announcingRemovals, .failed): announcedRemovals = []
+            case (.removing, .failed(let failure)) where failure.reason == .journalFailed: announcedRemovals = []
+            // No pass looks at what is held: an approval is spent by what it was for.
+            case (.pruning, .pruned(.done)) where record.hold != nil: return pruned(.done, situation, at: now)
             default: break
             }
             if case .failed(let failure) = answer, failure.reason == .unavailable { loseContact() }
@@ -172,7 +177,7 @@ extension AppState {
             self.reading = reading
             record.commit = declaration.revision.commit
             if reading.fingerprint == record.deployed { record.haveOthersActed = false }
-            stoodInFor = nil
+            if !isLeaving { stoodInFor = nil }
             return settle(.rest)
         case (.listing, .revisions(let kept)):
             self.kept = kept
@@ -193,7 +198,7 @@ extension AppState {
             contact(at: now)
             unplanned = nil
             // What it lacked is there.
-            if pass.role == .declared { stoodInFor = nil }
+            if pass.role == .declared, !isLeaving { stoodInFor = nil }
             take(plan, services, marks)
             return converge(situation, at: now)
         case (.superseding, .announced): return convergeUndisturbed(situation, at: now)

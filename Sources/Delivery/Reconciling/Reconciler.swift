@@ -16,6 +16,8 @@ package actor Reconciler {
     var awaiting: [String: Set<AppID>] = [:]
     var approved: [String: Set<AppID>] = [:]
     var holds: [AppID: Hold] = [:]
+    /// The last reading of the holds that was begun, and that was taken in.
+    private var holdReads = (begun: 0, taken: 0)
     /// What each target said of who owns what, when it was asked last.
     var claims: [String: [AppID: Claim]] = [:]
     var refusals: Set<FleetRegister.Refusal> = []
@@ -243,7 +245,12 @@ package actor Reconciler {
     /// A pass under way may be amid a step that cannot be ended.
     /// - Returns: The apps of which a hold came, changed or went.
     @discardableResult package func refreshHolds() async throws -> Set<AppID> {
+        holdReads.begun += 1
+        let number = holdReads.begun
         let read = try await journal.holds()
+        // One that began later knows more.
+        guard number > holdReads.taken else { return [] }
+        holdReads.taken = number
         let before = holds
         holds = Dictionary(read.map { ($0.app, $0) }) { _, last in last }
         let changed = Set(before.keys).union(holds.keys).filter { before[$0] != holds[$0] }
