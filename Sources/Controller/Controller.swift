@@ -141,6 +141,7 @@ package struct Controller: Sendable {
                 wanted = []
             }
             if retries { await reconciler.reconcile(wanted) } else { await reconciler.bringToRest(wanted) }
+            for follower in followers { await follower.keep() }
             group.cancelAll()
             await reconciler.endLeases()
             return Outcome(records: try await context.store.records(), failures: failures)

@@ -25,8 +25,12 @@ package protocol FleetSource: Sendable {
     /// What it declared at a head it gave before, without asking anybody; nil when that is not known here.
     func kept(_ head: String) async -> Fleet?
 
-    /// This is what counts from now on: it has to stay readable until another is named.
+    /// This is what counts from now on: as far as it is known here, it has to stay so until another is named.
     func accepted(_ head: String) async
+
+    /// Sees to it that what counts is known here for when nobody answers. Called when there is time for it.
+    /// - Throws: `Failure` when that cannot be had.
+    func keep(_ head: String) async throws
 
     /// Yields when it may have changed; nil when it has to be asked. For one listener.
     var changes: AsyncStream<Void>? { get }
@@ -35,5 +39,6 @@ package protocol FleetSource: Sendable {
 extension FleetSource {
     package func kept(_ head: String) async -> Fleet? { nil }
     package func accepted(_ head: String) async {}
+    package func keep(_ head: String) async throws {}
     package var changes: AsyncStream<Void>? { nil }
 }

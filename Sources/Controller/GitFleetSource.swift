@@ -42,4 +42,6 @@ package struct GitFleetSource: FleetSource {
     }
 
     package func accepted(_ head: String) async { await repository.retain(head) }
+
+    package func keep(_ head: String) async throws { try await repository.keep(head) }
 }

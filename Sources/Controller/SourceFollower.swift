@@ -25,6 +25,10 @@ actor SourceFollower {
     private var accepted: String?
     /// The commit that cannot be taken in, and why; it stays an error until the source is at another.
     private var rejected: (head: String, failure: Failure)?
+    private var isKeeping = false
+    /// The head that the source keeps, and why it could not keep another.
+    private var kept: String?
+    private var notKept: String?
     /// Why not all of a source without commits could be read.
     private var incomplete: String?
     private var failures = 0
@@ -63,6 +67,13 @@ actor SourceFollower {
             }
             while !Task.isCancelled {
                 let failure = await look()
+                if accepted != kept {
+                    group.addTask {
+                        // What it declares comes first.
+                        guard (try? await Task.sleep(for: .seconds(1))) != nil else { return }
+                        await self.keep()
+                    }
+                }
                 var delay = source.interval
                 if failure != nil, rejected == nil {
                     delay = min(delay, backoff.delay(afterFailures: failures, jitter: Double.random(in: 0..<1)))
@@ -192,6 +203,26 @@ actor SourceFollower {
         if head.isEmpty { await tellWarnings(fleet) } else { await tell(fleet) }
         await context.reconciler.accept(fleet)
         await source.accepted(head)
+    }
+
+    /// Has the source keep what counts, and is told once when it cannot; tried again after each look.
+    func keep() async {
+        guard let head = accepted, head != kept, !isKeeping else { return }
+        isKeeping = true
+        defer { isKeeping = false }
+        do {
+            try await withDeadline(source.patience, late: late) { [source] in try await source.keep(head) }
+            kept = head
+            notKept = nil
+        } catch is CancellationError {
+        } catch {
+            let failure = Self.failure(error)
+            let isNews = notKept != failure.message
+            notKept = failure.message
+            guard isNews else { return }
+            let message = "what it declares is not known here when it does not answer: \(failure.message)"
+            await context.note(.warning, failure.reason, source.name, message, commit: head, details: failure.details)
+        }
     }
 
     /// Says what is wrong with a source that has no commits, when it is news.

@@ -2,12 +2,12 @@ internal import Delivery
 internal import Glibc
 internal import Subprocess
 
-/// Runs the `git` program against one mirror with everything about the process pinned down: no prompt, no other
+/// Runs the `git` program against one repository with everything about the process pinned down: no prompt, no other
 /// transport than https, ssh, git and file, no configuration but ours, credentials never in an argument or a URL.
 struct GitProgram: Sendable {
     let settings: GitSettings
-    /// The folder of the mirror that the program works on.
-    let mirror: String
+    /// The folder of the repository that the program works on: a mirror's, or one of this machine that is read where it lies.
+    let folder: String
     /// A program that hands the credentials in its environment to git, and so keeps them out of everything listed.
     let askpass: String
 
@@ -31,7 +31,7 @@ struct GitProgram: Sendable {
             throw Failure(.unavailable, "\(publicURL(settings.url)): \(error)")
         }
         guard completion.code == 0 else {
-            if arguments.contains(mirror) { try blameMirror(completion.errorText) }
+            if arguments.contains(folder) { try blameMirror(completion.errorText) }
             throw failure(completion)
         }
         return completion.outputText
@@ -51,6 +51,16 @@ struct GitProgram: Sendable {
             directory: "/",
             timeout: timeout ?? settings.timeout
         )
+    }
+
+    /// The long-lived process that reads objects.
+    ///
+    /// It reaches nothing else, whatever the repository's own configuration says: a repository that has only a part of its
+    /// objects would otherwise have git fetch the rest, with the program its configuration names.
+    var reader: Command {
+        var command = command(["--git-dir", folder, "--no-replace-objects", "cat-file", "--batch"])
+        command.environment["GIT_ALLOW_PROTOCOL"] = "none"
+        return command
     }
 
     private var environment: [String: String] {
@@ -94,12 +104,12 @@ struct GitProgram: Sendable {
     private func blameMirror(_ text: String) throws {
         let lowered = text.lowercased()
         let line = text.split(whereSeparator: \.isNewline).last.map(String.init) ?? text
-        let isLocal = text.contains(mirror)
+        let isLocal = text.contains(folder)
         let refusals = ["no space left on device", "read-only file system", "disk quota exceeded"]
         if lowered.contains("insufficient permission for adding an object")
             || isLocal && lowered.contains("permission denied") || refusals.contains(where: { lowered.contains($0) })
         {
-            throw Mirror(path: mirror).refused("git says '\(redact(line))'")
+            throw Mirror(path: folder).refused("git says '\(redact(line))'")
         }
         if MirrorFault.isNamed(in: text) { throw MirrorFault(description: redact(line)) }
     }

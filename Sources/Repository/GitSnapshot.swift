@@ -21,15 +21,15 @@ package final class GitSnapshot: BrowsableSnapshot {
         var object: String
     }
 
-    /// Makes the mirror anew when it turns out to be damaged.
-    private let repair: @Sendable (MirrorFault) async throws -> Void
+    /// Mends what turned out to be damaged, and gives what to read from now.
+    private let repair: @Sendable () async throws -> ObjectReader
 
     init(
         revision: Revision,
         tree: String,
         base: String,
         objects: ObjectReader,
-        repair: @escaping @Sendable (MirrorFault) async throws -> Void
+        repair: @escaping @Sendable () async throws -> ObjectReader
     ) {
         self.revision = revision
         self.repair = repair
@@ -142,25 +142,24 @@ package final class GitSnapshot: BrowsableSnapshot {
         return entries
     }
 
-    /// What an object holds; when the mirror turns out to be damaged, asked once more of a new one.
+    /// What an object holds; when it cannot be read, asked for once more after that was mended.
     private func content<Result>(
         of name: String,
         kind: String,
         _ use: ([UInt8]) throws -> Result
     ) async throws -> Result {
-        func present() async throws -> Result {
+        func present(in objects: ObjectReader) async throws -> Result {
             guard let object = try await objects.object(name), object.kind == kind else {
                 throw MirrorFault(description: "the object \(name) of \(revision.short) is missing")
             }
             return try use(object.content)
         }
         do {
-            return try await present()
-        } catch let fault as MirrorFault {
-            try await repair(fault)
-        }
+            return try await present(in: objects)
+        } catch is MirrorFault {}
+        let mended = try await repair()
         do {
-            return try await present()
+            return try await present(in: mended)
         } catch let fault as MirrorFault {
             throw Failure(.unavailable, "the mirror of '\(revision.source)' cannot be read: \(fault)")
         }

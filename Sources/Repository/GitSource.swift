@@ -3,6 +3,8 @@ internal import Crypto
 internal import Files
 
 /// A Git repository that is followed: a bare mirror, fetched when its head moved.
+///
+/// One on this machine is read where it lies; the mirror is there for when it is away.
 package actor GitSource: Source {
     package nonisolated let name: String
     private let settings: GitSettings
@@ -11,6 +13,8 @@ package actor GitSource: Source {
     /// The folder of the repository that paths start from.
     private let base: String
     private let mirror: Mirror
+    /// Reads the repository itself, where it is one of this machine.
+    private var local: (folder: String, objects: ObjectReader)?
     /// The last commit a new mirror was made for, and when.
     private var rebuilt: (commit: String, at: ContinuousClock.Instant)?
     /// The question that was asked before anybody waited for its answer.
@@ -31,7 +35,7 @@ package actor GitSource: Source {
         // is another source: what one no longer needs, the other may.
         let key = sha256("\(settings.url)\n\(settings.reference)\n\(settings.name)").prefix(16)
         mirror = Mirror(path: "\(directory)/\(key).git")
-        git = GitProgram(settings: settings, mirror: mirror.path, askpass: askpass)
+        git = GitProgram(settings: settings, folder: mirror.path, askpass: askpass)
         objects = ObjectReader(git: git)
     }
 
@@ -54,8 +58,9 @@ package actor GitSource: Source {
     }
 
     private func askForHead() async throws -> String {
+        if let commit = await localHead() { return commit }
         // A mirror that is still empty is filled at once, which says as well where the head is.
-        if !mirror.isUsed, let name = settings.reference.fullName, let commit = try await firstHead(name) {
+        if !mirror.isUsed, await localReader() == nil, let name = settings.reference.fullName, let commit = try await firstHead(name) {
             return commit
         }
         let lines = try await references()
@@ -82,16 +87,22 @@ package actor GitSource: Source {
 
     package func snapshot(at commit: String) async throws -> any BrowsableSnapshot {
         if mirror.exists, let snapshot = try? await present(commit) { return taken(snapshot) }
+        if let local = await localReader(), let snapshot = try? await present(commit, in: local) { return snapshot }
+        return taken(try await fetched(commit))
+    }
+
+    /// The snapshot of a commit from the mirror, fetched when it is not there yet.
+    private func fetched(_ commit: String) async throws -> GitSnapshot {
         let snapshot: GitSnapshot? = try await withMirror(for: commit) {
             if let snapshot = try await present(commit) { return snapshot }
-            try await fetch(into: git)
+            try await fetch(commit, into: git, seenBy: objects)
             return try await present(commit)
         }
         guard let snapshot else {
             throw Failure(.unavailable, "the commit \(commit) was not among what the server sent")
         }
         await tidy()
-        return taken(snapshot)
+        return snapshot
     }
 
     /// The files of a commit that was fetched before, without asking the server; nil when the mirror has not all of it.
@@ -102,9 +113,18 @@ package actor GitSource: Source {
 
     /// Has the mirror keep a commit until another is named: the one that was last accepted, whatever came after it.
     ///
-    /// The last two that a snapshot was taken of are kept in any case.
+    /// The last two that a snapshot was taken of from the mirror are kept in any case.
     package func retain(_ commit: String) {
-        if mirror.exists { mirror.mark(commit, as: "retained") }
+        // What is read where it lies may not be in the mirror yet.
+        if mirror.exists, local == nil { mirror.mark(commit, as: "retained") }
+    }
+
+    /// Copies a commit into the mirror when it was read elsewhere, and has it kept there.
+    /// - Throws: `Failure` when that cannot be done.
+    package func keep(_ commit: String) async throws {
+        guard local != nil else { return }
+        if await kept(commit) == nil { _ = taken(try await fetched(commit)) }
+        mirror.mark(commit, as: "retained")
     }
 
     /// Removes the mirrors in a folder that none of the sources uses.
@@ -119,9 +139,10 @@ package actor GitSource: Source {
         }
     }
 
-    /// The snapshot of a commit that the mirror has; nil when it has none.
+    /// The snapshot of a commit that the mirror has, or what else is read from; nil when it has none.
     /// - Throws: `MirrorFault` when it has only a part of it, or cannot be read.
-    private func present(_ commit: String) async throws -> GitSnapshot? {
+    private func present(_ commit: String, in place: ObjectReader? = nil) async throws -> GitSnapshot? {
+        let objects = place ?? objects
         guard let object = try await objects.object("\(commit)^{commit}") else { return nil }
         let text = String(decoding: object.content, as: UTF8.self)
         let parts = text.split(separator: "\n\n", maxSplits: 1)
@@ -141,8 +162,8 @@ package actor GitSource: Source {
             author: author.isEmpty ? "" : "\(author)>",
             subject: String(subject)
         )
-        return GitSnapshot(revision: revision, tree: tree, base: base, objects: objects) { [weak self] fault in
-            try await self?.repair(commit, fault)
+        return GitSnapshot(revision: revision, tree: tree, base: base, objects: objects) { [weak self] in
+            try await self?.repaired(commit, insteadOf: objects) ?? objects
         }
     }
 
@@ -156,6 +177,25 @@ package actor GitSource: Source {
         early?.head.cancel()
         early = nil
         await objects.stop()
+        await local?.objects.stop()
+    }
+
+    // MARK: A repository on this machine
+
+    /// The reader of the repository itself; nil when it cannot be read where it lies.
+    private func localReader() async -> ObjectReader? {
+        let folder = LocalRepository.folder(at: settings.url)
+        if let local, local.folder == folder { return local.objects }
+        let before = local
+        local = folder.map { ($0, ObjectReader(git: GitProgram(settings: settings, folder: $0, askpass: git.askpass))) }
+        await before?.objects.stop()
+        return local?.objects
+    }
+
+    /// Where the head is, without a process to ask for it; nil when that has to be asked for in the usual way.
+    private func localHead() async -> String? {
+        guard let name = settings.reference.fullName, LocalRepository.isPlain(name) else { return nil }
+        return (try? await localReader()?.object("\(name)^{commit}"))??.name
     }
 
     private func references() async throws -> [String: String] {
@@ -212,8 +252,15 @@ package actor GitSource: Source {
         }
     }
 
+    /// What to read a commit from after it could not be read: its copy, or the mirror that is made anew.
+    private func repaired(_ commit: String, insteadOf reader: ObjectReader) async throws -> ObjectReader {
+        if reader !== objects, await kept(commit) != nil { return objects }
+        try await repair(commit)
+        return objects
+    }
+
     /// Makes a new mirror because a snapshot could not be read; at most every half minute for the same commit.
-    private func repair(_ commit: String, _ fault: MirrorFault) async throws {
+    private func repair(_ commit: String) async throws {
         func isRecent() -> Bool { rebuilt.map { $0.commit == commit && .now - $0.at < .seconds(30) } ?? false }
         guard !isRecent() else { return }
         let lock = try await MirrorLock(mirror, deadline: settings.timeout * 5)
@@ -232,21 +279,25 @@ package actor GitSource: Source {
         fresh.remove()
         defer { fresh.remove() }
         try fresh.make(sha256: commit?.utf8.count == 64)
-        let git = GitProgram(settings: settings, mirror: fresh.path, askpass: git.askpass)
-        try await fetch(into: git)
+        let git = GitProgram(settings: settings, folder: fresh.path, askpass: git.askpass)
         if let commit {
             let reader = ObjectReader(git: git)
-            if try await reader.object("\(commit)^{tree}") == nil {
-                // The head has moved on; most servers give a commit by its name.
-                let wanted = ["+\(commit):refs/hecate/current"]
-                do { try await fetch(into: git, wanted) } catch is Failure {}
-            }
+            try await fetch(commit, into: git, seenBy: reader)
             await reader.stop()
+        } else {
+            try await fetch(into: git)
         }
         try mirror.replace(with: fresh)
         if let commit { mirror.mark(commit) }
         await objects.stop()
         rebuilt = (commit ?? "", .now)
+    }
+
+    /// Fetches what the source follows, and a commit that is behind it already by its name, which most servers give.
+    private func fetch(_ commit: String, into git: GitProgram, seenBy reader: ObjectReader) async throws {
+        try await fetch(into: git)
+        guard try await reader.object("\(commit)^{tree}") == nil else { return }
+        do { try await fetch(into: git, ["+\(commit):refs/hecate/current"]) } catch is Failure {}
     }
 
     /// Fetches what the source follows; history that was rewritten is simply another head.
@@ -257,7 +308,7 @@ package actor GitSource: Source {
             case .semver: wanted ?? ["+refs/tags/*:refs/tags/*"]
             }
         let arguments = [
-            "--git-dir", git.mirror, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-gc",
+            "--git-dir", git.folder, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-gc",
             "--no-write-fetch-head", "--depth=1",
         ]
         do {

@@ -84,7 +84,7 @@ actor ObjectReader {
 
     private func start() throws -> ChildProcess {
         do {
-            return try ChildProcess(git.command(["--git-dir", git.mirror, "cat-file", "--batch"]))
+            return try ChildProcess(git.reader)
         } catch {
             throw Failure(.unavailable, "\(error)")
         }

@@ -30,6 +30,29 @@ import Testing
         }
     }
 
+    /// What cannot be copied counts all the same; why is told once, and it is copied when it can be.
+    @Test func whatCannotBeCopiedIsToldOnceAndTriedAgain() async throws {
+        let source = ScriptedSource("fleet", head: .success("1"), apps: ["1": ["web"]], interval: .milliseconds(100))
+        source.set { $0.copying = Failure(.unavailable, "the disk is full") }
+        let rig = try Rig([source])
+        try await rig.running {
+            func warnings() async throws -> [Event] {
+                try await rig.events(about: "fleet").filter { $0.severity == .warning }
+            }
+            try await eventually("it is told") { try await !warnings().isEmpty }
+            let asked = source.asked
+            try await eventually("it is asked on") { source.asked > asked + 15 }
+            #expect(try await warnings().map(\.reason) == [.unavailable])
+            #expect(try await rig.store.sources().first?.error == nil)
+            #expect(await rig.apps() == ["web"])
+            source.set { $0.copying = nil }
+            try await eventually("it is copied") { source.state.withLock { $0.copied } == ["1"] }
+            let later = source.asked
+            try await eventually("it is asked on") { source.asked > later + 15 }
+            #expect(source.state.withLock { $0.copied } == ["1"])
+        }
+    }
+
     /// What could not be written down is, as soon as it can be, and not at the next news.
     @Test func aStoreThatIsWellAgainLearnsHowItsSourcesAre() async throws {
         let isLocked = Mutex(false)

@@ -28,6 +28,9 @@ final class ScriptedSource: FleetSource {
         var neverPrepares = false
         /// The targets whose apps are never prepared.
         var stuck: Set<String> = []
+        /// Why nothing can be copied.
+        var copying: Failure?
+        var copied: [String] = []
         var asked = 0
         var log: [String] = []
     }
@@ -88,6 +91,13 @@ final class ScriptedSource: FleetSource {
             return state.kept.contains(head) ? state.apps[head] : nil
         }
         return apps.map { fleet($0, at: head) }
+    }
+
+    func keep(_ head: String) async throws {
+        try state.withLock { state in
+            if let failure = state.copying { throw failure }
+            state.copied.append(head)
+        }
     }
 
     private func fleet(_ names: [String], at head: String) -> Fleet {

@@ -14,8 +14,19 @@ import Testing
         try await repository.commit(["a.txt": "one\n", "dir/b.txt": "two\n"], "First")
     }
 
-    private func source(_ reference: Reference = .branch("main"), base: String = "", url: String? = nil) -> GitSource {
-        let settings = GitSettings(name: "fleet", url: url ?? repository.path, reference: reference)
+    /// How one repository is reached: as a path, which is read where it lies, or through git's transport.
+    enum Way: String, CaseIterable, Sendable {
+        case path = ""
+        case transport = "file://"
+    }
+
+    private func source(
+        _ reference: Reference = .branch("main"),
+        base: String = "",
+        by way: Way = .transport,
+        url: String? = nil
+    ) -> GitSource {
+        let settings = GitSettings(name: "fleet", url: url ?? way.rawValue + repository.path, reference: reference)
         return GitSource(settings: settings, directory: scratch.path, base: base, askpass: "/bin/false")
     }
 
@@ -32,19 +43,19 @@ import Testing
         }
     }
 
-    @Test func filesAreReadFromTheObjectStore() async throws {
-        let source = source()
+    @Test(arguments: Way.allCases) func filesAreReadFromTheObjectStore(by way: Way) async throws {
+        let source = source(by: way)
         let snapshot = try await snapshot(source)
         #expect(try await snapshot.read("a.txt") == Array("one\n".utf8))
         #expect(try await snapshot.read("dir/../dir/b.txt") == Array("two\n".utf8))
         #expect(snapshot.revision.subject == "First")
         #expect(snapshot.revision.author == "Anna <anna@example.org>")
         #expect(try await snapshot.identifier(of: "none") == nil)
-        #expect(try await self.snapshot(self.source(base: "dir")).read("b.txt") == Array("two\n".utf8))
+        #expect(try await self.snapshot(self.source(base: "dir", by: way)).read("b.txt") == Array("two\n".utf8))
     }
 
-    @Test func aNewCommitAndRewrittenHistoryAreSeen() async throws {
-        let source = source()
+    @Test(arguments: Way.allCases) func aNewCommitAndRewrittenHistoryAreSeen(by way: Way) async throws {
+        let source = source(by: way)
         _ = try await snapshot(source)
         try await repository.commit(["a.txt": "three\n"], "Second")
         #expect(try await snapshot(source).read("a.txt") == Array("three\n".utf8))
@@ -53,8 +64,8 @@ import Testing
         #expect(try await snapshot(source).read("a.txt") == Array("four\n".utf8))
     }
 
-    @Test func unchangedFilesKeepTheirIdentifier() async throws {
-        let source = source()
+    @Test(arguments: Way.allCases) func unchangedFilesKeepTheirIdentifier(by way: Way) async throws {
+        let source = source(by: way)
         let before = try await snapshot(source)
         let recording = RecordingSnapshot(before, settings: "s")
         _ = try await recording.read("a.txt")
@@ -66,7 +77,7 @@ import Testing
         #expect(try await !recording.inputs.stillHold(in: try await snapshot(source), settings: "s"))
     }
 
-    @Test func tagsAndRanges() async throws {
+    @Test(arguments: Way.allCases) func tagsAndRanges(by way: Way) async throws {
         for (tag, text) in [
             ("v1.0.0", "1"), ("v1.2.0", "2"), ("v1.10.0", "3"), ("v2.0.0-rc.1", "4"), ("v2.0.0", "5"), ("other", "6"),
         ] {
@@ -74,18 +85,18 @@ import Testing
             try await repository.git("tag", "-a", "-m", tag, tag)
         }
         let range = try #require(VersionRange("^1.0"))
-        #expect(try await snapshot(source(.semver(range))).read("a.txt") == Array("3".utf8))
-        #expect(try await snapshot(source(.tag("v1.2.0"))).read("a.txt") == Array("2".utf8))
-        await #expect(throws: Failure.self) { try await source(.tag("nope")).head() }
+        #expect(try await snapshot(source(.semver(range), by: way)).read("a.txt") == Array("3".utf8))
+        #expect(try await snapshot(source(.tag("v1.2.0"), by: way)).read("a.txt") == Array("2".utf8))
+        await #expect(throws: Failure.self) { try await source(.tag("nope"), by: way).head() }
     }
 
-    @Test func linksInsideAreFollowedAndLinksOutsideRefused() async throws {
+    @Test(arguments: Way.allCases) func linksInsideAreFollowedAndLinksOutsideRefused(by way: Way) async throws {
         try await shell(["ln", "-s", "dir/b.txt", "\(repository.path)/inside"])
         try await shell(["ln", "-s", "../../etc/passwd", "\(repository.path)/outside"])
         try await shell(["ln", "-s", "/etc/passwd", "\(repository.path)/absolute"])
         try await shell(["ln", "-s", "circle", "\(repository.path)/circle"])
         try await repository.commit([:], "Links")
-        let source = source()
+        let source = source(by: way)
         #expect(try await snapshot(source).read("inside") == Array("two\n".utf8))
         for name in ["outside", "absolute"] {
             #expect(
@@ -96,7 +107,7 @@ import Testing
         #expect(try await complaint("circle", source) == "'circle' goes through symlinks in a circle")
     }
 
-    @Test func pointersAndSubmodulesAreRefusedByName() async throws {
+    @Test(arguments: Way.allCases) func pointersAndSubmodulesAreRefusedByName(by way: Way) async throws {
         try await repository.commit(
             ["big": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"],
             "LFS"
@@ -104,7 +115,7 @@ import Testing
         let head = try await repository.head()
         try await repository.git("update-index", "--add", "--cacheinfo", "160000,\(head),sub")
         try await repository.git("commit", "-q", "-m", "Submodule")
-        let source = source()
+        let source = source(by: way)
         #expect(try await complaint("big", source).hasPrefix("'big' is a Git LFS pointer"))
         #expect(
             try await complaint("sub/file", source).hasPrefix(
@@ -114,11 +125,11 @@ import Testing
         #expect(try await complaint("dir", source) == "'dir' is a folder, not a file")
     }
 
-    @Test func aFileOfAHundredMegabytesIsNotRead() async throws {
+    @Test(arguments: Way.allCases) func aFileOfAHundredMegabytesIsNotRead(by way: Way) async throws {
         try await shell(["truncate", "-s", "100M", "\(repository.path)/huge.yml"])
         try await repository.commit([:], "Huge")
         #expect(
-            try await complaint("huge.yml", source())
+            try await complaint("huge.yml", source(by: way))
                 == "it has 104857600 bytes, more than the 16777216 that are read; keep large files elsewhere"
         )
     }
@@ -170,18 +181,18 @@ import Testing
         _ = try? await shell(["sh", "-c", "pkill -P \(server); kill \(server) || true"])
     }
 
-    @Test func aMissingRepositoryAndAMissingBranchAreDifferentThings() async throws {
+    @Test(arguments: Way.allCases) func aMissingRepositoryAndAMissingBranchAreDifferentThings(by way: Way) async throws {
         do {
-            _ = try await source(url: "/nonexistent/fleet").head()
+            _ = try await source(url: "\(way.rawValue)/nonexistent/fleet").head()
             Issue.record("found")
         } catch let failure as Failure {
             #expect(failure.reason == .notFound && failure.next == .needsChange)
         }
         do {
-            _ = try await source(.branch("nope")).head()
+            _ = try await source(.branch("nope"), by: way).head()
             Issue.record("found")
         } catch let failure as Failure {
-            #expect(failure.message == "\(repository.path) has no branch 'nope'; it has main")
+            #expect(failure.message == "\(way.rawValue)\(repository.path) has no branch 'nope'; it has main")
             #expect(failure.next == .retry)
         }
     }

@@ -17,7 +17,7 @@ import Testing
     }
 
     private func source(_ branch: String = "main", name: String = "fleet", url: String? = nil) -> GitSource {
-        let settings = GitSettings(name: name, url: url ?? repository.path, reference: .branch(branch))
+        let settings = GitSettings(name: name, url: url ?? "file://\(repository.path)", reference: .branch(branch))
         return GitSource(settings: settings, directory: mirrors, base: "", askpass: "/bin/false")
     }
 
