@@ -8,7 +8,7 @@ static const char *last_error(void) {
 }
 
 struct hecate_library hecate_library_open(const char *name) {
-    struct hecate_library library = {dlopen(name, RTLD_NOW | RTLD_LOCAL), NULL};
+    struct hecate_library library = {dlopen(name, RTLD_LAZY | RTLD_LOCAL), NULL};
     if (!library.handle) library.problem = last_error();
     return library;
 }

@@ -40,19 +40,23 @@ package struct Request: Sendable {
     package var body: [UInt8]?
     /// How long the whole exchange may take; nil for a stream without end.
     package var timeout: Duration?
+    /// The headers of the answer that are wanted, in lower case.
+    package var wanted: [String]
 
     package init(
         _ method: String,
         _ path: String,
         headers: [String: String] = [:],
         body: [UInt8]? = nil,
-        timeout: Duration? = .seconds(30)
+        timeout: Duration? = .seconds(30),
+        wanted: [String] = []
     ) {
         self.method = method
         self.path = path
         self.headers = headers
         self.body = body
         self.timeout = timeout
+        self.wanted = wanted
     }
 }
 
@@ -62,11 +66,14 @@ package struct Response: Sendable {
     package var body: [UInt8]
     /// How long the server asks to be left alone (RFC 9110, section 10.2.3), when it says so.
     package var retryAfter: Duration?
+    /// Of the headers that were wanted, those that came.
+    package var headers: [String: String]
 
-    package init(status: Int, body: [UInt8], retryAfter: Duration? = nil) {
+    package init(status: Int, body: [UInt8], retryAfter: Duration? = nil, headers: [String: String] = [:]) {
         self.status = status
         self.body = body
         self.retryAfter = retryAfter
+        self.headers = headers
     }
 }
 
@@ -99,17 +106,20 @@ package final class Client: Transport {
         pool = ThreadPool(width: width)
     }
 
+    /// Has libcurl loaded, which takes milliseconds, before there is anything to send.
+    package static func getReady() { startThread(named: "libcurl") { _ = hecate_curl_problem() } }
+
     /// Sends one request and reads its whole answer.
     /// - Throws: `TransportError` when there is no answer.
     package func send(_ request: Request) async throws -> Response {
         try await pool.run { [self] in
             let handle = try idle.withLock { $0.popLast() } ?? Handle()
-            let exchange = Exchange(limit: bodyLimit)
+            let exchange = Exchange(limit: bodyLimit, wanted: request.wanted)
             do {
                 let status = try handle.perform(request, at: endpoint, exchange: exchange)
                 let wait = handle.retryAfter
                 idle.withLock { $0.append(handle) }
-                return Response(status: status, body: exchange.body, retryAfter: wait)
+                return Response(status: status, body: exchange.body, retryAfter: wait, headers: exchange.headers)
             } catch {
                 throw error  // The handle is dropped with its connection: its state is unknown.
             }
@@ -143,23 +153,38 @@ package final class Client: Transport {
 private final class Exchange: Sendable {
     private struct State {
         var body: [UInt8] = []
+        var headers: [String: String] = [:]
         var tooLarge = false
         var cancelled = false
     }
     private let state = Mutex(State())
     private let limit: Int
+    private let wanted: [String]
     private let deliver: (@Sendable ([UInt8]) -> Void)?
 
-    init(limit: Int, deliver: (@Sendable ([UInt8]) -> Void)? = nil) {
+    init(limit: Int, wanted: [String] = [], deliver: (@Sendable ([UInt8]) -> Void)? = nil) {
         self.limit = limit
+        self.wanted = wanted
         self.deliver = deliver
     }
 
     var body: [UInt8] { state.withLock { $0.body } }
+    var headers: [String: String] { state.withLock { $0.headers } }
+    var wantsHeaders: Bool { !wanted.isEmpty }
     var isCancelled: Bool { state.withLock { $0.cancelled } }
     var isStream: Bool { deliver != nil }
     var isTooLarge: Bool { state.withLock { $0.tooLarge } }
     func cancel() { state.withLock { $0.cancelled = true } }
+
+    /// Takes in one line of the answer's head (RFC 9112, section 5).
+    func receive(line: UnsafeRawBufferPointer) {
+        guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return }
+        let name = String(decoding: line[..<colon], as: UTF8.self).lowercased()
+        guard wanted.contains(name) else { return }
+        func isSpace(_ byte: UInt8) -> Bool { byte <= 0x20 }
+        let value = line[(colon + 1)...].drop(while: isSpace).reversed().drop(while: isSpace).reversed()
+        state.withLock { $0.headers[name] = String(decoding: value, as: UTF8.self) }
+    }
 
     func receive(_ data: UnsafeRawBufferPointer) -> Bool {
         if let deliver {
@@ -227,6 +252,15 @@ private final class Handle: Sendable {
             let exchange = Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue()
             let bytes = UnsafeRawBufferPointer(start: data, count: size * count)
             return exchange.receive(bytes) ? bytes.count : 0
+        }
+        if exchange.wantsHeaders {
+            _ = hecate_curl_set_pointer(handle, CURLOPT_HEADERDATA, context)
+            _ = hecate_curl_set_write(handle, CURLOPT_HEADERFUNCTION) { data, size, count, context in
+                guard let data, let context else { return 0 }
+                let line = UnsafeRawBufferPointer(start: data, count: size * count)
+                Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue().receive(line: line)
+                return line.count
+            }
         }
         _ = hecate_curl_set_pointer(handle, CURLOPT_XFERINFODATA, context)
         _ = hecate_curl_set_progress(handle) { context, _, _, _, _ in

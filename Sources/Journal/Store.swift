@@ -15,6 +15,8 @@ package actor Store: Journal {
     private var database: Database?
     /// The log of the present connection.
     private var walIdentity: FileIdentity?
+    /// Whether nothing was written into it yet.
+    private var isLogEmpty = false
     private var lastCheck = -Double.infinity
     /// How the file looked after the last access of our own, whether somebody else changed it since, and when it was last
     /// read in full for that.
@@ -76,6 +78,7 @@ package actor Store: Journal {
             throw Failure(.unavailable, "the store cannot be opened: \(message)", next: .needsChange)
         }
         walIdentity = FileIdentity("\(file.path)-wal")
+        isLogEmpty = !file.wasLeftOpen
         trace = file.trace
     }
 
@@ -138,7 +141,11 @@ package actor Store: Journal {
             try checkPlace()
             defer { trace = file.trace }
             let result = try withRepair { database in
-                try database.set(durability == .powerLoss || !queue.isEmpty ? .powerLoss : .exit)
+                let isUrgent = durability == .powerLoss || !queue.isEmpty
+                // SQLite writes the beginning of a log through to the disk, also where nobody has to wait for that. The next
+                // who does has all of it written.
+                try database.set(isUrgent ? .powerLoss : isLogEmpty ? .none : .exit)
+                isLogEmpty = false
                 return try database.transaction {
                     // A caller that tries again tells of it again.
                     for waiting in queue where waiting != event { try insertUnlessKnown(waiting, database) }
@@ -165,6 +172,7 @@ package actor Store: Journal {
         let fresh = try file.open(creates: repairs)
         database = fresh
         walIdentity = FileIdentity("\(file.path)-wal")
+        isLogEmpty = !file.wasLeftOpen
         trace = file.trace
         epoch += 1
         hiddenChanges = 0

@@ -37,6 +37,9 @@ package actor GitSource: Source {
         mirror = Mirror(path: "\(directory)/\(key).git")
         git = GitProgram(settings: settings, folder: mirror.path, askpass: askpass)
         objects = ObjectReader(git: git)
+        local = LocalRepository.folder(at: settings.url).map { folder in
+            (folder, ObjectReader(git: GitProgram(settings: settings, folder: folder, askpass: askpass)))
+        }
     }
 
     /// Begins to ask for the head, so that the first `head()` has its answer sooner.

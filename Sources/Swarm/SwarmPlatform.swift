@@ -147,14 +147,14 @@ package actor SwarmPlatform: Platform {
 
     func knownClaims() async throws -> [String: ClaimConfig] {
         if let claimConfigs { return claimConfigs }
+        async let marks = engine.call("GET", "/configs", query: [labelFilter(HiveMind.mark)]).array
         let objects = try await engine.call("GET", "/configs", query: [labelFilter(ClaimConfig.app)]).array ?? []
         var found: [String: ClaimConfig] = [:]
         for object in objects.compactMap(ObservedObject.init) {
             guard let app = object.labels[ClaimConfig.app], object.name == ClaimConfig.name(app) else { continue }
             found[app] = ClaimConfig(labels: object.labels)
         }
-        let marks = try await engine.call("GET", "/configs", query: [labelFilter(HiveMind.mark)]).array ?? []
-        hiveMindStacks = Set(marks.compactMap(ObservedObject.init).compactMap { $0.labels[HiveMind.stack] })
+        hiveMindStacks = Set((try await marks ?? []).compactMap(ObservedObject.init).compactMap { $0.labels[HiveMind.stack] })
         claimConfigs = found
         return found
     }

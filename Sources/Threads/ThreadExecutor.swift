@@ -1,19 +1,31 @@
 import Synchronization
 
 /// A serial executor on one thread of its own: an actor that runs on it may block without holding anybody else.
+///
+/// The thread begins with the first job.
 package final class ThreadExecutor: SerialExecutor {
-    private let jobs = Mutex<[UnownedJob]>([])
+    private struct State {
+        var jobs: [UnownedJob] = []
+        var isRunning = false
+    }
+
+    private let name: String
+    private let state = Mutex(State())
     private let signal = Signal()
 
-    package init(name: String) {
-        let jobs = Queue(executor: self)
-        startThread(named: name) { jobs.drain() }
-    }
+    package init(name: String) { self.name = name }
 
     package func enqueue(_ job: consuming ExecutorJob) {
         let unowned = UnownedJob(job)
-        jobs.withLock { $0.append(unowned) }
+        let isFirst = state.withLock { state in
+            state.jobs.append(unowned)
+            defer { state.isRunning = true }
+            return !state.isRunning
+        }
         signal.post()
+        guard isFirst else { return }
+        let queue = Queue(executor: self)
+        startThread(named: name) { queue.drain() }
     }
 
     package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
@@ -25,7 +37,7 @@ package final class ThreadExecutor: SerialExecutor {
         func drain() {
             while true {
                 executor.signal.wait()
-                let job = executor.jobs.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+                let job = executor.state.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
                 job?.runSynchronously(on: executor.asUnownedSerialExecutor())
             }
         }

@@ -189,10 +189,27 @@ import Testing
         #expect(try synchronous() == 2)
     }
 
+    /// The first word of a new log need not wait for the disk, if it need not be promised; whatever is promised does.
+    @Test func theBeginningOfALogIsWrittenWithWhatIsPromisedNext() async throws {
+        func synchronous() async throws -> Int64? {
+            try await store.read { try $0.execute("PRAGMA synchronous")[0][0].integer }
+        }
+        try await store.answer(1, at: Timestamp(1))
+        #expect(try await synchronous() == 0)
+        try await store.answer(1, at: Timestamp(1))
+        #expect(try await synchronous() == 1)
+        let other = try Store(path: "\(scratch.path)/other.db")
+        try await other.hold(
+            Hold(app: id, author: "anna", reason: "migration", since: Timestamp(9)),
+            event: Event(time: Timestamp(1), severity: .info, reason: .suspended, subject: "a", message: "b")
+        )
+        #expect(try await other.read { try $0.execute("PRAGMA synchronous")[0][0].integer } == 2)
+    }
+
     /// An answer to a request may be lost with the power; what a person asked for, or an event tells of, may not.
     @Test func whatIsPromisedIsOnTheDisk() async throws {
         func isPromised(_ write: () async throws -> Void) async throws -> Bool {
-            try await store.answer(1, at: Timestamp(1))
+            for _ in 0..<2 { try await store.answer(1, at: Timestamp(1)) }
             #expect(try await store.read { try $0.execute("PRAGMA synchronous")[0][0].integer } == 1)
             try await write()
             return try await store.read { try $0.execute("PRAGMA synchronous")[0][0].integer } == 2

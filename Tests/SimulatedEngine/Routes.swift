@@ -63,6 +63,9 @@ extension SimulatedEngine {
 
     private func answerSystem(_ kind: String, _ rest: [String]) -> Response {
         switch kind {
+        case "_ping":
+            let headers = ["api-version": "1.41", "server": "Docker/20.10.24+dfsg1 (linux)"]
+            return Response(status: 200, body: Array("OK".utf8), headers: headers)
         case "version":
             return .json([
                 "Version": "20.10.24+dfsg1", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux",

@@ -56,8 +56,6 @@ package actor EngineClient {
     package func engineVersion() async throws -> String { try await negotiate().engine }
 
     /// Begins to ask the Engine for its version, so that the first call has not to wait for that.
-    ///
-    /// It takes an Engine some milliseconds, because it runs other programs to answer.
     package func begin() { _ = negotiation ?? startNegotiation() }
 
     /// Asks once, however many wait for the answer.
@@ -78,20 +76,34 @@ package actor EngineClient {
     }
 
     private nonisolated func askVersion() async throws -> Negotiated {
-        let response = try await transport(Request("GET", "/version", timeout: .seconds(10)))
-        guard response.status == 200, let answer = try? JSON(parsing: response.body),
-            let text = answer["ApiVersion"]?.string, let offered = APIVersion(text)
-        else {
-            throw Failure(.unavailable, "\(endpoint) does not answer as a Docker Engine (HTTP \(response.status))")
+        // What an Engine is stands over its answer to a ping. To tell more of itself it runs other programs, which takes it
+        // some milliseconds, and is asked for only when something stands between that takes headers away.
+        let wanted = ["api-version", "server"]
+        let ping = try await transport(Request("GET", "/_ping", timeout: .seconds(10), wanted: wanted))
+        var (text, engine) = (ping.headers["api-version"] ?? "", engineVersion(in: ping.headers["server"] ?? ""))
+        if APIVersion(text) == nil || engine == nil {
+            let response = try await transport(Request("GET", "/version", timeout: .seconds(10)))
+            guard response.status == 200, let answer = try? JSON(parsing: response.body),
+                let version = answer["ApiVersion"]?.string, APIVersion(version) != nil
+            else {
+                throw Failure(.unavailable, "\(endpoint) does not answer as a Docker Engine (HTTP \(response.status))")
+            }
+            (text, engine) = (version, answer["Version"]?.string)
         }
-        guard offered >= Self.oldest else {
+        guard let offered = APIVersion(text), offered >= Self.oldest else {
             throw Failure(
                 .refused,
                 "\(endpoint) speaks API \(text); at least \(Self.oldest) is needed (Docker 20.10 or newer)",
                 next: .needsChange
             )
         }
-        return Negotiated(version: min(offered, Self.newest), engine: answer["Version"]?.string ?? "")
+        return Negotiated(version: min(offered, Self.newest), engine: engine ?? "")
+    }
+
+    /// The Engine's version as it calls itself: `Docker/20.10.24 (linux)`.
+    private nonisolated func engineVersion(in server: String) -> String? {
+        guard server.hasPrefix("Docker/"), let version = server.dropFirst(7).split(separator: " ").first else { return nil }
+        return String(version)
     }
 
     /// Asks the Engine and reads its answer.

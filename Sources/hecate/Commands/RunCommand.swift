@@ -3,6 +3,7 @@ internal import CSpawn
 internal import Configuration
 internal import Controller
 internal import Delivery
+internal import HTTP
 internal import Journal
 internal import Repository
 internal import Swarm
@@ -40,10 +41,12 @@ enum RunCommand {
         // The forge takes longer to answer than the store takes to open, and so does an Engine.
         let (repositories, engines) = (try Parts.sources(configuration), try Parts.engines(configuration))
         for repository in repositories { await repository.begin() }
-        for engine in engines { await engine.begin() }
+        // No thread can be started while libraries are loaded (glibc), and none is needed to open a store.
+        Client.getReady()
         let wiring: Wiring
         do {
             let (store, log) = (try Settings.ownStore(configuration.store, lock), Log(invocation["log"]))
+            for engine in engines { await engine.begin() }
             wiring = try await Wiring(
                 configuration,
                 repositories: repositories,
