@@ -265,8 +265,9 @@ final class NodeLaws: @unchecked Sendable {
         let versions = simulation.history.states.filter { old in old[unit.stem].map { old.isGood($0) } ?? false }
         guard simulation.store.revisions[id(unit)]?.isEmpty == false, !versions.isEmpty else { return nil }
         if record.rejected == nil { return "\(unit.name) cannot work and is not rejected: \(record.message)" }
-        // What its last good version requires may be declared no more: not mended yet.
-        if versions.last?[unit.stem]?.requires.map({ declared[$0] == nil }) ?? false { return nil }
+        // What its last good versions require may be declared no more: not mended yet. Which of the last two was seen to be
+        // good cannot be told here.
+        if versions.suffix(2).contains(where: { $0[unit.stem]?.requires.map { declared[$0] == nil } ?? false }) { return nil }
         let isBack = versions.contains { old in
             found.map { text in old[unit.stem]?.marks.allSatisfy(text.contains) ?? false } ?? false
         }
