@@ -33,6 +33,8 @@ actor RequestHandler {
 
     private let controller: Controller
     private var begun: Set<Int> = []
+    /// Those of them that are done, and whose answer could not be written.
+    private var unanswered: Set<Int> = []
 
     init(_ controller: Controller) { self.controller = controller }
 
@@ -47,6 +49,8 @@ actor RequestHandler {
                 // A wake-up can be lost; a request must not be.
                 while !Task.isCancelled {
                     call.yield()
+                    // Nor must a hold that nobody asked about, or that could not be read when somebody did.
+                    _ = try? await self.controller.context.reconciler.refreshHolds()
                     try? await Task.sleep(for: .seconds(5))
                 }
             }
@@ -72,13 +76,25 @@ actor RequestHandler {
 
     /// The open requests that nobody is at yet; whoever takes them answers them.
     private func take() async -> [Store.Request] {
-        let open = (try? await controller.context.store.openRequests()) ?? []
+        guard let open = try? await controller.context.store.openRequests() else { return [] }
         begun.formIntersection(open.map(\.number))
+        unanswered.formIntersection(begun)
+        for number in unanswered { await finish(number) }
         return open.filter { begun.insert($0.number).inserted }
     }
 
     /// Has a request taken up again.
     private func leave(_ request: Store.Request) { begun.remove(request.number) }
+
+    /// Says that a request is done; what cannot be said now is said later, and not done again.
+    private func finish(_ number: Int) async {
+        do {
+            try await controller.context.store.answer(number, at: currentTime())
+            unanswered.remove(number)
+        } catch {
+            unanswered.insert(number)
+        }
+    }
 
     /// Does what a request asks for, and says so when it is done.
     private nonisolated func answer(_ request: Store.Request) async {
@@ -90,7 +106,7 @@ actor RequestHandler {
             guard request.subject.isEmpty || !names.isEmpty else { break }
             await controller.reconcile(names: names, retries: request.kind == "reconcile")
         case "holds":
-            guard let changed = try? await context.reconciler.refreshHolds() else { break }
+            guard let changed = try? await context.reconciler.refreshHolds() else { return await leave(request) }
             // Another request may have had it taken up already.
             let asked = await context.reconciler.apps.filter { $0.description == request.subject }
             await passesEnd(over: changed.union(asked))
@@ -106,7 +122,7 @@ actor RequestHandler {
             }
         default: break
         }
-        try? await context.store.answer(request.number, at: currentTime())
+        await finish(request.number)
     }
 
     /// Waits, up to four seconds, for the passes that are under way: whoever holds an app acts on it as soon as it is told of.

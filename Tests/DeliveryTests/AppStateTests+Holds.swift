@@ -72,4 +72,110 @@ extension AppStateTests {
         #expect(script.undeclared.isEmpty && script.reasons.contains(.pruned), "\(script.reasons)")
         #expect(script.state.approvedRemovals.isEmpty && script.state.announcedRemovals.isEmpty)
     }
+
+    /// Its services went, and their network still waited, as it was held; somebody deployed it again by hand.
+    @Test func whatWasGoingAsItWasHeldSpendsItsApproval() {
+        var script = deployed()
+        let services = [Change(.remove, "service", "a"), Change(.remove, "service", "b")]
+        script.undeclared = services
+        script.declare("v2")
+        script.run(for: .seconds(60))
+        let isApproved = script.state.approve()
+        #expect(isApproved)
+        script.pruning = .waits("a task has not stopped yet")
+        script.pass { name, script in
+            if name == "prune" { script.undeclared = [Change(.remove, "network", "n")] }
+        }
+        script.state.hold(Hold(app: AppScript.id, author: "ann", reason: "a mistake", since: script.now.time))
+        script.pass()
+        script.undeclared = services
+        script.pruning = .done
+        script.clear()
+        script.advance(.seconds(3600))
+        script.state.hold(nil)
+        script.run(for: .seconds(60))
+        #expect(script.asked("prune") == 0 && script.undeclared == services, "\(script.done)")
+        #expect(script.state.record.waiting?.reason == .awaitingApproval && script.reasons.contains(.awaitingApproval))
+    }
+
+    /// Its services went, and came back while their network still waited.
+    @Test func anApprovalIsForWhatWasThereThen() {
+        var script = deployed()
+        let services = [Change(.remove, "service", "a"), Change(.remove, "service", "b")]
+        script.undeclared = services
+        script.declare("v2")
+        script.run(for: .seconds(60))
+        _ = script.state.approve()
+        script.pruning = .waits("a task has not stopped yet")
+        script.pass { name, script in
+            if name == "prune" { script.undeclared = [Change(.remove, "network", "n")] }
+        }
+        script.pass()
+        script.undeclared = services + [Change(.remove, "network", "n")]
+        script.pruning = .done
+        script.clear()
+        script.run(for: .seconds(60))
+        #expect(script.asked("prune") == 0 && script.undeclared.count == 3, "\(script.done)")
+    }
+
+    /// It is under way, and somebody stops it by hand while it is held.
+    @Test func whatWasStoppedDuringAHoldIsNoFailureOfWhatIsUnderWay() {
+        var script = begun()
+        script.state.hold(Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time))
+        script.pass()
+        script.running = nil
+        script.health = bad
+        script.advance(.seconds(3600))
+        script.state.hold(nil)
+        script.run { name, script in if name == "apply" { script.health = .healthy(runsNothing: false) } }
+        #expect(script.state.record.quarantine == nil && script.running == "v2", "\(script.reasons)")
+    }
+
+    /// What ran before is kept at the moment it is held.
+    @Test func whatWasKeptAsItWasHeldIsToldOnce() {
+        var script = AppScript()
+        script.running = "theirs"
+        script.declare("v1")
+        let hold = Hold(app: AppScript.id, author: "ann", reason: "x", since: script.now.time)
+        script.pass { name, script in if name == "capture" { script.state.hold(hold) } }
+        script.pass()
+        script.state.hold(nil)
+        script.run()
+        #expect(script.reasons.count { $0 == .adopted } == 1, "\(script.reasons)")
+    }
+
+    /// It is held while something of it goes, and taken up again before that is over.
+    @Test func whatWentDuringAShortHoldIsTold() {
+        var script = deployed()
+        script.declaredServices = 10
+        script.undeclared = [Change(.remove, "service", "old")]
+        let hold = Hold(app: AppScript.id, author: "ann", reason: "x", since: script.now.time)
+        script.declare("v2")
+        script.run { name, script in
+            guard name == "prune" else { return }
+            script.state.hold(hold)
+            script.state.hold(nil)
+        }
+        #expect(script.undeclared.isEmpty)
+        #expect(script.events.contains { $0.message.hasPrefix("removed service old") }, "\(script.events.map(\.message))")
+    }
+
+    /// The journal fails as its deployment is told of, and another commit comes.
+    @Test func whatCouldNotBeToldAsAnotherCommitCameIsToldBeforeItGoes() {
+        var script = deployed()
+        script.declaredServices = 10
+        script.undeclared = [Change(.remove, "service", "old")]
+        script.declare("v2")
+        script.pass { name, script in
+            guard name == "save" else { return }
+            script.failures["save"] = Failure(.journalFailed, "the disk is full")
+            script.declare("v2")
+        }
+        script.failures = [:]
+        var isTold = false
+        script.run { name, script in
+            if name == "prune" { isTold = script.events.contains { $0.details.contains("remove service old") } }
+        }
+        #expect(isTold && script.undeclared.isEmpty, "\(script.reasons)")
+    }
 }

@@ -59,6 +59,47 @@ extension NodeTests {
             }
         }
 
+        /// Whoever holds it has the last word, also over a start that is on its way, and nothing is said against the revision.
+        @Test(.timeLimit(.minutes(3))) func whatIsHeldWhileItStartsStaysDown() async throws {
+            let node = try await node()
+            try await node.write(sleeperUnit(service: "Restart=no"), to: "apps/t-one.container")
+            try await node.running {
+                try await node.eventually("it is deployed") { try await node.isReady("t-one.container") }
+                let slow = sleeperUnit(service: "Restart=no\nExecStartPre=/bin/sleep 8")
+                try await node.write(slow, to: "apps/t-one.container")
+                try await node.eventually("it starts") { try await node.state("t-one") == "activating" }
+                let stopped = try await node.hecate("stop", "t-one", "--reason", "backup")
+                #expect(stopped.code == 0, "\(stopped.outputText)\(stopped.errorText)")
+                for _ in 0..<12 {
+                    #expect(["inactive", "failed"].contains(try await node.state("t-one")))
+                    try await Task.sleep(for: .seconds(1))
+                }
+                let started = try await node.hecate("start", "t-one")
+                #expect(started.code == 0, "\(started.outputText)\(started.errorText)")
+                try await node.eventually("it is deployed at last") { try await node.isReady("t-one.container") }
+                let loaded = try await node.shell("systemctl --user cat t-one | grep 'sleep 8'")
+                #expect(!loaded.isEmpty)
+                #expect(!node.log.contains("RollingBack") && !node.log.contains("Rejected"), "\(node.log)")
+            }
+        }
+
+        /// What somebody stops while it starts is started again, as long as nobody holds it.
+        @Test(.timeLimit(.minutes(3))) func aStartThatIsTakenAwayIsNoFailure() async throws {
+            let node = try await node()
+            try await node.write(sleeperUnit(service: "Restart=no"), to: "apps/t-one.container")
+            try await node.running {
+                try await node.eventually("it is deployed") { try await node.isReady("t-one.container") }
+                let slow = sleeperUnit(service: "Restart=no\nExecStartPre=/bin/sleep 4")
+                try await node.write(slow, to: "apps/t-one.container")
+                try await node.eventually("it starts") { try await node.state("t-one") == "activating" }
+                _ = try await node.shell("systemctl --user stop t-one")
+                try await node.eventually("it is deployed all the same") { try await node.isReady("t-one.container") }
+                let loaded = try await node.shell("systemctl --user cat t-one | grep 'sleep 4'")
+                #expect(!loaded.isEmpty)
+                #expect(!node.log.contains("RollingBack"), "\(node.log)")
+            }
+        }
+
         /// Nothing tells systemd of it, and nothing but asking Podman does.
         @Test(.timeLimit(.minutes(2))) func anIllContainerIsToldByWhoeverLooks() async throws {
             let node = try await node()

@@ -288,6 +288,12 @@ extension AppState {
         resetCounts()
     }
 
+    /// What could not be told has not begun, and nothing goes for it.
+    mutating func dropUntold() {
+        record.attempt = nil
+        announcedRemovals = []
+    }
+
     /// Ends an attempt that led nowhere.
     mutating func abandonAttempt() {
         record.attempt = nil
@@ -327,7 +333,6 @@ extension AppState {
     mutating func applied(at now: Moment) -> Action {
         contact(at: now)
         (conflicts, notBefore) = (0, nil)
-        if isStandingIn { stoodInFor = pass?.obstacle?.message ?? "" }
         noteApplied()
         if record.attempt?.purpose == .repair, !isStandingIn, let pass {
             for change in pass.plan.forward { repairs[change.repairKey, default: 0] += 1 }
@@ -340,6 +345,7 @@ extension AppState {
     /// All that was planned is made, whatever is wanted by now.
     mutating func noteApplied() {
         applies += 1
+        if isStandingIn { stoodInFor = pass?.obstacle?.message ?? "" }
         if isUnfinished { completion = pass?.marks.now ?? "" }
         isUnfinished = false
     }

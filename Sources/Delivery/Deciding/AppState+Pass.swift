@@ -155,14 +155,22 @@ extension AppState {
         guard pass.generation == generation else {
             if case .committed = answer { noteCommitted() }
             switch (pass.stage, answer) {
+            // What could not be told has not begun.
+            case (.savingAttempt, .failed) where record.attempt?.isRestoring == false && record.attempt != saved?.attempt:
+                dropUntold()
             // Not all of it was made, whatever is wanted next.
             case (.savingAttempt, _), (.applying, .failed): isUnfinished = true
             case (.applying, .applied): noteApplied()
             // What could not be told is told before it goes.
             case (.announcingRemovals, .failed): announcedRemovals = []
             case (.removing, .failed(let failure)) where failure.reason == .journalFailed: announcedRemovals = []
-            // No pass looks at what is held: an approval is spent by what it was for.
-            case (.pruning, .pruned(.done)) where record.hold != nil: return pruned(.done, situation, at: now)
+            // An approval is spent by what it was for.
+            case (.pruning, .pruned(.done)): return pruned(.done, situation, at: now)
+            // What is kept is kept, and was told of.
+            case (.capturing, .captured(let fingerprint?)): (kept, record.hasBaseline) = ([fingerprint], true)
+            case (.capturingBefore, .captured(let fingerprint)):
+                record.hasBaseline = true
+                if let fingerprint { kept = [fingerprint] }
             default: break
             }
             if case .failed(let failure) = answer, failure.reason == .unavailable { loseContact() }

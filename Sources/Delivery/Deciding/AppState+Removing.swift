@@ -13,6 +13,10 @@ extension AppState {
         guard let pass else { return .finish(.rest) }
         let removals = openRemovals(at: now)
         let subjects = Set(removals.map(\.subject))
+        // What is gone, and comes back, is another matter.
+        let present = pass.plan.removals.map(\.subject)
+        approvedRemovals.formIntersection(present)
+        announcedRemovals.formIntersection(present)
         // What a failed commit added goes with it; nobody has to approve that.
         let added = record.quarantine == nil ? [] : record.addedServices
         let guarded = Plan(removals.filter { $0.kind != "service" || !added.contains($0.name) })
@@ -81,7 +85,7 @@ extension AppState {
     }
 
     /// What was announced or approved is done; an approval is spent.
-    private mutating func endRemovals() {
+    mutating func endRemovals() {
         conflicts = 0
         announcedRemovals = []
         approvedRemovals = []

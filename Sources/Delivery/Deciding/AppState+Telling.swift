@@ -82,7 +82,7 @@ extension AppState {
         case .savingAttempt:
             // What is known to be good is put back even when nothing can be written down.
             if record.attempt?.isRestoring == true { return ask(.apply, .applying) }
-            record.attempt = nil
+            dropUntold()
         case .capturingInPlace: record.quarantine = nil
         case .saving(let outcome): return finish(outcome)
         case .savingThenWatching: return watch(at: now)

@@ -248,10 +248,16 @@ struct AppState: Sendable {
 
     /// A person has it left alone, or taken up again: then what differs was done meanwhile, and is no drift.
     ///
-    /// A pass under way ends at its next step.
+    /// A pass under way ends at its next step. What was approved or announced was for what was there then, and what is under
+    /// way is brought about once more before it is judged.
     mutating func hold(_ hold: Hold?) {
         guard record.hold != hold else { return }
-        if hold == nil { record.isInterrupted = true }
+        if hold == nil {
+            record.isInterrupted = true
+            if record.attempt != nil { isUnfinished = true }
+        } else {
+            endRemovals()
+        }
         record.hold = hold
         generation += 1
     }

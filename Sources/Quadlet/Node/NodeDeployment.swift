@@ -118,7 +118,8 @@ struct NodeDeployment: Deployment {
             let properties = try await platform.systemd.properties(of: service)
             let isDeclared = isKnown ? !isChanged : origin?.running == .declared
             let expected = try await expectation(unit, properties, isDeclared: isDeclared)
-            guard expected == .up else {
+            let wasTakenAway = await platform.progress(of: service) == .takenAway
+            guard expected == .up || wasTakenAway else {
                 // How the run of an older version ends says nothing of what is declared now.
                 if state?.active == "deactivating" { return }
                 // What wants it may come up later, and bring nothing of it about.
@@ -268,6 +269,14 @@ struct NodeDeployment: Deployment {
                 return .failed(await failure(unit, properties, job: result))
             }
             let isDown = ["inactive", "failed"].contains(properties["ActiveState"] ?? "")
+            if progress == .takenAway {
+                // How it was ended by whoever took its start away says nothing of it.
+                guard ["active", "activating", "reloading"].contains(properties["ActiveState"] ?? "") else {
+                    return .progressing("\(unit.service) is still to be started, its start was cancelled")
+                }
+                await platform.forgetProgress(of: unit.service)
+                progress = nil
+            }
             let hasNotFailed = properties["ActiveState"] == "inactive" && properties["Result"] == "success"
             if isDown, hasNotFailed || !isStarted,
                 try await platform.systemd.units(named: [unit.service]).first?.hasJob != true,
@@ -369,7 +378,6 @@ struct NodeDeployment: Deployment {
         case ("timeout", _), (_, "timeout"):
             why = "it was not ready in time (TimeoutStartSec)"
         case ("assert", _): why = "it was not started, \(unit.assertions.joined(separator: ", ")) does not hold"
-        case ("canceled", _): why = "its start was cancelled by another job"
         case (_, "exit-code"): why = "it exited with code \(properties["ExecMainStatus"] ?? "?")"
         case (_, "signal"), (_, "core-dump"): why = "it was ended by signal \(properties["ExecMainStatus"] ?? "?")"
         case (_, "start-limit-hit"): why = "it failed too often in a row"

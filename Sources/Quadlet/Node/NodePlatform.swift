@@ -42,6 +42,8 @@ package actor NodePlatform: Platform {
         case done(restarts: Int)
         /// How the job ended, and what systemd said of the service then.
         case failed(String, [String: String])
+        /// Another job took its place: somebody stopped the service, or restarted what it requires.
+        case takenAway
 
         var isFailure: Bool {
             if case .failed = self { true } else { false }
@@ -348,12 +350,9 @@ package actor NodePlatform: Platform {
         do {
             let job = try await systemd.enqueue(method, service)
             Task {
-                var result = await systemd.result(of: job)
-                // The restart of what this one requires takes its start away.
-                for _ in 0..<3 where result == "canceled" {
-                    guard let again = try? await systemd.enqueue(.start, service) else { break }
-                    result = await systemd.result(of: again)
-                }
+                let result = await systemd.result(of: job)
+                // Whoever took it away may have meant it: the next pass starts what is still to run.
+                if result == "canceled" { return self.takenAway(service, number) }
                 // The connection went, and the start goes on without being watched: it still counts as under way, and
                 // systemd is asked how it is.
                 if result != "unknown" { await self.ended(service, result, of: number) }
@@ -362,6 +361,10 @@ package actor NodePlatform: Platform {
             starts[service] = nil
             throw error
         }
+    }
+
+    private func takenAway(_ service: String, _ number: Int?) {
+        if begins[service] == number { starts[service] = .takenAway }
     }
 
     /// `number`: Of the start; what was begun since is not over with it.

@@ -246,7 +246,7 @@ extension Site {
                 role: .operator,
                 "take an app up again",
                 .made { [self] call in
-                    let record = try await record(call)
+                    let record = try await heldRecord(call)
                     let author = call.visitor.name
                     let reason = try form(call.request)["reason"] ?? call.object()["reason"]?.string ?? ""
                     let wasHeld = try await store.resume(
@@ -316,6 +316,14 @@ extension Site {
             throw Problem.notFound("There is no app '\(call.app)'.")
         }
         return record
+    }
+
+    /// The record of an app that may be gone and held still, as it would be when it is declared anew.
+    private func heldRecord(_ call: Call) async throws -> AppRecord {
+        guard call.visitor.projects == nil, try await store.record(of: call.app) == nil,
+            try await store.holds().contains(where: { $0.app == call.app })
+        else { return try await record(call) }
+        return AppRecord(id: call.app, source: "")
     }
 
     /// Ends what shows everybody's doings to somebody who may see some projects only.

@@ -21,7 +21,13 @@ enum ResumeCommand {
             return .success
         }
         let store = try Settings.existingStore(invocation)
-        let record = try Settings.app(invocation.arguments[0], among: try await store.records())
+        let known = try await store.records()
+        // What is gone may be held still, and would be when it is declared anew.
+        let gone = try await store.holds().map(\.app).filter { id in !known.contains { $0.id == id } }
+        let record = try Settings.app(
+            invocation.arguments[0],
+            among: known + gone.map { AppRecord(id: $0, source: "") }
+        )
         let (author, now) = (Settings.author, currentTime())
         let wasHeld = try await store.resume(
             record.id,

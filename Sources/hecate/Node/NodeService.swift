@@ -82,7 +82,8 @@ struct NodeService {
         if isAgent { return }
         let store = try Settings.madeStore(installation.settings.store)
         let id = AppID(target: "node", name: unit.name)
-        guard try await store.resume(id, by: Settings.author, at: currentTime(), word: "started") else { return }
+        _ = try await store.resume(id, by: Settings.author, at: currentTime(), word: "started")
+        // Also when there was no hold: an agent that was not told when it ended still keeps to it.
         try await announce(store, id)
     }
 
