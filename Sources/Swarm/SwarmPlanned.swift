@@ -73,10 +73,15 @@ struct SwarmPlanned: Planned {
         return refused.isEmpty ? .done : .blocked(refused)
     }
 
+    /// The tasks of the stack as they are now.
+    private func tasks() async throws -> [ObservedTask] {
+        let filter = labelFilter("\(StackLabel.namespace)=\(deployment.id.name)")
+        return try await engine.call("GET", "/tasks", query: [filter]).array?.compactMap(ObservedTask.init) ?? []
+    }
+
     /// A task of the stack that still runs though its service should be gone.
     private func remainingTask(without services: Set<String>) async throws -> ObservedTask? {
-        let filter = labelFilter("\(StackLabel.namespace)=\(deployment.id.name)")
-        let tasks = try await engine.call("GET", "/tasks", query: [filter]).array?.compactMap(ObservedTask.init) ?? []
+        let tasks = try await tasks()
         let live = Set(observed.services.map(\.id)).subtracting(services)
         return tasks.first { task in
             // Whatever the Engine thought of the filter.
@@ -89,14 +94,19 @@ struct SwarmPlanned: Planned {
     // MARK: Judging
 
     func health(since mark: String?, hasEarlierRevision: Bool) async throws -> Health {
-        let judged = StackHealth(
-            services: observed.services,
-            tasks: observed.tasks,
-            desired: deployment.desired.services,
-            mark: mark.map(StackMark.init(text:)),
-            pending: stackPlan.pendingServices,
-            hasEarlierRevision: hasEarlierRevision
-        ).verdict()
+        func verdict(_ tasks: [ObservedTask]) -> StackHealth.Verdict {
+            StackHealth(
+                services: observed.services,
+                tasks: tasks,
+                desired: deployment.desired.services,
+                mark: mark.map(StackMark.init(text:)),
+                pending: stackPlan.pendingServices,
+                hasEarlierRevision: hasEarlierRevision
+            ).verdict()
+        }
+        var judged = verdict(observed.tasks)
+        // Services and tasks were asked for at once: whose end Swarm speaks of may stand only in later ones.
+        if case .failed = judged.health, judged.culprit == nil { judged = verdict(try await tasks()) }
         guard case .failed(var failure) = judged.health else {
             return mark == nil ? judged.health : try await withNodes(judged.health)
         }

@@ -122,4 +122,24 @@ extension AppStateTests {
         }
         #expect(!script.reasons.contains(.driftDetected), "\(script.reasons)")
     }
+
+    /// What was good before needs a secret that somebody removed: the rollback is tried again and again, and told once.
+    @Test func whatKeepsARollbackFromBeingMadeIsToldOnce() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = bad
+        for _ in 0..<60 {
+            script.pass { name, script in
+                if name == "apply", script.state.record.quarantine != nil {
+                    script.failures["apply"] = Failure(.notFound, "the secret 'key' does not exist")
+                }
+            }
+            script.advance(.seconds(20))
+        }
+        #expect(script.reasons.count { $0 == .notFound } == 1, "\(script.reasons)")
+        script.failures = [:]
+        script.health = .healthy(runsNothing: false)
+        script.run()
+        #expect(script.running == "v1" && script.reasons.last == .rolledBack, "\(script.reasons)")
+    }
 }

@@ -27,6 +27,50 @@ import Testing
         func stream(_ request: Request) -> AsyncThrowingStream<[UInt8], any Error> { AsyncThrowingStream { nil } }
     }
 
+    /// An Engine that answers a ping as one does, or behind something that takes its headers away.
+    private final class Pinged: Transport {
+        private let headers: [String: String]
+        let asked = Mutex<[String]>([])
+
+        init(headers: [String: String]) { self.headers = headers }
+
+        func send(_ request: Request) async throws -> Response {
+            asked.withLock { $0.append(request.path) }
+            let version = #"{"ApiVersion":"1.44","Version":"25.0.3"}"#
+            let body = request.path == "/version" ? version : request.path == "/_ping" ? "OK" : "[]"
+            let isWanted = request.path == "/_ping" && Set(request.wanted) == ["api-version", "server"]
+            return Response(status: 200, body: Array(body.utf8), headers: isWanted ? headers : [:])
+        }
+
+        func stream(_ request: Request) -> AsyncThrowingStream<[UInt8], any Error> { AsyncThrowingStream { nil } }
+    }
+
+    @Test(arguments: [
+        (["api-version": "1.41", "server": "Docker/20.10.24+dfsg1 (linux)"], "1.41", "20.10.24+dfsg1", 1),
+        (["api-version": "1.99", "server": "Docker/40.0 (linux)"], "1.50", "40.0", 1),
+        ([:], "1.44", "25.0.3", 2), (["api-version": "1.44", "server": "nginx"], "1.44", "25.0.3", 2),
+        (["api-version": "", "server": "Docker/"], "1.44", "25.0.3", 2),
+    ])
+    func anEngineIsKnownByItsPing(_ headers: [String: String], api: String, engine: String, calls: Int) async throws {
+        let pinged = Pinged(headers: headers)
+        let client = EngineClient(transport: pinged, name: "default")
+        #expect(try await client.version().description == api)
+        #expect(try await client.engineVersion() == engine)
+        _ = try await client.call("GET", "/services")
+        #expect(pinged.asked.withLock { $0.count } == calls + 1)
+        #expect(pinged.asked.withLock { $0.last } == "/v\(api)/services")
+    }
+
+    @Test func anEngineThatIsTooOldIsRefused() async throws {
+        let client = EngineClient(transport: Pinged(headers: ["api-version": "1.24", "server": "Docker/1 (linux)"]), name: "x")
+        do {
+            _ = try await client.version()
+            Issue.record("taken")
+        } catch let failure as Failure {
+            #expect(failure.reason == .refused && failure.message.contains("speaks API 1.24"))
+        }
+    }
+
     private func platform(_ engine: Answers, kept: [[UInt8]] = []) -> SwarmPlatform {
         SwarmPlatform(
             engine: EngineClient(transport: engine, name: "default"),

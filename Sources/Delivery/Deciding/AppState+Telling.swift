@@ -135,10 +135,11 @@ extension AppState {
             record.problem.map { $0.reason == failure.reason && $0.message == failure.message } ?? false
             && (toldCommit ?? saved?.commit) == record.commit
         // A connection that comes and goes during a deployment is one fact, too; and what only a change can mend is one for as
-        // long as nothing went well.
+        // long as nothing went well, as is what keeps a rollback from being made.
+        let isRollingBack = record.quarantine?.isRolledBack == false
         let isRecent =
             toldFailure.map { told in
-                let isLately = failure.next == .needsChange || now.instant - told.at < .seconds(60)
+                let isLately = failure.next == .needsChange || isRollingBack || now.instant - told.at < .seconds(60)
                 return told.failure == failure.message && isLately
             } ?? false && toldCommit == record.commit
         if !isKnown, !isRecent { toldFailure = (failure.message, now.instant) }
@@ -154,8 +155,9 @@ extension AppState {
     /// Says that an app is not well; the same failure again is the same fact and is told once.
     mutating func tell(_ failure: Failure, _ severity: Event.Severity, then outcome: Outcome, at now: Moment) -> Action
     {
-        // That the journal could not be written meanwhile makes it no news.
-        let isKnown = record.problem?.reason == .journalFailed && toldIllness == failure.message
+        // That the journal could not be written meanwhile, or the target not be reached, makes it no news.
+        let isHidden = [.journalFailed, .unavailable].contains(record.problem?.reason)
+        let isKnown = isHidden && toldIllness == failure.message
         let isNews = record.problem?.reason != failure.reason && !isKnown
         toldIllness = failure.message
         record.problem = Problem(failure, since: record.problem?.since ?? now.time)

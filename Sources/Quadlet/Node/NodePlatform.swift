@@ -222,6 +222,9 @@ package actor NodePlatform: Platform {
 
     func unsettle(_ id: AppID) { settled[id] = nil }
 
+    /// Nobody heard for a while what systemd did: what is down as it was before may have been up meanwhile, and been stopped.
+    private func unsettleWhatIsDown() { settled = settled.filter { $0.value.service?.active != "inactive" } }
+
     /// How a service was at the moment or later.
     func state(of service: String, since moment: ContinuousClock.Instant) async throws -> Systemd.Unit? {
         guard !service.contains("@.") else { return nil }
@@ -420,7 +423,9 @@ package actor NodePlatform: Platform {
         return AsyncThrowingStream { continuation in
             let task = Task {
                 do {
-                    for await signal in try await systemd.signals() {
+                    let signals = try await systemd.signals()
+                    await self.unsettleWhatIsDown()
+                    for await signal in signals {
                         switch signal {
                         case .changed(let service), .jobRemoved(let service, _):
                             if let unit = await self.unit(of: service) { continuation.yield(self.id(unit)) }

@@ -112,13 +112,13 @@ extension Laws {
     /// What listeners hear: the same fact again is no news, unless the controller that told it is gone.
     func announces(_ event: Event, _ life: Life) {
         if event.reason == .pruned { toldRemovals[life, default: []].insert(event.subject) }
-        let last = lastAnnounced[event.subject]
+        // Of two controllers each has listeners of its own.
+        let key = "\(life) \(event.subject)"
+        let last = lastAnnounced[key]
         let isSame = last?.reason == event.reason && last?.commit == event.commit && last?.message == event.message
-        repetitions[event.subject] = isSame ? (repetitions[event.subject] ?? 0) + 1 : 0
-        if repetitions[event.subject] == 3 {
-            fail(.toldOnce, "\(event.subject) is told four times in a row: \(event.message)")
-        }
-        lastAnnounced[event.subject] = event
+        repetitions[key] = isSame ? (repetitions[key] ?? 0) + 1 : 0
+        if repetitions[key] == 3 { fail(.toldOnce, "\(event.subject) is told four times in a row: \(event.message)") }
+        lastAnnounced[key] = event
     }
 
     /// A new life may tell again what the last one told.
