@@ -141,9 +141,9 @@ package struct Controller: Sendable {
                 wanted = []
             }
             if retries { await reconciler.reconcile(wanted) } else { await reconciler.bringToRest(wanted) }
-            for follower in followers { await follower.keep() }
             group.cancelAll()
             await reconciler.endLeases()
+            for follower in followers { await follower.keep() }
             return Outcome(records: try await context.store.records(), failures: failures)
         }
     }

@@ -32,9 +32,9 @@ actor RequestHandler {
     static let separator = " "
 
     private let controller: Controller
-    private var begun: Set<Int> = []
+    private var begun: Set<Store.Request> = []
     /// Those of them that are done, and whose answer could not be written.
-    private var unanswered: Set<Int> = []
+    private var unanswered: Set<Store.Request> = []
 
     init(_ controller: Controller) { self.controller = controller }
 
@@ -77,22 +77,23 @@ actor RequestHandler {
     /// The open requests that nobody is at yet; whoever takes them answers them.
     private func take() async -> [Store.Request] {
         guard let open = try? await controller.context.store.openRequests() else { return [] }
-        begun.formIntersection(open.map(\.number))
+        // A store that began anew counts its requests anew.
+        begun.formIntersection(open)
         unanswered.formIntersection(begun)
-        for number in unanswered { await finish(number) }
-        return open.filter { begun.insert($0.number).inserted }
+        for request in unanswered { await finish(request) }
+        return open.filter { begun.insert($0).inserted }
     }
 
     /// Has a request taken up again.
-    private func leave(_ request: Store.Request) { begun.remove(request.number) }
+    private func leave(_ request: Store.Request) { begun.remove(request) }
 
     /// Says that a request is done; what cannot be said now is said later, and not done again.
-    private func finish(_ number: Int) async {
+    private func finish(_ request: Store.Request) async {
         do {
-            try await controller.context.store.answer(number, at: currentTime())
-            unanswered.remove(number)
+            try await controller.context.store.answer(request.number, at: currentTime())
+            unanswered.remove(request)
         } catch {
-            unanswered.insert(number)
+            unanswered.insert(request)
         }
     }
 
@@ -122,7 +123,7 @@ actor RequestHandler {
             }
         default: break
         }
-        await finish(request.number)
+        await finish(request)
     }
 
     /// Waits, up to four seconds, for the passes that are under way: whoever holds an app acts on it as soon as it is told of.

@@ -4,7 +4,7 @@ internal import SQLite
 // Holds, and what other processes ask the controller for.
 extension Store {
     package func holds() throws -> [Hold] {
-        try read { try $0.execute("SELECT target, name, author, reason, since FROM holds") }.map { row in
+        let found = try read { try $0.execute("SELECT target, name, author, reason, since FROM holds") }.map { row in
             Hold(
                 app: AppID(target: row[0].text ?? "", name: row[1].text ?? ""),
                 author: row[2].text ?? "",
@@ -12,25 +12,33 @@ extension Store {
                 since: Timestamp(row[4].real ?? 0)
             )
         }
+        knownHolds = Dictionary(found.map { ($0.app, $0) }) { _, last in last }
+        return found
     }
 
     /// Keeps a hold with the event that tells of it.
     package func hold(_ hold: Hold, event: Event) throws {
         try write { database in
-            try database.execute(
-                "INSERT OR REPLACE INTO holds (target, name, author, reason, since) VALUES (?,?,?,?,?)",
-                [
-                    .text(hold.app.target), .text(hold.app.name), .text(hold.author), .text(hold.reason),
-                    .real(hold.since.seconds),
-                ]
-            )
+            try insert(hold, database)
             try insert(event, database)
         }
+        knownHolds[hold.app] = hold
+    }
+
+    func insert(_ hold: Hold, _ database: Database) throws {
+        try database.execute(
+            "INSERT OR REPLACE INTO holds (target, name, author, reason, since) VALUES (?,?,?,?,?)",
+            [
+                .text(hold.app.target), .text(hold.app.name), .text(hold.author), .text(hold.reason),
+                .real(hold.since.seconds),
+            ]
+        )
     }
 
     /// Takes a hold away; false when there was none.
     package func release(_ id: AppID, event: Event) throws -> Bool {
         let app: [Value] = [.text(id.target), .text(id.name)]
+        defer { knownHolds[id] = nil }
         return try write { database in
             let found = try database.execute("SELECT 1 FROM holds WHERE target = ? AND name = ?", app)
             guard !found.isEmpty else { return false }

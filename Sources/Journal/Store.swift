@@ -29,6 +29,8 @@ package actor Store: Journal {
     private var taken: StoreError?
     /// The sources and targets as they were recorded last: a store that begins anew knows how they are at once.
     var places: (sources: [String: SourceRecord], targets: [String: TargetRecord]) = ([:], [:])
+    /// The holds as they were read or written last: a store that begins anew keeps to them.
+    var knownHolds: [AppID: Hold] = [:]
     private var nextClean: Double
     /// Events that could not be written yet, oldest first.
     private var queue: [Event] = []
@@ -145,6 +147,8 @@ package actor Store: Journal {
                 // SQLite writes the beginning of a log through to the disk, also where nobody has to wait for that. The next
                 // who does has all of it written.
                 try database.set(isUrgent ? .powerLoss : isLogEmpty ? .none : .exit)
+                // Nothing else may be done in that way.
+                defer { if !isUrgent { try? database.set(.exit) } }
                 isLogEmpty = false
                 return try database.transaction {
                     // A caller that tries again tells of it again.
@@ -207,7 +211,11 @@ package actor Store: Journal {
             file.discard(fresh)
             throw error
         }
-        let holds = file.takeOverHolds(from: aside, into: try connection())
+        let database = try connection()
+        var holds = file.takeOverHolds(from: aside, into: database)
+        if holds == 0 {
+            for hold in knownHolds.values where (try? insert(hold, database)) != nil { holds += 1 }
+        }
         let rest = holds == 0 ? "no hold could be read from it" : "\(holds) of its holds were taken over"
         incident.yield(
             StoreIncident(

@@ -60,7 +60,17 @@ struct GitProgram: Sendable {
     var reader: Command {
         var command = command(["--git-dir", folder, "--no-replace-objects", "cat-file", "--batch"])
         command.environment["GIT_ALLOW_PROTOCOL"] = "none"
+        command.environment["GIT_NO_LAZY_FETCH"] = "1"
         return command
+    }
+
+    /// What git is told of an address on this machine.
+    ///
+    /// The repository may be another user's, and whoever configured it here meant it; the program that serves it does not hear
+    /// what this one is told.
+    func local(_ address: String) -> [String] {
+        address.hasPrefix("/") || address.hasPrefix("file://")
+            ? ["--upload-pack=git -c 'safe.directory=*' upload-pack"] : []
     }
 
     private var environment: [String: String] {

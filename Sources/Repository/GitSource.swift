@@ -13,8 +13,10 @@ package actor GitSource: Source {
     /// The folder of the repository that paths start from.
     private let base: String
     private let mirror: Mirror
-    /// Reads the repository itself, where it is one of this machine.
-    private var local: (folder: String, objects: ObjectReader)?
+    /// Reads the repository itself, and where it lies, when it is one of this machine and there.
+    private let localObjects: ObjectReader
+    private let localRepository: LocalRepository?
+    private var localFolder: String?
     /// The last commit a new mirror was made for, and when.
     private var rebuilt: (commit: String, at: ContinuousClock.Instant)?
     /// The question that was asked before anybody waited for its answer.
@@ -37,9 +39,8 @@ package actor GitSource: Source {
         mirror = Mirror(path: "\(directory)/\(key).git")
         git = GitProgram(settings: settings, folder: mirror.path, askpass: askpass)
         objects = ObjectReader(git: git)
-        local = LocalRepository.folder(at: settings.url).map { folder in
-            (folder, ObjectReader(git: GitProgram(settings: settings, folder: folder, askpass: askpass)))
-        }
+        localRepository = LocalRepository(settings.url)
+        localObjects = ObjectReader(git: git)
     }
 
     /// Begins to ask for the head, so that the first `head()` has its answer sooner.
@@ -63,8 +64,8 @@ package actor GitSource: Source {
     private func askForHead() async throws -> String {
         if let commit = await localHead() { return commit }
         // A mirror that is still empty is filled at once, which says as well where the head is.
-        if !mirror.isUsed, await localReader() == nil, let name = settings.reference.fullName, let commit = try await firstHead(name) {
-            return commit
+        if localFolder == nil, !mirror.isUsed, let name = settings.reference.fullName {
+            if let commit = try await firstHead(name) { return commit }
         }
         let lines = try await references()
         switch settings.reference {
@@ -90,7 +91,7 @@ package actor GitSource: Source {
 
     package func snapshot(at commit: String) async throws -> any BrowsableSnapshot {
         if mirror.exists, let snapshot = try? await present(commit) { return taken(snapshot) }
-        if let local = await localReader(), let snapshot = try? await present(commit, in: local) { return snapshot }
+        if localFolder != nil, let snapshot = try? await present(commit, in: localObjects) { return snapshot }
         return taken(try await fetched(commit))
     }
 
@@ -119,15 +120,15 @@ package actor GitSource: Source {
     /// The last two that a snapshot was taken of from the mirror are kept in any case.
     package func retain(_ commit: String) {
         // What is read where it lies may not be in the mirror yet.
-        if mirror.exists, local == nil { mirror.mark(commit, as: "retained") }
+        if mirror.exists, localRepository == nil { try? mirror.mark(commit, as: "retained") }
     }
 
     /// Copies a commit into the mirror when it was read elsewhere, and has it kept there.
     /// - Throws: `Failure` when that cannot be done.
     package func keep(_ commit: String) async throws {
-        guard local != nil else { return }
+        guard localRepository != nil else { return }
         if await kept(commit) == nil { _ = taken(try await fetched(commit)) }
-        mirror.mark(commit, as: "retained")
+        try mirror.mark(commit, as: "retained")
     }
 
     /// Removes the mirrors in a folder that none of the sources uses.
@@ -180,25 +181,21 @@ package actor GitSource: Source {
         early?.head.cancel()
         early = nil
         await objects.stop()
-        await local?.objects.stop()
+        await localObjects.stop()
     }
 
     // MARK: A repository on this machine
 
-    /// The reader of the repository itself; nil when it cannot be read where it lies.
-    private func localReader() async -> ObjectReader? {
-        let folder = LocalRepository.folder(at: settings.url)
-        if let local, local.folder == folder { return local.objects }
-        let before = local
-        local = folder.map { ($0, ObjectReader(git: GitProgram(settings: settings, folder: $0, askpass: git.askpass))) }
-        await before?.objects.stop()
-        return local?.objects
-    }
-
     /// Where the head is, without a process to ask for it; nil when that has to be asked for in the usual way.
     private func localHead() async -> String? {
-        guard let name = settings.reference.fullName, LocalRepository.isPlain(name) else { return nil }
-        return (try? await localReader()?.object("\(name)^{commit}"))??.name
+        guard let localRepository else { return nil }
+        let name = settings.reference.fullName.flatMap { LocalRepository.isPlain($0) ? $0 : nil }
+        let look = await localRepository.look(for: name)
+        localFolder = look?.folder
+        guard let look else { return nil }
+        await localObjects.read(look.folder)
+        guard let name, look.hasReference else { return nil }
+        return (try? await localObjects.object("\(name)^{commit}"))??.name
     }
 
     private func references() async throws -> [String: String] {
@@ -210,7 +207,7 @@ package actor GitSource: Source {
             }
         let flags = patterns.filter { $0.hasPrefix("--") }
         let names = patterns.filter { !$0.hasPrefix("--") }
-        let output = try await git(["ls-remote"] + flags + ["--", settings.url] + names)
+        let output = try await git(["ls-remote"] + git.local(settings.url) + flags + ["--", settings.url] + names)
         var lines: [String: String] = [:]
         for line in output.split(whereSeparator: \.isNewline) {
             let parts = line.split(separator: "\t", maxSplits: 1)
@@ -257,7 +254,11 @@ package actor GitSource: Source {
 
     /// What to read a commit from after it could not be read: its copy, or the mirror that is made anew.
     private func repaired(_ commit: String, insteadOf reader: ObjectReader) async throws -> ObjectReader {
-        if reader !== objects, await kept(commit) != nil { return objects }
+        guard reader === objects else {
+            // The fault is not the mirror's.
+            if await kept(commit) == nil { _ = taken(try await fetched(commit)) }
+            return objects
+        }
         try await repair(commit)
         return objects
     }
@@ -285,15 +286,36 @@ package actor GitSource: Source {
         let git = GitProgram(settings: settings, folder: fresh.path, askpass: git.askpass)
         if let commit {
             let reader = ObjectReader(git: git)
-            try await fetch(commit, into: git, seenBy: reader)
+            do { try await fetch(commit, into: git, seenBy: reader) } catch {
+                await reader.stop()
+                throw error
+            }
             await reader.stop()
         } else {
             try await fetch(into: git)
         }
+        // What is not among what the server has would be lost for good.
+        if let commit, !(try await hasAll(commit, git)) {
+            throw Failure(.unavailable, "the commit \(commit) was not among what the server sent")
+        }
+        await carryOver(into: git)
         try mirror.replace(with: fresh)
         if let commit { mirror.mark(commit) }
         await objects.stop()
         rebuilt = (commit ?? "", .now)
+    }
+
+    private func hasAll(_ commit: String, _ git: GitProgram) async throws -> Bool {
+        let reader = ObjectReader(git: git)
+        let found = try? await reader.object("\(commit)^{tree}")
+        await reader.stop()
+        return found != nil
+    }
+
+    /// What is retained outlives the mirror it is in, where it can be read there.
+    private func carryOver(into git: GitProgram) async {
+        guard let commit = mirror.retained else { return }
+        _ = try? await fetch(into: git, ["+\(commit):refs/hecate/retained"], from: mirror.path)
     }
 
     /// Fetches what the source follows, and a commit that is behind it already by its name, which most servers give.
@@ -304,24 +326,26 @@ package actor GitSource: Source {
     }
 
     /// Fetches what the source follows; history that was rewritten is simply another head.
-    private func fetch(into git: GitProgram, _ wanted: [String]? = nil) async throws {
+    private func fetch(into git: GitProgram, _ wanted: [String]? = nil, from address: String? = nil) async throws {
+        let address = address ?? settings.url
         let wanted =
             switch settings.reference {
             case .branch, .tag: wanted ?? settings.reference.fullName.map { ["+\($0):\($0)"] } ?? []
             case .semver: wanted ?? ["+refs/tags/*:refs/tags/*"]
             }
-        let arguments = [
-            "--git-dir", git.folder, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-gc",
-            "--no-write-fetch-head", "--depth=1",
-        ]
+        let arguments =
+            [
+                "--git-dir", git.folder, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-gc",
+                "--no-write-fetch-head", "--depth=1",
+            ] + git.local(address)
         do {
-            _ = try await git(arguments + ["--", settings.url] + wanted, timeout: settings.timeout * 5)
+            _ = try await git(arguments + ["--", address] + wanted, timeout: settings.timeout * 5)
         } catch let failure as Failure
             where failure.message.contains("shallow") || failure.message.contains("dumb http")
         {
             // A server that cannot send a part sends the whole.
             let whole = arguments.filter { $0 != "--depth=1" }
-            _ = try await git(whole + ["--", settings.url] + wanted, timeout: settings.timeout * 5)
+            _ = try await git(whole + ["--", address] + wanted, timeout: settings.timeout * 5)
         }
         fetches += 1
     }

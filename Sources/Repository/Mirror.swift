@@ -64,9 +64,13 @@ struct Mirror: Sendable {
     }
 
     /// Points one reference at a commit.
-    func mark(_ commit: String, as name: String) {
-        if reference(name) != commit { try? write("\(commit)\n", to: "refs/hecate/\(name)") }
+    /// - Throws: `Failure` when it cannot be written.
+    func mark(_ commit: String, as name: String) throws {
+        if reference(name) != commit { try write("\(commit)\n", to: "refs/hecate/\(name)") }
     }
+
+    /// The commit that is kept whatever comes after it.
+    var retained: String? { reference("retained") }
 
     /// The commit a reference of ours points at.
     private func reference(_ name: String) -> String? {

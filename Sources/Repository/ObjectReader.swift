@@ -14,7 +14,7 @@ actor ObjectReader {
         var content: [UInt8]
     }
 
-    private let git: GitProgram
+    private var git: GitProgram
     private let executor = ThreadExecutor(name: "objects")
     private var child: ChildProcess?
     private var buffer: [UInt8] = []
@@ -48,14 +48,29 @@ actor ObjectReader {
     /// Starts the process before there is a question, which then is answered the sooner.
     func getReady() { child = child ?? (try? start()) }
 
+    /// Reads from another folder from now on.
+    func read(_ folder: String) {
+        guard git.folder != folder else { return }
+        stop()
+        git = GitProgram(settings: git.settings, folder: folder, askpass: git.askpass)
+    }
+
     /// Ends the process; the next question starts another.
     func stop() {
+        executor.rest()
         guard let child else { return }
-        child.closeInput()
-        child.signal(SIGKILL)
-        _ = child.wait()
         self.child = nil
         buffer = []
+        Self.end(child)
+    }
+
+    deinit { if let child { Self.end(child) } }
+
+    private static func end(_ child: ChildProcess) {
+        child.closeInput()
+        child.signal(SIGKILL)
+        // One that waits for a file system that is away does not end before that answers.
+        startThread(named: "reaper") { _ = child.wait() }
     }
 
     private func ask(_ name: String) throws -> Object? {

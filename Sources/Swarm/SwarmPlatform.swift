@@ -154,7 +154,9 @@ package actor SwarmPlatform: Platform {
             guard let app = object.labels[ClaimConfig.app], object.name == ClaimConfig.name(app) else { continue }
             found[app] = ClaimConfig(labels: object.labels)
         }
-        hiveMindStacks = Set((try await marks ?? []).compactMap(ObservedObject.init).compactMap { $0.labels[HiveMind.stack] })
+        hiveMindStacks = Set(
+            (try await marks ?? []).compactMap(ObservedObject.init).compactMap { $0.labels[HiveMind.stack] }
+        )
         claimConfigs = found
         return found
     }

@@ -157,7 +157,10 @@ extension AppStateTests {
             script.state.hold(nil)
         }
         #expect(script.undeclared.isEmpty)
-        #expect(script.events.contains { $0.message.hasPrefix("removed service old") }, "\(script.events.map(\.message))")
+        #expect(
+            script.events.contains { $0.message.hasPrefix("removed service old") },
+            "\(script.events.map(\.message))"
+        )
     }
 
     /// The journal fails as its deployment is told of, and another commit comes.
@@ -177,5 +180,22 @@ extension AppStateTests {
             if name == "prune" { isTold = script.events.contains { $0.details.contains("remove service old") } }
         }
         #expect(isTold && script.undeclared.isEmpty, "\(script.reasons)")
+    }
+
+    /// The controller ends before what was stopped during a hold is made good.
+    @Test func whatWasStoppedDuringAHoldIsNoFailureAfterARestartEither() {
+        var script = begun()
+        script.state.hold(Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time))
+        script.pass()
+        (script.running, script.health) = (nil, bad)
+        script.advance(.seconds(3600))
+        script.state.hold(nil)
+        script.targetProblem = "it does not answer"
+        script.pass()
+        script.restart()
+        script.targetProblem = nil
+        script.declare("v2")
+        script.run { name, script in if name == "apply" { script.health = .healthy(runsNothing: false) } }
+        #expect(script.state.record.quarantine == nil && script.running == "v2", "\(script.reasons)")
     }
 }

@@ -77,6 +77,24 @@ import Testing
         #expect(try await fileNames("\(scratch.path)/store").contains { $0.hasPrefix("hecate.db.damaged-") })
     }
 
+    /// Whoever looks at the holds again must not take an empty store for somebody's word that they are over.
+    @Test func holdsThatWereKnownOutliveTheStoreThatHadThem() async throws {
+        let store = try store()
+        let hold = Hold(app: id, author: "ann", reason: "backup", since: Timestamp(7))
+        try await store.hold(hold, event: testEvent("held"))
+        for number in 0..<300 { try await store.record(testEvent("\(number) " + String(repeating: "x", count: 200))) }
+        let other = try Database(path: path)
+        try other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        other.close()
+        try garble(path, at: 0, count: 60 * 4096)
+        try await store.record(testEvent("after"))
+        let incident = try #require(await nextIncident(store))
+        #expect(incident.kind == .damaged && incident.message.contains("1 of its holds"), "\(incident.message)")
+        #expect(try await store.holds() == [hold])
+        #expect(try await store.release(id, event: testEvent("let go")))
+        #expect(try await store.holds().isEmpty)
+    }
+
     /// Nobody asks the store for anything; damage is found by looking at its file.
     @Test(
         .timeLimit(.minutes(1)),

@@ -181,7 +181,8 @@ import Testing
         _ = try? await shell(["sh", "-c", "pkill -P \(server); kill \(server) || true"])
     }
 
-    @Test(arguments: Way.allCases) func aMissingRepositoryAndAMissingBranchAreDifferentThings(by way: Way) async throws {
+    @Test(arguments: Way.allCases) func aMissingRepositoryAndAMissingBranchAreDifferentThings(by way: Way) async throws
+    {
         do {
             _ = try await source(url: "\(way.rawValue)/nonexistent/fleet").head()
             Issue.record("found")

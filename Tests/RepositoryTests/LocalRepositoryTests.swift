@@ -139,4 +139,57 @@ import Testing
         await #expect(throws: (any Error).self) { try await snapshot.read("a.txt") }
         #expect(access(mark, F_OK) != 0)
     }
+
+    /// The repository is rewritten and collected before a file of its newest commit is read.
+    @Test func whatIsKeptOutlivesACommitThatIsGone() async throws {
+        let source = source()
+        let first = try await source.head()
+        _ = try await source.snapshot(at: first)
+        try await source.keep(first)
+        try await repository.commit(["a.txt": "other\n"], "Second")
+        let snapshot = try await source.snapshot(at: try await source.head())
+        try await sh("echo third > a.txt; git commit -q --amend -a -m Third")
+        try await sh("git reflog expire --expire=now --all; git gc -q --prune=now")
+        await #expect(throws: Failure.self) { try await snapshot.read("a.txt") }
+        #expect(await self.source().kept(first) != nil)
+        let head = try await source.head()
+        #expect(try await text(source.snapshot(at: head)) == "third\n")
+    }
+
+    @Test func whatWasNotCopiedIsNotTakenForKeptWhileItIsAway() async throws {
+        let source = source()
+        let head = try await source.head()
+        try await shell(["mv", repository.path, "\(scratch.path)/away"])
+        await #expect(throws: Failure.self) { try await source.head() }
+        await #expect(throws: Failure.self) { try await source.keep(head) }
+        try await shell(["mv", "\(scratch.path)/away", repository.path])
+        try await source.keep(head)
+        #expect(await self.source().kept(head) != nil)
+    }
+
+    /// git answers for more names than there are references.
+    @Test func aReferenceThatIsNotThereIsNotGuessed() async throws {
+        let short = try await repository.head().prefix(8)
+        try await sh("git branch refs/heads/gone")
+        for isPacked in [false, true] {
+            if isPacked { try await sh("git pack-refs --all --prune") }
+            for name in ["gone", "gone-g\(short)", "gone-1-g\(short)", "main-g\(short)", "mai", "n"] {
+                await #expect(throws: Failure.self, "\(name)") { try await source(.branch(name)).head() }
+            }
+            #expect(try await source().head() == repository.head())
+        }
+    }
+
+    @Test func oneOfAnotherUserIsReadAndCopied() async throws {
+        try await shell(["chown", "-R", "1000:1000", repository.path])
+        let source = source()
+        let head = try await source.head()
+        #expect(try await text(source.snapshot(at: head)) == "one\n")
+        try await source.keep(head)
+        #expect(await self.source().kept(head) != nil)
+        let range = try #require(VersionRange("*"))
+        await #expect(throws: Failure.self) { try await self.source(.semver(range)).head() }
+        try await sh("git -c safe.directory='*' tag v1.0.0")
+        #expect(try await self.source(.semver(range)).head() == head)
+    }
 }

@@ -62,7 +62,10 @@ import Testing
     }
 
     @Test func anEngineThatIsTooOldIsRefused() async throws {
-        let client = EngineClient(transport: Pinged(headers: ["api-version": "1.24", "server": "Docker/1 (linux)"]), name: "x")
+        let client = EngineClient(
+            transport: Pinged(headers: ["api-version": "1.24", "server": "Docker/1 (linux)"]),
+            name: "x"
+        )
         do {
             _ = try await client.version()
             Issue.record("taken")

@@ -156,7 +156,8 @@ extension AppState {
             if case .committed = answer { noteCommitted() }
             switch (pass.stage, answer) {
             // What could not be told has not begun.
-            case (.savingAttempt, .failed) where record.attempt?.isRestoring == false && record.attempt != saved?.attempt:
+            case (.savingAttempt, .failed)
+            where record.attempt?.isRestoring == false && record.attempt != saved?.attempt:
                 dropUntold()
             // Not all of it was made, whatever is wanted next.
             case (.savingAttempt, _), (.applying, .failed): isUnfinished = true

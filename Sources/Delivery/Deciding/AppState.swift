@@ -115,6 +115,8 @@ struct AppState: Sendable {
         self.record = record
         // Whether the target was told of the rejection is not known.
         hasLeftovers = record.quarantine != nil
+        // What a person did to it during a hold may not have been made good before the end.
+        isUnfinished = record.attempt != nil && record.isInterrupted
         if let waiting = record.waiting, waiting.reason == .awaitingApproval {
             waitedBefore = (waiting.message, false)
         }

@@ -114,11 +114,13 @@ struct NodeDeployment: Deployment {
             // Its failure is judged first.
         } else if await platform.progress(of: service) == .underWay, !isChanged {
             // On its way.
+        } else if case .takenAway(_, let then) = await platform.progress(of: service), .now - then < .seconds(1) {
+            // Whoever took it away is let finish, and is not fought over it.
         } else {
             let properties = try await platform.systemd.properties(of: service)
             let isDeclared = isKnown ? !isChanged : origin?.running == .declared
             let expected = try await expectation(unit, properties, isDeclared: isDeclared)
-            let wasTakenAway = await platform.progress(of: service) == .takenAway
+            let wasTakenAway = wasTakenAway(await platform.progress(of: service), properties)
             guard expected == .up || wasTakenAway else {
                 // How the run of an older version ends says nothing of what is declared now.
                 if state?.active == "deactivating" { return }
@@ -135,6 +137,11 @@ struct NodeDeployment: Deployment {
             let state = FieldChange("state", from: state.map { "\($0.active) (\($0.sub))" }, to: "active")
             planned.fields.insert(state, at: 0)
         }
+    }
+
+    /// Whether another job took the place of the last start, and nobody has started the service since.
+    private func wasTakenAway(_ progress: NodePlatform.Progress?, _ properties: [String: String]) -> Bool {
+        if case .takenAway(let run, _) = progress { run == properties["InvocationID"] ?? "" } else { false }
     }
 
     /// Plans for a service that is rightly down: whoever starts it has to get what is declared.
@@ -269,9 +276,10 @@ struct NodeDeployment: Deployment {
                 return .failed(await failure(unit, properties, job: result))
             }
             let isDown = ["inactive", "failed"].contains(properties["ActiveState"] ?? "")
-            if progress == .takenAway {
+            if case .takenAway = progress {
                 // How it was ended by whoever took its start away says nothing of it.
-                guard ["active", "activating", "reloading"].contains(properties["ActiveState"] ?? "") else {
+                let isUp = ["active", "activating", "reloading"].contains(properties["ActiveState"] ?? "")
+                if !isUp, wasTakenAway(progress, properties) {
                     return .progressing("\(unit.service) is still to be started, its start was cancelled")
                 }
                 await platform.forgetProgress(of: unit.service)

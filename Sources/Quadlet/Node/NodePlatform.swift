@@ -43,7 +43,9 @@ package actor NodePlatform: Platform {
         /// How the job ended, and what systemd said of the service then.
         case failed(String, [String: String])
         /// Another job took its place: somebody stopped the service, or restarted what it requires.
-        case takenAway
+        ///
+        /// `run`: What systemd called the service's last run then. `at`: When.
+        case takenAway(run: String, at: ContinuousClock.Instant)
 
         var isFailure: Bool {
             if case .failed = self { true } else { false }
@@ -355,7 +357,7 @@ package actor NodePlatform: Platform {
             Task {
                 let result = await systemd.result(of: job)
                 // Whoever took it away may have meant it: the next pass starts what is still to run.
-                if result == "canceled" { return self.takenAway(service, number) }
+                if result == "canceled" { return await self.takenAway(service, number) }
                 // The connection went, and the start goes on without being watched: it still counts as under way, and
                 // systemd is asked how it is.
                 if result != "unknown" { await self.ended(service, result, of: number) }
@@ -366,8 +368,9 @@ package actor NodePlatform: Platform {
         }
     }
 
-    private func takenAway(_ service: String, _ number: Int?) {
-        if begins[service] == number { starts[service] = .takenAway }
+    private func takenAway(_ service: String, _ number: Int?) async {
+        let run = (try? await systemd.properties(of: service))?["InvocationID"] ?? ""
+        if begins[service] == number { starts[service] = .takenAway(run: run, at: .now) }
     }
 
     /// `number`: Of the start; what was begun since is not over with it.

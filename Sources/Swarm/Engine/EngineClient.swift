@@ -102,7 +102,9 @@ package actor EngineClient {
 
     /// The Engine's version as it calls itself: `Docker/20.10.24 (linux)`.
     private nonisolated func engineVersion(in server: String) -> String? {
-        guard server.hasPrefix("Docker/"), let version = server.dropFirst(7).split(separator: " ").first else { return nil }
+        guard server.hasPrefix("Docker/"), let version = server.dropFirst(7).split(separator: " ").first else {
+            return nil
+        }
         return String(version)
     }
 

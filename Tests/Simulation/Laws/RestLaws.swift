@@ -60,7 +60,9 @@ extension Laws {
     ) -> String? {
         // Of what somebody scaled to nothing none can fail; what the Engine refuses is refused all the same.
         let isRefused = app.services.contains { $0.nature == .refused }
-        if !isRefused, app.ignoresReplicas, observation.services(of: app.name).values.contains(where: { $0.replicas == 0 }) {
+        if !isRefused, app.ignoresReplicas,
+            observation.services(of: app.name).values.contains(where: { $0.replicas == 0 })
+        {
             return nil
         }
         // What needed a database as it started runs on without.

@@ -267,7 +267,9 @@ final class NodeLaws: @unchecked Sendable {
         if record.rejected == nil { return "\(unit.name) cannot work and is not rejected: \(record.message)" }
         // What its last good versions require may be declared no more: not mended yet. Which of the last two was seen to be
         // good cannot be told here.
-        if versions.suffix(2).contains(where: { $0[unit.stem]?.requires.map { declared[$0] == nil } ?? false }) { return nil }
+        if versions.suffix(2).contains(where: { $0[unit.stem]?.requires.map { declared[$0] == nil } ?? false }) {
+            return nil
+        }
         let isBack = versions.contains { old in
             found.map { text in old[unit.stem]?.marks.allSatisfy(text.contains) ?? false } ?? false
         }
