@@ -19,7 +19,15 @@ struct SwarmPlanned: Planned {
     var changedAt: Timestamp? { observed.changedAt }
     /// Somebody may deploy by hand while an image is resolved: only what was seen just now is not asked for again.
     var ranNothing: Bool { observed.services.isEmpty && .now - lookedAt < .milliseconds(500) }
-    var isAmidChange: Bool { observed.services.contains(where: \.isAmidUpdate) }
+    var isAmidChange: Bool {
+        observed.services.contains { service in
+            guard service.isAmidUpdate else { return false }
+            // Swarm leaves the update of what ends by itself paused for good, also where it ended well.
+            let own = observed.tasks.filter { $0.serviceID == service.id }
+            let isOver = service.endsByItself && own.allSatisfy(\.hasEnded) && own.newest?.hasCompleted == true
+            return !isOver
+        }
+    }
 
     private var engine: EngineClient { deployment.platform.engine }
 

@@ -156,7 +156,7 @@ extension Laws {
         // What ran before the first change is gone back to as a whole.
         let isBaseline = simulation.controllers.contains { controller in
             controller.store.revisions.contains {
-                $0.key.name == mutating.stack && $0.value.first?.commit.isEmpty == true
+                $0.key.name == mutating.stack && $0.value.contains(where: \.commit.isEmpty)
             }
         }
         if !isDeclared, !isBaseline { fail(.removalDeclared, "\(name) was removed, and every commit so far wants it") }

@@ -75,7 +75,9 @@ extension Laws {
     /// What a controller removes it has to have read that it goes, and much of it only with approval.
     func checkAgainstReading(_ mutating: Mutating, on target: Target, _ life: Life) {
         let id = AppID(target: target.name, name: mutating.stack)
-        guard let store = simulation.controllers.first(where: { $0.number == life.controller })?.store,
+        // What somebody else removed meanwhile is not hurt.
+        guard mutating.object != nil,
+            let store = simulation.controllers.first(where: { $0.number == life.controller })?.store,
             let record = store.records[id].map(RecordView.init)
         else { return }
         // What was asked for before it was read that the app goes may take seconds to be done.
@@ -86,7 +88,7 @@ extension Laws {
         if isSlow, wasJustRead { return }
         // A record that could not be written says what was before.
         if record.isLeaving || declaredSince[life]?[id] == nil {
-            checkLeaving(id, mutating, life)
+            checkLeaving(id, mutating, of: store.records[id]?.source, life)
         } else {
             checkIsKept(id, mutating, record, store, life)
             checkServicesApproved(id, mutating, record, on: target, life)
@@ -94,14 +96,15 @@ extension Laws {
     }
 
     /// A whole app goes because no source declares it, and many apps go at once only with approval.
-    private func checkLeaving(_ id: AppID, _ mutating: Mutating, _ life: Life) {
+    private func checkLeaving(_ id: AppID, _ mutating: Mutating, of holder: String?, _ life: Life) {
         if toldRemovals[life]?.contains(id.description) != true {
             fail(.toldBeforeRemoved, "\(mutating.name) of \(id) is being removed, and nobody was told")
         }
         if let since = declaredSince[life]?[id], since <= World.shared.now - seconds(30) {
             fail(.removalDeclared, "\(mutating.name) of \(id) was removed as undeclared, and is declared")
         }
-        for (source, reading) in lastReads[life] ?? [:] where reading.dropped.contains(mutating.stack) {
+        for (source, reading) in lastReads[life] ?? [:]
+        where reading.dropped.contains(mutating.stack) && source == holder {
             // What another source declares does not go.
             let kept = Set((declaredSince[life] ?? [:]).keys.map(\.name))
             // What came back and went again before anything of it was made is nothing to be removed.

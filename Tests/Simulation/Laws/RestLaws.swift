@@ -65,6 +65,9 @@ extension Laws {
         {
             return nil
         }
+        // What the Engine refuses for now is tried for its whole time, whatever else is wrong with it.
+        let canReturn = !(simulation.controllers[0].store.revisions[id] ?? []).isEmpty
+        if isRefused, canReturn, record.isUnderWay { return "\(id) is still under way" }
         // What needed a database as it started runs on without.
         if app.services.allSatisfy({ $0.nature.isGood(hasDatabase: true) }), observation.runs(app) { return nil }
         if record.isReady, !record.message.contains("waiting for") {
