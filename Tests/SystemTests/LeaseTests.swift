@@ -216,8 +216,16 @@ extension Fleet {
     struct Controller: Sendable {
         var pid: String
 
+        /// Returns when it has ended, or after ten seconds.
         func end(_ signal: String) async {
-            _ = try? await execute(["sh", "-c", "kill -\(signal) \(pid)"])
+            let script = """
+                kill -\(signal) \(pid)
+                for _ in $(seq 100); do
+                    grep -q '^State:[^Z]*$' /proc/\(pid)/status 2>/dev/null || break
+                    sleep 0.1
+                done
+                """
+            _ = try? await execute(["sh", "-c", script])
         }
     }
 

@@ -37,7 +37,10 @@ extension Laws {
         }
         guard let record = found else { return "\(id) is unknown to the store" }
         // What cannot be read stays as it is, and is told of.
-        guard app.isReadable else { return record.isReady ? "\(id) cannot be read and is said to be ready" : nil }
+        let contradictsItself = app.replaces.contains { fleet[$0] != nil }
+        guard app.isReadable, !contradictsItself else {
+            return record.isReady ? "\(id) cannot be read and is said to be ready" : nil
+        }
         let observation = Observation(target: target)
         if isGood(app, in: fleet) {
             if let difference = observation.difference(from: app) { return difference }

@@ -80,6 +80,7 @@ struct DeclaredNode: Equatable {
         unit.isWanted
             || units.contains { other in
                 other.requires == unit.stem && other.stem != blocked && other.nature != .skipped
+                    && !other.nature.isRefused
                     && isAskedFor(other, blocked: blocked)
             }
     }

@@ -88,7 +88,9 @@ final class NodeLaws: @unchecked Sendable {
             let isUnnoted =
                 boot > 0 && (unit.map { simulation.history.lastChange(of: $0.stem) - boot } ?? -1) >= 0
                 && jobs.count { $0.service == service && $0.time >= boot } == 1
-            let isKnown = !isByOthers && !isSlow && !isUnnoted && unit.map { !wasJustWritten($0) } ?? true
+            // The volume that units share is no unit of theirs.
+            let files = last.map { Array($0.files.keys) } ?? ["system/data.volume"]
+            let isKnown = !isByOthers && !isSlow && !isUnnoted && !wasJustWritten(files)
             if now.0, now.1 == target.running[service], isKnown {
                 fail(.noPointlessUpdate, "\(service) runs as its files say and is restarted")
             }
@@ -103,8 +105,8 @@ final class NodeLaws: @unchecked Sendable {
         }
     }
 
-    private func wasJustWritten(_ unit: DeclaredUnit) -> Bool {
-        let paths = unit.files.keys.map { "\(target.layout.gitops)/\($0)" }
+    private func wasJustWritten(_ files: [String]) -> Bool {
+        let paths = files.map { "\(target.layout.gitops)/\($0)" }
         let newest = paths.compactMap { fileStatus($0)?.changedMicroseconds }.max() ?? 0
         return UInt64(World.shared.wall / 1000) < newest + 15_000_000
     }

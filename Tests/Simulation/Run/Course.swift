@@ -79,8 +79,13 @@ extension Simulation {
         let began = World.shared.now
         pass(until: began + seconds(330))
         guard isRunning else { return }
-        // The claim is written anew by whoever took over, when it is needed first.
-        let late = laws.mutations.filter { $0.time > began && !(hadSecondController && $0.text.contains(" hecate.")) }
+        // The claim is written anew by whoever took over, when it is needed first, and what could not be noted beside it is
+        // tried again after a minute.
+        let late = laws.mutations.filter { mutation in
+            let isNote =
+                mutation.text.contains(" hecate.") && (hadSecondController || mutation.time < began + seconds(60))
+            return mutation.time > began && !isNote
+        }
         // What never was well has nothing to go back to, and is tried again, ever more rarely.
         let retried = Dictionary(grouping: late.filter { laws.isTriedAgain($0.stack, $0.target) }, by: \.stack)
         if let first = late.first(where: { retried[$0.stack] == nil }) {
