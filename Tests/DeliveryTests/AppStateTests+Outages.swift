@@ -484,4 +484,17 @@ extension AppStateTests {
         script.run()
         #expect(script.running == "v2")
     }
+
+    /// Its target comes and goes while it is ill.
+    @Test func anIllnessIsToldOnceHoweverOftenTheTargetIsAway() {
+        var script = deployed()
+        script.health = bad
+        for round in 0..<8 {
+            let isAway = round % 2 == 1
+            script.failures["observe"] = isAway ? Failure(.unavailable, "cannot be reached") : nil
+            script.pass()
+            script.advance(.seconds(20))
+        }
+        #expect(script.reasons.count { $0 == .healthCheckFailed } == 1, "\(script.reasons)")
+    }
 }

@@ -80,19 +80,6 @@ import Testing
         #expect(script.reasons == [.refused])
     }
 
-    /// Its target comes and goes while it is ill.
-    @Test func anIllnessIsToldOnceHoweverOftenTheTargetIsAway() {
-        var script = deployed()
-        script.health = bad
-        for round in 0..<8 {
-            let isAway = round % 2 == 1
-            script.failures["observe"] = isAway ? Failure(.unavailable, "cannot be reached") : nil
-            script.pass()
-            script.advance(.seconds(20))
-        }
-        #expect(script.reasons.count { $0 == .healthCheckFailed } == 1, "\(script.reasons)")
-    }
-
     @Test func aStateThatFailsIsRolledBackAndNotTriedAgain() {
         var script = deployed()
         script.declare("v2")
