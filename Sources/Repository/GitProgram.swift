@@ -55,10 +55,14 @@ struct GitProgram: Sendable {
 
     /// The long-lived process that reads objects.
     ///
-    /// It reaches nothing else, whatever the repository's own configuration says: a repository that has only a part of its
-    /// objects would otherwise have git fetch the rest, with the program its configuration names.
+    /// It reaches nothing else, whatever the repository's own configuration says, and has no credentials to give away: a
+    /// repository that has only a part of its objects would otherwise have git fetch the rest, with the program its
+    /// configuration names.
     var reader: Command {
         var command = command(["--git-dir", folder, "--no-replace-objects", "cat-file", "--batch"])
+        for name in ["HECATE_GIT_USERNAME", "HECATE_GIT_PASSWORD", "HECATE_GIT_HOST"] {
+            command.environment[name] = nil
+        }
         command.environment["GIT_ALLOW_PROTOCOL"] = "none"
         command.environment["GIT_NO_LAZY_FETCH"] = "1"
         return command

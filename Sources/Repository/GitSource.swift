@@ -285,31 +285,19 @@ package actor GitSource: Source {
         try fresh.make(sha256: commit?.utf8.count == 64)
         let git = GitProgram(settings: settings, folder: fresh.path, askpass: git.askpass)
         if let commit {
-            let reader = ObjectReader(git: git)
-            do { try await fetch(commit, into: git, seenBy: reader) } catch {
-                await reader.stop()
-                throw error
+            let isThere = try await fetch(commit, into: git, seenBy: ObjectReader(git: git))
+            // What is not among what the server has would be lost for good.
+            guard isThere else {
+                throw Failure(.unavailable, "the commit \(commit) was not among what the server sent")
             }
-            await reader.stop()
         } else {
             try await fetch(into: git)
-        }
-        // What is not among what the server has would be lost for good.
-        if let commit, !(try await hasAll(commit, git)) {
-            throw Failure(.unavailable, "the commit \(commit) was not among what the server sent")
         }
         await carryOver(into: git)
         try mirror.replace(with: fresh)
         if let commit { mirror.mark(commit) }
         await objects.stop()
         rebuilt = (commit ?? "", .now)
-    }
-
-    private func hasAll(_ commit: String, _ git: GitProgram) async throws -> Bool {
-        let reader = ObjectReader(git: git)
-        let found = try? await reader.object("\(commit)^{tree}")
-        await reader.stop()
-        return found != nil
     }
 
     /// What is retained outlives the mirror it is in, where it can be read there.
@@ -319,10 +307,13 @@ package actor GitSource: Source {
     }
 
     /// Fetches what the source follows, and a commit that is behind it already by its name, which most servers give.
-    private func fetch(_ commit: String, into git: GitProgram, seenBy reader: ObjectReader) async throws {
+    /// - Returns: Whether the commit is there.
+    @discardableResult
+    private func fetch(_ commit: String, into git: GitProgram, seenBy reader: ObjectReader) async throws -> Bool {
         try await fetch(into: git)
-        guard try await reader.object("\(commit)^{tree}") == nil else { return }
-        do { try await fetch(into: git, ["+\(commit):refs/hecate/current"]) } catch is Failure {}
+        if try await reader.object("\(commit)^{tree}") != nil { return true }
+        do { try await fetch(into: git, ["+\(commit):refs/hecate/current"]) } catch is Failure { return false }
+        return try await reader.object("\(commit)^{tree}") != nil
     }
 
     /// Fetches what the source follows; history that was rewritten is simply another head.

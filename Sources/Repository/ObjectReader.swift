@@ -64,7 +64,10 @@ actor ObjectReader {
         Self.end(child)
     }
 
-    deinit { if let child { Self.end(child) } }
+    deinit {
+        executor.rest()
+        if let child { Self.end(child) }
+    }
 
     private static func end(_ child: ChildProcess) {
         child.closeInput()
