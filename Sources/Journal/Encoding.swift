@@ -11,6 +11,7 @@ func encode(_ attempt: Attempt) -> JSON {
         "fingerprint": .string(attempt.fingerprint), "commit": .string(attempt.commit),
         "purpose": .string(attempt.purpose.rawValue), "since": encode(attempt.since), "mark": .string(attempt.mark),
         "phase": .string(attempt.phase.rawValue), "message": .string(attempt.message),
+        "held": .bool(attempt.wasHeld),
     ]
 }
 
@@ -18,7 +19,7 @@ func decodeAttempt(_ json: JSON) -> Attempt? {
     guard let fingerprint = json["fingerprint"]?.string else { return nil }
     // Before there were purposes, an attempt restored something or was something new.
     let old: Attempt.Purpose = json["restoring"]?.bool ?? false ? .restore : .deploy
-    return Attempt(
+    var attempt = Attempt(
         fingerprint: fingerprint,
         commit: json["commit"]?.string ?? "",
         purpose: json["purpose"]?.string.flatMap(Attempt.Purpose.init) ?? old,
@@ -27,6 +28,8 @@ func decodeAttempt(_ json: JSON) -> Attempt? {
         phase: decodeReason(json["phase"]) ?? .applying,
         message: json["message"]?.string ?? ""
     )
+    attempt.wasHeld = json["held"]?.bool ?? false
+    return attempt
 }
 
 // MARK: Quarantine

@@ -38,14 +38,15 @@ extension Store {
     /// Takes a hold away; false when there was none.
     package func release(_ id: AppID, event: Event) throws -> Bool {
         let app: [Value] = [.text(id.target), .text(id.name)]
-        defer { knownHolds[id] = nil }
-        return try write { database in
+        let wasHeld = try write { database in
             let found = try database.execute("SELECT 1 FROM holds WHERE target = ? AND name = ?", app)
             guard !found.isEmpty else { return false }
             try database.execute("DELETE FROM holds WHERE target = ? AND name = ?", app)
             try insert(event, database)
             return true
         }
+        knownHolds[id] = nil
+        return wasHeld
     }
 
     /// What a person asked the controller for.

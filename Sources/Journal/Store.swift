@@ -212,10 +212,10 @@ package actor Store: Journal {
             throw error
         }
         let database = try connection()
-        var holds = file.takeOverHolds(from: aside, into: database)
-        if holds == 0 {
-            for hold in knownHolds.values where (try? insert(hold, database)) != nil { holds += 1 }
-        }
+        // What cannot be read is as it was known last.
+        let holds =
+            file.takeOverHolds(from: aside, into: database)
+            ?? knownHolds.values.count { (try? insert($0, database)) != nil }
         let rest = holds == 0 ? "no hold could be read from it" : "\(holds) of its holds were taken over"
         incident.yield(
             StoreIncident(

@@ -133,10 +133,11 @@ struct StoreFile: Sendable {
     ///
     /// They are people's words, and nothing else knows them.
     /// - Returns: How many there were.
-    func takeOverHolds(from aside: String, into database: Database) -> Int {
-        guard let old = try? Database(path: aside, creates: false, durability: .none) else { return 0 }
+    func takeOverHolds(from aside: String, into database: Database) -> Int? {
+        guard let old = try? Database(path: aside, creates: false, durability: .none) else { return nil }
         defer { old.close() }
-        guard let rows = try? old.execute("SELECT * FROM holds"), let width = rows.first?.count else { return 0 }
+        guard let rows = try? old.execute("SELECT * FROM holds") else { return nil }
+        guard let width = rows.first?.count else { return 0 }
         let places = Array(repeating: "?", count: width).joined(separator: ",")
         do {
             try database.transaction {
@@ -144,7 +145,7 @@ struct StoreFile: Sendable {
             }
             return rows.count
         } catch {
-            return 0
+            return nil
         }
     }
 

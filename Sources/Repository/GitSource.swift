@@ -293,17 +293,24 @@ package actor GitSource: Source {
         } else {
             try await fetch(into: git)
         }
-        await carryOver(into: git)
+        await carryOver(to: fresh, git)
+        try Task.checkCancellation()
         try mirror.replace(with: fresh)
         if let commit { mirror.mark(commit) }
         await objects.stop()
         rebuilt = (commit ?? "", .now)
     }
 
-    /// What is retained outlives the mirror it is in, where it can be read there.
-    private func carryOver(into git: GitProgram) async {
+    /// What is retained outlives the mirror it is in, where it can be had anew or be read there.
+    private func carryOver(to fresh: Mirror, _ git: GitProgram) async {
         guard let commit = mirror.retained else { return }
-        _ = try? await fetch(into: git, ["+\(commit):refs/hecate/retained"], from: mirror.path)
+        if let found = try? await ObjectReader(git: git).object("\(commit)^{tree}"), found.kind == "tree" {
+            try? fresh.mark(commit, as: "retained")
+            return
+        }
+        for address in [settings.url, mirror.path] where fresh.retained == nil {
+            _ = try? await fetch(into: git, ["+\(commit):refs/hecate/retained"], from: address)
+        }
     }
 
     /// Fetches what the source follows, and a commit that is behind it already by its name, which most servers give.

@@ -37,9 +37,11 @@ final class LocalRepository: Sendable {
         guard isFirst else { return nil }
         let (looks, look) = AsyncStream.makeStream(of: Look?.self)
         startThread(named: "repository") { [self] in
-            look.yield(Self.look(at: path, for: reference))
-            look.finish()
+            let found = Self.look(at: path, for: reference)
+            // Whoever has the answer may look again at once.
             isLooking.withLock { $0 = false }
+            look.yield(found)
+            look.finish()
         }
         let timer = Task { [patience] in
             _ = try? await Task.sleep(for: patience)

@@ -22,10 +22,11 @@ struct SwarmPlanned: Planned {
     var isAmidChange: Bool {
         observed.services.contains { service in
             guard service.isAmidUpdate else { return false }
-            // Swarm leaves the update of what ends by itself paused for good, also where it ended well.
-            let own = observed.tasks.filter { $0.serviceID == service.id }
-            let isOver = service.endsByItself && own.allSatisfy(\.hasEnded) && own.newest?.hasCompleted == true
-            return !isOver
+            // Swarm leaves the update of what ends by itself paused for good, also where all of it ended well.
+            guard service.endsByItself, service.updateStatus?["State"]?.string == "paused" else { return true }
+            let own = observed.tasks.filter { $0.serviceID == service.id && $0.isCurrent(of: service) }
+            let places = Dictionary(grouping: own, by: \.place)
+            return places.isEmpty || !places.values.allSatisfy { $0.newest?.hasCompleted == true }
         }
     }
 

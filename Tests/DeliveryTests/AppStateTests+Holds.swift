@@ -198,4 +198,23 @@ extension AppStateTests {
         script.run { name, script in if name == "apply" { script.health = .healthy(runsNothing: false) } }
         #expect(script.state.record.quarantine == nil && script.running == "v2", "\(script.reasons)")
     }
+
+    /// A bad revision took the place of one under way, the target rolled it back by itself, and the controller starts anew.
+    @Test func whatNobodyHeldIsNotBroughtAboutOnceMoreAfterARestart() {
+        var script = begun()
+        script.health = .progressing("0 of 1")
+        script.declare("v3")
+        script.pass()
+        script.advance(.seconds(3))
+        script.pass()
+        #expect(script.state.record.attempt?.fingerprint == "v3")
+        script.restart()
+        (script.running, script.health) = ("v1", bad)
+        script.clear()
+        script.declare("v3")
+        script.run(for: .seconds(60)) { name, script in
+            if name == "apply" { #expect(script.state.record.quarantine != nil, "it is tried twice") }
+        }
+        #expect(script.state.record.quarantine?.fingerprint == "v3" && script.running == "v1")
+    }
 }

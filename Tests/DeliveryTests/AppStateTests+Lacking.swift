@@ -128,7 +128,7 @@ extension AppStateTests {
         var script = deployed()
         script.declare("v2")
         script.health = bad
-        for _ in 0..<60 {
+        for _ in 0..<180 {
             script.pass { name, script in
                 if name == "apply", script.state.record.quarantine != nil {
                     script.failures["apply"] = Failure(.notFound, "the secret 'key' does not exist")
@@ -136,7 +136,10 @@ extension AppStateTests {
             }
             script.advance(.seconds(20))
         }
-        #expect(script.reasons.count { $0 == .notFound } == 1, "\(script.reasons)")
+        let told = Dictionary(grouping: script.reasons, by: \.rawValue).mapValues(\.count)
+        #expect(told["NotFound"] == 1 && told["RollingBack"] == 1, "\(told)")
+        // Once for the revision, and once for what still stands there.
+        #expect(told["HealthCheckFailed"] ?? 0 <= 2, "\(told)")
         script.failures = [:]
         script.health = .healthy(runsNothing: false)
         script.run()

@@ -497,4 +497,28 @@ extension AppStateTests {
         }
         #expect(script.reasons.count { $0 == .healthCheckFailed } == 1, "\(script.reasons)")
     }
+
+    /// Each commit's failure is a fact of its own, also when the target was away in between.
+    @Test func theNextCommitFailsInTheSameWordsAndIsToldOf() {
+        var script = AppScript()
+        script.declare("v1")
+        script.health = bad
+        for _ in 0..<4 {
+            script.pass()
+            script.advance(.seconds(3))
+        }
+        script.declare("v2")
+        script.health = .progressing("0 of 1")
+        script.pass()
+        script.failures["observe"] = Failure(.unavailable, "cannot be reached")
+        script.pass()
+        script.failures = [:]
+        script.clear()
+        script.health = bad
+        for _ in 0..<20 {
+            script.pass()
+            script.advance(.seconds(3))
+        }
+        #expect(script.reasons.contains(.healthCheckFailed), "\(script.reasons)")
+    }
 }

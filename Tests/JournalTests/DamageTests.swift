@@ -95,6 +95,26 @@ import Testing
         #expect(try await store.holds().isEmpty)
     }
 
+    /// Another process let go of it since; the damaged store can still say so.
+    @Test func aHoldThatAnotherProcessEndedDoesNotComeBack() async throws {
+        let store = try store()
+        for number in 0..<300 { try await store.record(testEvent("\(number) " + String(repeating: "x", count: 200))) }
+        let hold = Hold(app: id, author: "ann", reason: "backup", since: Timestamp(7))
+        try await store.hold(hold, event: testEvent("held"))
+        #expect(try await store.holds() == [hold])
+        let other = try Store(path: path, repairs: false, now: clock.now)
+        #expect(try await other.release(id, event: testEvent("let go")))
+        let database = try Database(path: path)
+        try database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        let root = try database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events'")[0][0].integer
+        database.close()
+        try garble(path, at: (Int(try #require(root)) - 1) * 4096, count: 4096)
+        clock.advance(40)
+        await store.look()
+        #expect(try #require(await nextIncident(store)).kind == .damaged)
+        #expect(try await store.holds().isEmpty)
+    }
+
     /// Nobody asks the store for anything; damage is found by looking at its file.
     @Test(
         .timeLimit(.minutes(1)),

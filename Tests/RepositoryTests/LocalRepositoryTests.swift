@@ -192,4 +192,10 @@ import Testing
         try await sh("git -c safe.directory='*' tag v1.0.0")
         #expect(try await self.source(.semver(range)).head() == head)
     }
+
+    @Test func itIsReadWhereItLiesHoweverOftenItIsAsked() async throws {
+        let source = source()
+        for _ in 0..<1500 { _ = try await source.head() }
+        #expect(try await shell(["ls", scratch.path]) == "fleet\n", "no mirror was needed")
+    }
 }

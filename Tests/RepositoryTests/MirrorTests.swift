@@ -211,4 +211,15 @@ import Testing
         #expect(.now - start < .seconds(20))
         close(try await server.value)
     }
+
+    @Test func whatIsRetainedStaysSoInANewMirror() async throws {
+        let source = source()
+        let head = try await source.head()
+        let snapshot = try await source.snapshot(at: head)
+        await source.retain(head)
+        await source.rest()
+        try await sh("find objects -type f -delete", try await mirror())
+        #expect(try await snapshot.read("a.txt") == Array("one\n".utf8))
+        #expect(try await shell(["cat", "\(try await mirror())/refs/hecate/retained"]) == "\(head)\n")
+    }
 }

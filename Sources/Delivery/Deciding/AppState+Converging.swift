@@ -263,7 +263,9 @@ extension AppState {
         if purpose == .deploy { record.addedServices.formUnion(pass.plan.createdServices) }
         let reason: Reason = purpose == .rollBack ? .rollingBack : .applying
         // What failed before and is tried again was told of.
-        let isKnown = isStandingIn || [record.failedFingerprint, toldAttempt].contains(pass.fingerprint)
+        let isKnown =
+            isStandingIn || [record.failedFingerprint, toldAttempt].contains(pass.fingerprint)
+            || purpose == .rollBack && toldRollback == [record.quarantine?.fingerprint ?? "", pass.fingerprint]
         let event = event(.info, reason, summary, details: described(changes), at: now)
         return ask(.save(record, isKnown ? nil : event), .savingAttempt)
     }
@@ -348,6 +350,7 @@ extension AppState {
         if isStandingIn { stoodInFor = pass?.obstacle?.message ?? "" }
         if isUnfinished { completion = pass?.marks.now ?? "" }
         isUnfinished = false
+        record.attempt?.wasHeld = false
     }
 
     /// An apply that did not go through.

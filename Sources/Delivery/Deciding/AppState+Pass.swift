@@ -234,6 +234,7 @@ extension AppState {
         case (.noticingDrift, .announced): return claim(for: .change, situation)
         case (.savingAttempt, .saved):
             toldAttempt = pass.fingerprint
+            if let quarantine = record.quarantine { toldRollback = [quarantine.fingerprint, pass.fingerprint] }
             return ask(.apply, .applying)
         case (.applying, .applied): return applied(at: now)
         case (.judging, .judged(let health)):

@@ -155,11 +155,13 @@ extension AppState {
     /// Says that an app is not well; the same failure again is the same fact and is told once.
     mutating func tell(_ failure: Failure, _ severity: Event.Severity, then outcome: Outcome, at now: Moment) -> Action
     {
-        // That the journal could not be written meanwhile, or the target not be reached, makes it no news.
-        let isHidden = [.journalFailed, .unavailable].contains(record.problem?.reason)
-        let isKnown = isHidden && toldIllness == failure.message
+        // That the journal could not be written meanwhile, or the target not be reached, makes it no news; nor does the next try of
+        // a rollback that cannot be made.
+        let isHidden =
+            [.journalFailed, .unavailable].contains(record.problem?.reason) || record.quarantine?.isRolledBack == false
+        let isKnown = isHidden && toldIllness.map { $0 == (failure.message, record.commit) } ?? false
         let isNews = record.problem?.reason != failure.reason && !isKnown
-        toldIllness = failure.message
+        toldIllness = (failure.message, record.commit)
         record.problem = Problem(failure, since: record.problem?.since ?? now.time)
         let told = event(severity, failure.reason, failure.message, details: failure.details, at: now)
         return isNews ? save(told, then: .saving(outcome)) : settle(outcome)

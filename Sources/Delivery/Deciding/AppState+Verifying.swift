@@ -268,6 +268,7 @@ extension AppState {
         record.attempt = nil
         record.problem = nil
         retried = nil
+        toldRollback = []
         hasLeftovers = true
         recovery.begun = nil
         resetClock()

@@ -84,7 +84,9 @@ struct AppState: Sendable {
     /// The failure that was told of last, and when.
     var toldFailure: (failure: String, at: ContinuousClock.Instant)?
     /// What was last told to be wrong with what runs; nil since it was well.
-    var toldIllness: String?
+    var toldIllness: (message: String, commit: String)?
+    /// The rollback that was told of last: from what, and to what.
+    var toldRollback: [String] = []
     /// Whether an attempt may have left objects behind that no revision needs.
     var hasLeftovers = false
     /// Whether what is there now is to be spared, because nobody knows what happened since the last look.
@@ -116,7 +118,7 @@ struct AppState: Sendable {
         // Whether the target was told of the rejection is not known.
         hasLeftovers = record.quarantine != nil
         // What a person did to it during a hold may not have been made good before the end.
-        isUnfinished = record.attempt != nil && record.isInterrupted
+        isUnfinished = record.attempt?.wasHeld ?? false
         if let waiting = record.waiting, waiting.reason == .awaitingApproval {
             waitedBefore = (waiting.message, false)
         }
@@ -257,6 +259,7 @@ struct AppState: Sendable {
         if hold == nil {
             record.isInterrupted = true
             if record.attempt != nil { isUnfinished = true }
+            record.attempt?.wasHeld = true
         } else {
             endRemovals()
         }

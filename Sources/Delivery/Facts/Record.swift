@@ -82,6 +82,8 @@ package struct Attempt: Sendable, Hashable {
     /// `applying`, `verifying` or `rollingBack`.
     package var phase: Reason
     package var message: String
+    /// Whether a person had the app left alone meanwhile: it is brought about once more before it is judged.
+    package var wasHeld = false
 
     package init(
         fingerprint: String,

@@ -141,7 +141,11 @@ struct NodeDeployment: Deployment {
 
     /// Whether another job took the place of the last start, and nobody has started the service since.
     private func wasTakenAway(_ progress: NodePlatform.Progress?, _ properties: [String: String]) -> Bool {
-        if case .takenAway(let run, _) = progress { run == properties["InvocationID"] ?? "" } else { false }
+        if case .takenAway(let run, _) = progress {
+            run == nil || run == properties["InvocationID"] ?? ""
+        } else {
+            false
+        }
     }
 
     /// Plans for a service that is rightly down: whoever starts it has to get what is declared.

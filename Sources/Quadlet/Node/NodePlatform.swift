@@ -44,8 +44,8 @@ package actor NodePlatform: Platform {
         case failed(String, [String: String])
         /// Another job took its place: somebody stopped the service, or restarted what it requires.
         ///
-        /// `run`: What systemd called the service's last run then. `at`: When.
-        case takenAway(run: String, at: ContinuousClock.Instant)
+        /// `run`: What systemd called the service's last run then; nil until it has said so. `at`: When.
+        case takenAway(run: String?, at: ContinuousClock.Instant)
 
         var isFailure: Bool {
             if case .failed = self { true } else { false }
@@ -369,14 +369,18 @@ package actor NodePlatform: Platform {
     }
 
     private func takenAway(_ service: String, _ number: Int?) async {
+        guard begins[service] == number else { return }
+        let taken = Progress.takenAway(run: nil, at: .now)
+        starts[service] = taken
         let run = (try? await systemd.properties(of: service))?["InvocationID"] ?? ""
-        if begins[service] == number { starts[service] = .takenAway(run: run, at: .now) }
+        if starts[service] == taken { starts[service] = .takenAway(run: run, at: .now) }
     }
 
     /// `number`: Of the start; what was begun since is not over with it.
     private func ended(_ service: String, _ result: String, of number: Int?) async {
         let properties = (try? await systemd.properties(of: service)) ?? [:]
         guard begins[service] == number else { return }
+        if case .takenAway = starts[service] { return }
         guard result == "done" || result == "skipped" else {
             let telling = ["Result", "ExecMainStatus", "ExecMainCode"]
             starts[service] = .failed(result, properties.filter { telling.contains($0.key) && $0.value != "success" })
