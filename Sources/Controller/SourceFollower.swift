@@ -109,12 +109,14 @@ actor SourceFollower {
     /// Takes what the source declared when it was accepted last, as far as that is known here, so that what is there is kept as
     /// it should be however long the source is away.
     ///
-    /// Only when the source does not answer: another controller may have taken newer commits meanwhile, and an older one must
-    /// not come before them.
+    /// Only when the source does not answer, or what it has now cannot be used: another controller may have taken newer commits
+    /// meanwhile, and an older one must not come before them.
     private func takeKept() async {
         guard accepted == nil, !record.commit.isEmpty else { return }
-        let fleet = try? await withDeadline(source.patience, late: late) { [source, head = record.commit] in
-            await source.kept(head)
+        let answers = rejected != nil
+        let fleet = try? await withDeadline(source.patience, late: late) { [source, readings, head = record.commit] in
+            if let kept = await source.kept(head) { return kept as Fleet? }
+            return answers ? try await readings.during { try await source.fleet(at: head) } : nil
         }
         guard let fleet = fleet ?? nil, accepted == nil else { return }
         accepted = record.commit

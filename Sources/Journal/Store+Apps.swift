@@ -148,6 +148,8 @@ extension Store {
         record.attempt = row[7].json.flatMap(decodeAttempt)
         record.quarantine = row[8].json.flatMap(decodeQuarantine)
         decodeFacts(row[9].json ?? [:], into: &record)
+        // Earlier versions did not write down who interrupted it; it may have been a person.
+        if row[7].json?["held"] == nil, record.isInterrupted { record.attempt?.wasHeld = true }
         return record
     }
 }

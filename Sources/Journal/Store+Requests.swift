@@ -1,17 +1,22 @@
 package import Delivery
 internal import SQLite
 
+/// What a store says is held.
+func readHolds(_ database: Database) throws -> [Hold] {
+    try database.execute("SELECT target, name, author, reason, since FROM holds").map { row in
+        Hold(
+            app: AppID(target: row[0].text ?? "", name: row[1].text ?? ""),
+            author: row[2].text ?? "",
+            reason: row[3].text ?? "",
+            since: Timestamp(row[4].real ?? 0)
+        )
+    }
+}
+
 // Holds, and what other processes ask the controller for.
 extension Store {
     package func holds() throws -> [Hold] {
-        let found = try read { try $0.execute("SELECT target, name, author, reason, since FROM holds") }.map { row in
-            Hold(
-                app: AppID(target: row[0].text ?? "", name: row[1].text ?? ""),
-                author: row[2].text ?? "",
-                reason: row[3].text ?? "",
-                since: Timestamp(row[4].real ?? 0)
-            )
-        }
+        let found = try read(readHolds)
         knownHolds = Dictionary(found.map { ($0.app, $0) }) { _, last in last }
         return found
     }
@@ -19,13 +24,13 @@ extension Store {
     /// Keeps a hold with the event that tells of it.
     package func hold(_ hold: Hold, event: Event) throws {
         try write { database in
-            try insert(hold, database)
+            try Self.insert(hold, database)
             try insert(event, database)
         }
         knownHolds[hold.app] = hold
     }
 
-    func insert(_ hold: Hold, _ database: Database) throws {
+    static func insert(_ hold: Hold, _ database: Database) throws {
         try database.execute(
             "INSERT OR REPLACE INTO holds (target, name, author, reason, since) VALUES (?,?,?,?,?)",
             [

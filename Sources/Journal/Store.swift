@@ -108,7 +108,7 @@ package actor Store: Journal {
         } catch let error as DatabaseError where repairs && error.kind == .damaged {}
         let aside = try file.setAside("damaged", at: time)
         let database = try file.open()
-        _ = file.takeOverHolds(from: aside, into: database)
+        _ = Self.takeOver([:], from: aside, into: database)
         return (database, aside)
     }
 
@@ -212,10 +212,7 @@ package actor Store: Journal {
             throw error
         }
         let database = try connection()
-        // What cannot be read is as it was known last.
-        let holds =
-            file.takeOverHolds(from: aside, into: database)
-            ?? knownHolds.values.count { (try? insert($0, database)) != nil }
+        let holds = Self.takeOver(knownHolds, from: aside, into: database)
         let rest = holds == 0 ? "no hold could be read from it" : "\(holds) of its holds were taken over"
         incident.yield(
             StoreIncident(
@@ -224,6 +221,29 @@ package actor Store: Journal {
                     + "and an empty one begun, which adopts what runs; \(rest): see that all are there, and check the disk"
             )
         )
+    }
+
+    /// Takes holds over from a store that was set aside.
+    ///
+    /// What was known last stays held as well, unless a later release can be read: what is there may be an older state.
+    /// - Returns: How many there are now.
+    private static func takeOver(
+        _ known: [AppID: Hold],
+        from aside: String,
+        into database: Database
+    ) -> Int {
+        var (holds, released) = (known, [String: Double]())
+        if let old = try? Database(path: aside, creates: false, durability: .none) {
+            defer { old.close() }
+            let rows = try? old.execute(
+                "SELECT subject, max(time) FROM events WHERE reason = ? GROUP BY subject",
+                [.text(Reason.resumed.rawValue)]
+            )
+            for row in rows ?? [] { released[row[0].text ?? ""] = row[1].real }
+            holds = holds.filter { app, hold in released[app.description].map { $0 < hold.since.seconds } ?? true }
+            for hold in (try? readHolds(old)) ?? [] { holds[hold.app] = hold }
+        }
+        return holds.values.count { (try? insert($0, database)) != nil }
     }
 
     /// Looks after the file while nobody reads or writes: reads the whole of it after somebody else wrote into it, so that

@@ -129,26 +129,6 @@ struct StoreFile: Sendable {
         return aside
     }
 
-    /// Takes over the holds of a store that was set aside, as far as they can be read.
-    ///
-    /// They are people's words, and nothing else knows them.
-    /// - Returns: How many there were.
-    func takeOverHolds(from aside: String, into database: Database) -> Int? {
-        guard let old = try? Database(path: aside, creates: false, durability: .none) else { return nil }
-        defer { old.close() }
-        guard let rows = try? old.execute("SELECT * FROM holds") else { return nil }
-        guard let width = rows.first?.count else { return 0 }
-        let places = Array(repeating: "?", count: width).joined(separator: ",")
-        do {
-            try database.transaction {
-                for row in rows { try database.execute("INSERT OR REPLACE INTO holds VALUES (\(places))", row) }
-            }
-            return rows.count
-        } catch {
-            return nil
-        }
-    }
-
     private func removeOldest(_ why: String) {
         let prefix = "\(name).\(why)-"
         let all = names(in: folder).filter { $0.hasPrefix(prefix) && !$0.hasSuffix("-wal") && !$0.hasSuffix("-shm") }

@@ -293,7 +293,11 @@ package actor GitSource: Source {
         } else {
             try await fetch(into: git)
         }
-        await carryOver(to: fresh, git)
+        var carried: String?
+        while let retained = mirror.retained, retained != carried {
+            await carryOver(retained, to: fresh, git)
+            carried = retained
+        }
         try Task.checkCancellation()
         try mirror.replace(with: fresh)
         if let commit { mirror.mark(commit) }
@@ -302,14 +306,15 @@ package actor GitSource: Source {
     }
 
     /// What is retained outlives the mirror it is in, where it can be had anew or be read there.
-    private func carryOver(to fresh: Mirror, _ git: GitProgram) async {
-        guard let commit = mirror.retained else { return }
+    private func carryOver(_ commit: String, to fresh: Mirror, _ git: GitProgram) async {
         if let found = try? await ObjectReader(git: git).object("\(commit)^{tree}"), found.kind == "tree" {
             try? fresh.mark(commit, as: "retained")
             return
         }
-        for address in [settings.url, mirror.path] where fresh.retained == nil {
-            _ = try? await fetch(into: git, ["+\(commit):refs/hecate/retained"], from: address)
+        // A server that gives no such answer must not keep the new mirror from being used.
+        for address in [settings.url, mirror.path] where fresh.retained != commit {
+            let wanted = ["+\(commit):refs/hecate/retained"]
+            _ = try? await fetch(into: git, wanted, from: address, timeout: settings.timeout)
         }
     }
 
@@ -324,8 +329,14 @@ package actor GitSource: Source {
     }
 
     /// Fetches what the source follows; history that was rewritten is simply another head.
-    private func fetch(into git: GitProgram, _ wanted: [String]? = nil, from address: String? = nil) async throws {
+    private func fetch(
+        into git: GitProgram,
+        _ wanted: [String]? = nil,
+        from address: String? = nil,
+        timeout: Duration? = nil
+    ) async throws {
         let address = address ?? settings.url
+        let timeout = timeout ?? settings.timeout * 5
         let wanted =
             switch settings.reference {
             case .branch, .tag: wanted ?? settings.reference.fullName.map { ["+\($0):\($0)"] } ?? []
@@ -337,13 +348,13 @@ package actor GitSource: Source {
                 "--no-write-fetch-head", "--depth=1",
             ] + git.local(address)
         do {
-            _ = try await git(arguments + ["--", address] + wanted, timeout: settings.timeout * 5)
+            _ = try await git(arguments + ["--", address] + wanted, timeout: timeout)
         } catch let failure as Failure
             where failure.message.contains("shallow") || failure.message.contains("dumb http")
         {
             // A server that cannot send a part sends the whole.
             let whole = arguments.filter { $0 != "--depth=1" }
-            _ = try await git(whole + ["--", address] + wanted, timeout: settings.timeout * 5)
+            _ = try await git(whole + ["--", address] + wanted, timeout: timeout)
         }
         fetches += 1
     }

@@ -26,7 +26,9 @@ struct SwarmPlanned: Planned {
             guard service.endsByItself, service.updateStatus?["State"]?.string == "paused" else { return true }
             let own = observed.tasks.filter { $0.serviceID == service.id && $0.isCurrent(of: service) }
             let places = Dictionary(grouping: own, by: \.place)
-            return places.isEmpty || !places.values.allSatisfy { $0.newest?.hasCompleted == true }
+            // A place without a task of this version is still to come.
+            let wanted = service.spec["Mode"]?["Replicated"].map { $0["Replicas"]?.int ?? 1 } ?? 1
+            return places.count < wanted || !places.values.allSatisfy { $0.newest?.hasCompleted == true }
         }
     }
 

@@ -54,10 +54,10 @@ struct AppScript {
     private var current = ""
 
     /// The source is at a new commit that describes this state.
-    mutating func declare(_ fingerprint: String, source: String = "fleet") {
+    mutating func declare(_ fingerprint: String, source: String = "fleet", commit: String? = nil) {
         self.fingerprint = fingerprint
         commits += 1
-        let revision = Revision(source: source, commit: "commit\(commits)")
+        let revision = Revision(source: source, commit: commit ?? "commit\(commits)")
         let app = App(
             id: Self.id,
             source: source,

@@ -217,4 +217,73 @@ extension AppStateTests {
         }
         #expect(script.state.record.quarantine?.fingerprint == "v3" && script.running == "v1")
     }
+
+    /// Held for a moment and let go, and found as it should be since.
+    private func heldForAMoment() -> AppScript {
+        var script = begun()
+        script.pass()
+        script.advance(.seconds(1))
+        script.pass()
+        script.state.hold(Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time))
+        script.pass()
+        return script
+    }
+
+    /// Looks ten times, and then the target takes the bad revision back by itself.
+    private func expectNoSecondTry(_ script: inout AppScript) {
+        for _ in 0..<10 {
+            script.pass()
+            script.advance(.seconds(1))
+        }
+        script.clear()
+        (script.running, script.health) = ("v1", bad)
+        script.run(for: .seconds(60)) { name, script in
+            if name == "apply" { #expect(script.state.record.quarantine != nil, "it is tried twice") }
+        }
+    }
+
+    @Test func whatIsFoundAsDeclaredAfterAHoldIsNotTriedTwice() {
+        var script = heldForAMoment()
+        script.state.hold(nil)
+        expectNoSecondTry(&script)
+    }
+
+    /// The answer is lost, and all of it was made.
+    @Test func whatWasMadeWithoutAnAnswerIsNotTriedTwice() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = .progressing("0 of 1")
+        script.failures["apply"] = Failure(.unavailable, "no answer")
+        script.pass { name, script in if name == "apply" { script.running = "v2" } }
+        script.failures = [:]
+        expectNoSecondTry(&script)
+    }
+
+    /// After the next start it would be brought about once more.
+    @Test(arguments: [true, false]) func whatWasBroughtAboutAfterAHoldIsWrittenDown(isChanged: Bool) {
+        var script = heldForAMoment()
+        if isChanged { script.running = nil }
+        script.state.hold(nil)
+        for _ in 0..<5 {
+            script.pass()
+            script.advance(.seconds(1))
+        }
+        #expect(script.running == "v2" && script.state.saved?.attempt?.wasHeld == false)
+    }
+
+    @Test func aHoldWithinOneApplyIsBroughtAboutOnceMore() {
+        var script = deployed()
+        script.declare("v2")
+        script.health = bad
+        script.pass { name, script in
+            guard name == "apply" else { return }
+            script.state.hold(Hold(app: AppScript.id, author: "ann", reason: "backup", since: script.now.time))
+            script.state.hold(nil)
+            // What they did meanwhile.
+            script.running = "by hand"
+        }
+        (script.running, script.health) = ("by hand", bad)
+        script.run(for: .seconds(3))
+        #expect(script.running == "v2" || script.asked("apply") > 1, "\(script.reasons)")
+    }
 }

@@ -111,4 +111,78 @@ extension AppStateTests {
         other.run()
         #expect(other.running == "v2" && other.state.record.isReady)
     }
+
+    @Test func aDifferenceBesideARejectionIsToldOf() {
+        var script = rejected()
+        script.advance(.seconds(3600))
+        script.running = "drifted"
+        script.run()
+        #expect(script.running == "v1" && script.state.record.quarantine != nil)
+        #expect(script.reasons.contains(.driftDetected) && script.reasons.contains(.driftRepaired), "\(script.reasons)")
+        #expect(!script.reasons.contains(.rolledBack), "it is rolled back already")
+    }
+
+    /// Something keeps changing it back.
+    @Test func aFightBesideARejectionSlowsDown() {
+        var script = rejected()
+        for _ in 0..<200 {
+            script.running = "drifted"
+            script.run(for: .seconds(15))
+            script.advance(.seconds(5))
+        }
+        #expect(script.asked("apply") < 150 && script.reasons.contains(.driftFight))
+    }
+
+    /// Another controller deployed it again, rejected it, and died before it was rolled back.
+    @Test func aRollbackOfWhatAnotherRejectedIsToldOf() {
+        var script = rejected()
+        script.declare("v1")
+        script.run()
+        #expect(script.state.record.quarantine == nil)
+        script.running = "v2"
+        script.noted = Rejection(fingerprint: "v2", reason: .healthCheckFailed, failure: "bad", isRolledBack: false)
+        script.noted?.controller = "other"
+        script.clear()
+        script.declare("v2")
+        script.health = good
+        script.run()
+        #expect(script.running == "v1" && script.reasons.contains(.rollingBack), "\(script.reasons)")
+    }
+
+    /// Commits that say nothing of the app, while its target comes and goes.
+    @Test func otherCommitsTellNothingOnceMore() {
+        var script = AppScript()
+        script.declare("v1")
+        script.health = bad
+        for _ in 0..<4 {
+            script.pass()
+            script.advance(.seconds(3))
+        }
+        script.clear()
+        for _ in 0..<10 {
+            script.declare("v1")
+            script.failures["observe"] = Failure(.unavailable, "cannot be reached")
+            script.pass()
+            script.advance(.seconds(70))
+            script.failures = [:]
+            for _ in 0..<60 {
+                script.pass()
+                script.advance(.seconds(3))
+            }
+        }
+        #expect(!script.reasons.contains(.healthCheckFailed), "\(script.reasons)")
+    }
+
+    /// A folder has none, and each of its states is another.
+    @Test func eachStateOfASourceWithoutCommitsIsToldOf() {
+        var script = deployed()
+        script.health = bad
+        let told = ["v2", "v3"].map { fingerprint in
+            script.clear()
+            script.declare(fingerprint, commit: "")
+            script.run(for: .seconds(300))
+            return script.reasons.count { $0 == .healthCheckFailed }
+        }
+        #expect(told[0] == told[1], "\(told)")
+    }
 }

@@ -103,16 +103,46 @@ import Testing
         try await store.hold(hold, event: testEvent("held"))
         #expect(try await store.holds() == [hold])
         let other = try Store(path: path, repairs: false, now: clock.now)
-        #expect(try await other.release(id, event: testEvent("let go")))
-        let database = try Database(path: path)
-        try database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        let root = try database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events'")[0][0].integer
-        database.close()
-        try garble(path, at: (Int(try #require(root)) - 1) * 4096, count: 4096)
+        #expect(try await other.resume(id, by: "bob", at: Timestamp(9)))
+        try garble(table: "revisions")
         clock.advance(40)
         await store.look()
         #expect(try #require(await nextIncident(store)).kind == .damaged)
         #expect(try await store.holds().isEmpty)
+    }
+
+    /// Somebody copies an old state over the open file: that nothing was held then is no word about now.
+    @Test func aHoldOutlivesAnOldStateInPlaceOfTheStore() async throws {
+        let store = try store()
+        for number in 0..<300 { try await store.record(testEvent("\(number) " + String(repeating: "x", count: 200))) }
+        try emptyLog()
+        try await shell(["cp", path, "\(scratch.path)/old.db"])
+        let hold = Hold(app: id, author: "ann", reason: "backup", since: Timestamp(7))
+        try await store.hold(hold, event: testEvent("held"))
+        #expect(try await store.holds() == [hold])
+        try emptyLog()
+        try await shell(["sh", "-c", "cat '\(scratch.path)/old.db' > '\(path)'"])
+        try garble(table: "events")
+        clock.advance(40)
+        await store.look()
+        _ = try? await store.record(testEvent("after"))
+        #expect(try #require(await nextIncident(store)).kind == .damaged)
+        #expect(try await store.holds() == [hold])
+    }
+
+    private func emptyLog() throws {
+        let database = try Database(path: path)
+        defer { database.close() }
+        try database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
+    /// Writes rubbish over the first page of a table.
+    private func garble(table: String) throws {
+        let database = try Database(path: path)
+        try database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        let root = try database.execute("SELECT rootpage FROM sqlite_schema WHERE name = '\(table)'")[0][0].integer
+        database.close()
+        try garble(path, at: (Int(try #require(root)) - 1) * 4096, count: 4096)
     }
 
     /// Nobody asks the store for anything; damage is found by looking at its file.

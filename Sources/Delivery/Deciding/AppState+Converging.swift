@@ -57,7 +57,7 @@ extension AppState {
         // Whoever takes it back is in a fight, as with any other difference.
         let why = pass?.obstacle?.message ?? (isLeaving ? "" : nil)
         isStandingIn = why != nil && stoodInFor != why && pass?.plan.forward.allSatisfy(\.isForNextStart) == true
-        guard let pass, isDeployed, record.quarantine == nil, !record.isInterrupted, !isStandingIn else {
+        guard let pass, isDeployed, !isOnItsWayBack, !record.isInterrupted, !isStandingIn else {
             return claim(for: .change, situation)
         }
         // Differences that come back after a long peace are no fight.
@@ -248,7 +248,7 @@ extension AppState {
     mutating func startAttempt(at now: Moment) -> Action {
         guard let pass else { return .finish(.rest) }
         let purpose: Attempt.Purpose
-        if record.quarantine != nil {
+        if let quarantine = record.quarantine, !quarantine.isRolledBack || !isDeployed {
             purpose = .rollBack
         } else if isDeployed || pass.role == .lastGood {
             purpose = record.isInterrupted ? .restore : .repair
@@ -341,7 +341,7 @@ extension AppState {
             lastRepair = now.instant
         }
         // A quick start is seen at once; what has to be applied again is in no hurry.
-        return finish(.again(applies == 1 ? .zero : .milliseconds(200)))
+        return settle(.again(applies == 1 ? .zero : .milliseconds(200)))
     }
 
     /// All that was planned is made, whatever is wanted by now.

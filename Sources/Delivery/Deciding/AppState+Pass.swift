@@ -161,7 +161,10 @@ extension AppState {
                 dropUntold()
             // Not all of it was made, whatever is wanted next.
             case (.savingAttempt, _), (.applying, .failed): isUnfinished = true
-            case (.applying, .applied): noteApplied()
+            case (.applying, .applied):
+                noteApplied()
+                // What a person let go meanwhile may be as they left it.
+                if released > pass.generation { noteReleased() }
             // What could not be told is told before it goes.
             case (.announcingRemovals, .failed): announcedRemovals = []
             case (.removing, .failed(let failure)) where failure.reason == .journalFailed: announcedRemovals = []

@@ -136,10 +136,9 @@ extension AppState {
             && (toldCommit ?? saved?.commit) == record.commit
         // A connection that comes and goes during a deployment is one fact, too; and what only a change can mend is one for as
         // long as nothing went well, as is what keeps a rollback from being made.
-        let isRollingBack = record.quarantine?.isRolledBack == false
         let isRecent =
             toldFailure.map { told in
-                let isLately = failure.next == .needsChange || isRollingBack || now.instant - told.at < .seconds(60)
+                let isLately = failure.next == .needsChange || isOnItsWayBack || now.instant - told.at < .seconds(60)
                 return told.failure == failure.message && isLately
             } ?? false && toldCommit == record.commit
         if !isKnown, !isRecent { toldFailure = (failure.message, now.instant) }
@@ -157,11 +156,11 @@ extension AppState {
     {
         // That the journal could not be written meanwhile, or the target not be reached, makes it no news; nor does the next try of
         // a rollback that cannot be made.
-        let isHidden =
-            [.journalFailed, .unavailable].contains(record.problem?.reason) || record.quarantine?.isRolledBack == false
-        let isKnown = isHidden && toldIllness.map { $0 == (failure.message, record.commit) } ?? false
+        let isHidden = [.journalFailed, .unavailable].contains(record.problem?.reason) || isOnItsWayBack
+        let state = record.quarantine?.fingerprint ?? pass?.fingerprint ?? ""
+        let isKnown = isHidden && toldIllness.map { $0 == (failure.message, state) } ?? false
         let isNews = record.problem?.reason != failure.reason && !isKnown
-        toldIllness = (failure.message, record.commit)
+        toldIllness = (failure.message, state)
         record.problem = Problem(failure, since: record.problem?.since ?? now.time)
         let told = event(severity, failure.reason, failure.message, details: failure.details, at: now)
         return isNews ? save(told, then: .saving(outcome)) : settle(outcome)

@@ -10,6 +10,14 @@ extension AppState {
 
     mutating func verify(_ health: Health, _ situation: Situation, at now: Moment) -> Action {
         guard let pass, let declaration, let attempt = record.attempt else { return finish(.again(.zero)) }
+        // Nothing of it is left to be made, whoever made it; after the next start as well.
+        if pass.plan.forward.isEmpty {
+            isUnfinished = false
+            if attempt.wasHeld {
+                record.attempt?.wasHeld = false
+                return save(nil, then: .saving(.again(.zero)))
+            }
+        }
         // As long as a part of it could not be made, nobody knows whether the whole is well.
         let isPartial = isUnfinished && !pass.plan.forward.isEmpty && elapsed <= declaration.app.timeout
         if case .failed(let failure) = health, !isPartial { return giveUp(failure, at: now) }
@@ -133,8 +141,8 @@ extension AppState {
         record.failedFingerprint = nil
         clearProblem()
         record.drift = nil
-        if let quarantine = record.quarantine {
-            record.quarantine?.isRolledBack = true
+        if let quarantine = record.quarantine, attempt.purpose != .repair {
+            noteRolledBack()
             hasLeftovers = true
             let message = "rolled back in \(took), \(whatIsBack): \(quarantine.failure)"
             let told = event(.warning, .rolledBack, message, details: quarantine.details, at: now)
@@ -158,6 +166,15 @@ extension AppState {
         return succeed(reason, message, at: now)
     }
 
+    /// Whether what was rejected is still to be rolled back.
+    var isOnItsWayBack: Bool { record.quarantine?.isRolledBack == false }
+
+    /// What was rejected is rolled back; what differs later is another matter.
+    private mutating func noteRolledBack() {
+        record.quarantine?.isRolledBack = true
+        toldRollback = []
+    }
+
     /// What a rollback brought back, in words.
     private var whatIsBack: String {
         record.deployed == nil || isDeployed ? "\(record.running) again" : "an older kept revision runs"
@@ -171,7 +188,8 @@ extension AppState {
         record.deployed = pass.fingerprint
         record.deployedCommit = pass.role == .declared ? record.commit : record.deployedCommit
         record.deployedAt = now.time
-        record.addedServices = []
+        // What was rejected may have added something that is still to go.
+        if record.quarantine == nil { record.addedServices = [] }
         record.haveOthersActed = false
         record.result = .init(reason, "\(message)\(at(record.deployedCommit ?? ""))", since: now.time)
         if record.waiting?.reason != .awaitingApproval { record.waiting = nil }
@@ -283,7 +301,6 @@ extension AppState {
 
     mutating func watched(_ health: Health, _ situation: Situation, at now: Moment) -> Action {
         record.isInterrupted = false
-        let isOnItsWayBack = record.quarantine?.isRolledBack == false
         switch health {
         case .progressing, .held: break
         default: progressingSince = nil
@@ -305,7 +322,7 @@ extension AppState {
             }
             guard let quarantine = record.quarantine, isOnItsWayBack else { return well(situation, at: now) }
             // Nothing had to be changed to be back, the target did it by itself, or an earlier pass did it all.
-            record.quarantine?.isRolledBack = true
+            noteRolledBack()
             let message = "rolled back, \(whatIsBack): \(quarantine.failure)"
             let told = event(.warning, .rolledBack, message, details: quarantine.details, at: now)
             return save(told, then: .savingThenWatching)

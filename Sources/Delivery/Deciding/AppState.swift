@@ -17,6 +17,8 @@ struct AppState: Sendable {
     private(set) var unreadable: Failure?
     /// Grows whenever what is wanted changes.
     private(set) var generation = 0
+    /// The generation since which a person has not held it any more.
+    private(set) var released = 0
 
     // What is remembered for as long as the process lives.
 
@@ -84,7 +86,7 @@ struct AppState: Sendable {
     /// The failure that was told of last, and when.
     var toldFailure: (failure: String, at: ContinuousClock.Instant)?
     /// What was last told to be wrong with what runs; nil since it was well.
-    var toldIllness: (message: String, commit: String)?
+    var toldIllness: (message: String, fingerprint: String)?
     /// The rollback that was told of last: from what, and to what.
     var toldRollback: [String] = []
     /// Whether an attempt may have left objects behind that no revision needs.
@@ -256,15 +258,21 @@ struct AppState: Sendable {
     /// way is brought about once more before it is judged.
     mutating func hold(_ hold: Hold?) {
         guard record.hold != hold else { return }
+        record.hold = hold
+        generation += 1
         if hold == nil {
             record.isInterrupted = true
-            if record.attempt != nil { isUnfinished = true }
-            record.attempt?.wasHeld = true
+            released = generation
+            noteReleased()
         } else {
             endRemovals()
         }
-        record.hold = hold
-        generation += 1
+    }
+
+    /// What is under way is brought about once more before it is judged.
+    mutating func noteReleased() {
+        if record.attempt != nil { isUnfinished = true }
+        record.attempt?.wasHeld = true
     }
 
     /// A person asks for it: a rejected revision is tried once more.

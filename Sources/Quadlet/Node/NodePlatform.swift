@@ -372,7 +372,7 @@ package actor NodePlatform: Platform {
         guard begins[service] == number else { return }
         let taken = Progress.takenAway(run: nil, at: .now)
         starts[service] = taken
-        let run = (try? await systemd.properties(of: service))?["InvocationID"] ?? ""
+        guard let run = (try? await systemd.properties(of: service))?["InvocationID"] else { return }
         if starts[service] == taken { starts[service] = .takenAway(run: run, at: .now) }
     }
 
