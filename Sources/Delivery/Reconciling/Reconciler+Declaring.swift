@@ -260,12 +260,23 @@ extension Reconciler {
         }
         claims[target] = found
         await reassign(on: target)
+        noteMoved(on: target)
         for fleet in register.fleets.values.sorted(by: { $0.revision.source < $1.revision.source }) {
             let isConcerned = claims.values.joined().contains { $0.value.owner == fleet.owner && states[$0.key] == nil }
             if isConcerned { await decideRemovals(of: fleet) }
             await tellWhatStays(of: fleet, on: platform)
         }
         wake()
+    }
+
+    /// What moved from one source of this controller to another while the target was away is still said to be the former's.
+    private func noteMoved(on target: String) {
+        let owners = Set(register.fleets.values.map(\.owner))
+        for (id, claim) in claims[target] ?? [:] where owners.contains(claim.owner) {
+            guard let owner = states[id]?.state.declaration?.owner, owner != claim.owner else { continue }
+            states[id]?.state.hasLeftovers = true
+            enqueue(id)
+        }
     }
 
     /// Asks once more each target that did not say who has what, where that leaves apps without a source.

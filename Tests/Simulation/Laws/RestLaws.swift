@@ -140,8 +140,12 @@ extension Laws {
                 else { continue }
                 let isWanted = fleets.contains { fleet in
                     let isDeclared = fleet[stack].map { $0.isEnabled && $0.target == target.name } ?? false
-                    // What is replaced stays until its replacement is ready.
-                    return isDeclared || fleet.apps.contains { $0.replaces.contains(stack) && !isGood($0, in: fleet) }
+                    // What is replaced stays until its replacement is ready, and another source may have that.
+                    return isDeclared
+                        || fleet.apps.contains { app in
+                            let isAnothers = fleets.count { $0[app.name] != nil } > 1
+                            return app.replaces.contains(stack) && (isAnothers || !isGood(app, in: fleet))
+                        }
                 }
                 if !isWanted { return "\(stack) is declared no more and still runs on \(target.name)" }
             }
