@@ -12,6 +12,11 @@ package struct SystemdError: Error, Sendable, CustomStringConvertible {
     }
 
     package var isNoSuchUnit: Bool { name.hasSuffix(".NoSuchUnit") }
+
+    /// Whether only another file of this very unit mends it; systemd says the same of units that it requires.
+    package func isLasting(of unit: String) -> Bool {
+        [".BadUnitSetting", ".LoadFailed"].contains(where: name.hasSuffix) && description.contains("Unit \(unit) ")
+    }
 }
 
 /// One D-Bus message: what is appended going out, what is read coming in.

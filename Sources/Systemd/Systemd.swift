@@ -88,11 +88,12 @@ package actor Systemd: ServiceManager {
         return result
     }
 
-    /// The simple properties of a unit and of its service part.
+    /// The simple properties of a unit and of the part that its kind has.
     package func properties(of unit: String) throws(SystemdError) -> [String: String] {
         let path = try manager("LoadUnit") { message throws(SystemdError) in try message.append(unit) }.string("o")
         var result: [String: String] = [:]
-        for interface in ["Unit", "Service"] {
+        let kind = unit.split(separator: ".").last.map(String.init) ?? ""
+        for interface in ["Unit", kind.prefix(1).uppercased() + kind.dropFirst()] {
             let reply = try call(path, "org.freedesktop.DBus.Properties", "GetAll") { message throws(SystemdError) in
                 try message.append("org.freedesktop.systemd1.\(interface)")
             }

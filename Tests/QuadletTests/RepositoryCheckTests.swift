@@ -35,11 +35,44 @@ import Testing
         #expect(found.isEmpty, "\(found)")
     }
 
-    /// The timer itself is named, because nobody keeps it.
-    @Test func whatATimerStartsIsNotAndTheTimerIs() throws {
-        let found = try findings(["web.container": plain, "web.timer": "[Timer]\nOnCalendar=daily\n"])
+    /// The timer itself has to be started by something.
+    @Test func whatATimerStartsIsNotAndTheTimerMayBe() throws {
+        let timer = "[Timer]\nOnCalendar=daily\n"
+        let found = try findings(["web.container": plain, "web.timer": timer])
         #expect(found.count == 1)
-        #expect(found.first?.contains("web.timer: warning: it is a unit of systemd's own") == true, "\(found)")
+        #expect(found.first?.contains("web.timer: warning: nothing starts 'web.timer'") == true, "\(found)")
+        let files = ["web.container": plain, "web.timer": timer + "[Install]\nWantedBy=timers.target\n"]
+        #expect(try findings(files).isEmpty)
+    }
+
+    /// What systemd would not load, with its line where it has one.
+    @Test(arguments: [
+        ("a.service", "[Service]\nType=simple\n", "does not say what it runs"),
+        ("a.service", "[Unit]\nDescription=a\n", "has a section [Service]"),
+        ("a.service", "[Service]\nExecStart=/a\nExecStart=/b\n", ":3:1: a service has one ExecStart="),
+        ("a.service", "[Service]\nType=oneshot\nExecStart=/a\nRestart=always\n", ":4:1: a Type=oneshot service"),
+        ("a.service", "[Service]\nExecStart=/a\nEnvironmentFile=./a.env\n", ":3:1: systemd takes whole paths only"),
+        ("a.service", "[Service]\nExecStart=/a\n[Install]\nAlias=b.timer\n", ":4:1: an alias ends as the unit does"),
+        ("a.timer", "[Timer]\nUnit=b.service\n", "does not say when it elapses"),
+        ("a.socket", "[Socket]\nAccept=no\n", "does not say where it listens"),
+        ("a.path", "[Path]\nUnit=b.service\n", "does not say which path it watches"),
+        ("a.mount", "[Mount]\nWhat=/dev/x\nWhere=/srv/a b\n", "is called 'srv-a\\x20b.mount'"),
+        ("a.mount", "[Mount]\nWhat=/dev/x\n", "does not say its Where="),
+        ("-.slice", "[Slice]\n", "is systemd's own, and always there"),
+    ])
+    func whatSystemdWouldNotLoadIsNamed(name: String, text: String, words: String) throws {
+        let found = try errors([name: text])
+        #expect(found.count == 1 && found.first?.contains(words) == true, "\(found)")
+    }
+
+    @Test(arguments: [
+        ("a.service", "[Service]\nExecStart=/a \\\n  --b\n"), ("a.service", "[Service]\nType=oneshot\nExecStop=/a\n"),
+        ("a.service", "[Service]\nType=oneshot\nExecStart=/a\nExecStart=/b\nEnvironmentFile=-%h/a.env\n"),
+        ("srv-a.mount", "[Mount]\nWhat=/dev/x\nWhere=/srv/a\n"), ("a.target", ""), ("a.slice", "[Slice]\nCPUQuota=20%\n"),
+        ("a@.service", "[Service]\nExecStart=/a %i\n"),
+    ])
+    func whatSystemdLoadsIsNot(name: String, text: String) throws {
+        #expect(try errors([name: text]).isEmpty)
     }
 
     @Test func aNameThatSystemdTakesNotIsRefused() throws {

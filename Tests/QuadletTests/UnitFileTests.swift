@@ -94,13 +94,14 @@ import Testing
         ("net.network", "net-network.service"),
         ("p.pod", "p-pod.service"), ("k.kube", "k.service"), ("i.image", "i-image.service"),
         ("b.build", "b-build.service"), ("many@.container", "many@.service"), ("many@a.container", "many@a.service"),
-        ("v@a.volume", "v-volume@a.service"),
+        ("v@a.volume", "v-volume@a.service"), ("web.service", "web.service"), ("web.timer", "web.timer"),
+        ("many@.service", "many@.service"),
     ])
     func eachKindHasItsService(file: String, service: String) {
         #expect(UnitName(file)?.service == service)
     }
 
-    @Test(arguments: ["web.service", "container", ".container", "web.env", "web.container.d"])
+    @Test(arguments: ["web.scope", "container", ".container", "web.env", "web.container.d"])
     func otherFilesAreNone(file: String) { #expect(UnitName(file) == nil) }
 
     @Test func dropInsOfTemplatesAndPrefixesApply() {
@@ -108,6 +109,8 @@ import Testing
             UnitName("a-b@c.container")?.dropInFolders
                 == ["container.d", "a-.container.d", "a-b@.container.d", "a-b@c.container.d"]
         )
+        // Those of all services are not this folder's alone.
+        #expect(UnitName("a-b@c.service")?.dropInFolders == ["a-b@.service.d", "a-b@c.service.d"])
     }
 
     @Test func specifiersStandForTheNode() throws {

@@ -228,7 +228,7 @@ extension NodeTests {
                 ln -s . circle
                 mkdir -p a/b/c/d/e/f/g/h/i && cp t-one.container a/b/c/d/e/f/g/h/i/t-deep.container
                 cp t-one.container ../t-beside.container
-                printf '[Timer]\\nOnCalendar=daily\\n' >t-one.timer
+                mkdir default.target.wants t-none.container.d t-one.service.d service.d
                 ln -s /nowhere disk
                 mkdir locked && cp t-one.container locked/t-inner.container && chmod 000 locked
                 """
@@ -244,7 +244,10 @@ extension NodeTests {
                 "circle: the link leads to a folder that it lies in", "this one lies deeper",
                 "locked: the folder cannot be read",
                 "t-beside.container: units are read from 'system' or 'apps'",
-                "t-one.timer: it is a unit of systemd's own",
+                "default.target.wants: what starts a unit is read from its [Install] section",
+                "t-none.container.d: no unit here has the name",
+                "t-one.service.d: the drop-ins are for a service that Podman makes",
+                "service.d: the drop-ins would be laid over units that are not declared here",
                 "apps/disk: the link leads to '/nowhere'",
             ] {
                 #expect(result.errorText.contains(words), "\(words)\n\(result.errorText)")

@@ -37,6 +37,7 @@ struct PlainService {
         case .image: image(&builder)
         case .build: build(&builder)
         case .kube: kube(&builder)
+        default: break
         }
         try diagnostics.throwIfErrors()
         return builder.text
@@ -158,7 +159,7 @@ struct PlainService {
             own =
                 "container:"
                 + (known[name.description]?.unit.last("Container", "ContainerName") ?? "systemd-\(name.stem)")
-        case .kube: own = value
+        default: own = value
         }
         return own + rest
     }

@@ -11,8 +11,11 @@ struct PlainServices: UnitGenerator {
     let version: [Int]
 
     var description: String { "plain services, because Podman before 4.4 has no Quadlet" }
+    var identity: String { "plain" }
 
-    private var folder: String { "\(layout.kept)/units" }
+    /// Where the services it makes lie, below what the agent keeps.
+    static let folder = "units"
+    private var folder: String { "\(layout.kept)/\(Self.folder)" }
 
     func check(_ units: [UnitDeclaration]) async throws -> [UnitName: Failure] {
         let known = Dictionary(units.map { ($0.name.description, $0) }) { first, _ in first }
@@ -41,7 +44,7 @@ struct PlainServices: UnitGenerator {
         }
         var links = ["\(layout.units)/\(unit.service)": file]
         guard !unit.name.isTemplate else { return links }
-        for (key, suffix) in [("WantedBy", "wants"), ("RequiredBy", "requires")] {
+        for (key, suffix) in Install.wanting where key != "UpheldBy" {
             for target in unit.unit.values("Install", key).flatMap(words) {
                 links["\(layout.units)/\(target).\(suffix)/\(unit.service)"] = file
             }
@@ -78,7 +81,9 @@ struct PlainServices: UnitGenerator {
                 let path = "\(place)/\(entry)"
                 if let target = linkTarget(path) {
                     let parts = target.split(separator: "/")
-                    if parts.count > 1, let name = UnitName(String(parts[parts.count - 2])), layout.owns(linkAt: path) {
+                    if parts.count > 1, let name = UnitName(String(parts[parts.count - 2])), !name.kind.isOfSystemd,
+                        layout.owns(linkAt: path)
+                    {
                         result.append((path, name))
                     }
                 } else if place == layout.units, entry.hasSuffix(".wants") || entry.hasSuffix(".requires") {

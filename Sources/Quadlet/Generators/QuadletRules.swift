@@ -48,6 +48,7 @@ struct QuadletRules {
             case .kube: kube()
             case .image: if !has("Image") { missing("Image", "which image it pulls") }
             case .build: build()
+            default: return
             }
         }
 

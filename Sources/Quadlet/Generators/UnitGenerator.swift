@@ -5,6 +5,9 @@ protocol UnitGenerator: Sendable {
     /// In a few words, for people.
     var description: String { get }
 
+    /// Changes when it may make something else of the same files.
+    var identity: String { get }
+
     /// Asks about units all at once, without anything being linked.
     /// - Returns: Why each of those that are refused is.
     func check(_ units: [UnitDeclaration]) async throws -> [UnitName: Failure]

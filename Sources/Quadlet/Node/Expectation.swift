@@ -44,8 +44,10 @@ extension NodeDeployment {
         }
         guard begun > 0, hasEndedWell(unit, properties), properties["RemainAfterExit"] != "1" else { return .up }
         if properties["Type"] == "oneshot" { return .over }
+        // It is gone by its own wish once it has elapsed.
+        if properties["RemainAfterElapse"] == "0" { return .over }
         // A pod ends with its containers, whoever ended those.
-        guard unit.name.kind == .container else { return .up }
+        guard [.container, .service].contains(unit.name.kind) else { return .up }
         // What systemd would start again by itself did not end by itself.
         guard !["always", "on-success"].contains(properties["Restart"] ?? "no") else { return .up }
         let wasStopped = await platform.wasStopped(unit.service, run: properties["InvocationID"] ?? "")
@@ -108,7 +110,7 @@ extension UnitKind {
     var isThing: Bool {
         switch self {
         case .volume, .network, .image, .build: true
-        case .container, .pod, .kube: false
+        default: false
         }
     }
 }

@@ -46,6 +46,7 @@ package struct GitopsTree: Sendable {
         for (name, paths) in found.sorted(by: { $0.key.description < $1.key.description }) {
             units.append(source(name, paths.sorted()))
         }
+        mentionUnusedDropIns()
     }
 
     /// Names the units that lie in the folder itself, where none is read.
@@ -97,21 +98,55 @@ package struct GitopsTree: Sendable {
         for entry in entries where !entry.hasPrefix(".") && !entry.utf8.contains(where: isControl) {
             let path = "\(folder)/\(entry)"
             let isFolder = fileStatus(path)?.kind == .folder
-            if let name = UnitName(entry) {
-                if !isFolder { found[name, default: []].append(path) }
+            if !isFolder, let name = UnitName(entry) {
+                found[name, default: []].append(path)
             } else if isFolder, entry.hasSuffix(".d") {
-                dropIns[entry] = path
-                folders.append(path)
-            } else if isFolder {
-                enter(path, depth: depth + 1)
-            } else if UnitName.isOfSystemd(entry) {
+                note(dropIns: entry, path)
+            } else if isFolder, let key = Install.wanting.first(where: { entry.hasSuffix(".\($0.suffix)") })?.key {
                 mention(
                     path,
-                    "it is a unit of systemd's own and no Quadlet file, so it is passed over",
-                    "put it where systemd looks, such as ~/.config/systemd/user"
+                    "what starts a unit is read from its [Install] section, so this folder is passed over",
+                    "write [Install] with \(key)=\(entry[..<(entry.lastIndex(of: ".") ?? entry.endIndex)]) in the unit"
                 )
+            } else if isFolder {
+                enter(path, depth: depth + 1)
             } else {
                 noteUnreachable(path)
+            }
+        }
+    }
+
+    /// A folder of drop-ins applies to units wherever they lie, so that there is one of each name.
+    private mutating func note(dropIns name: String, _ path: String) {
+        folders.append(path)
+        guard let other = dropIns[name] else { return dropIns[name] = path }
+        dropIns[name] = min(other, path)
+        mention(max(other, path), "drop-ins of '\(name)' are read from \(min(other, path))", "put all of them there", .error)
+    }
+
+    /// Names the drop-ins that are laid over nothing.
+    private mutating func mentionUnusedDropIns() {
+        var unused = dropIns
+        for name in found.keys { for folder in name.dropInFolders { unused[folder] = nil } }
+        for (folder, path) in unused.sorted(by: { $0.key < $1.key }) {
+            let stem = folder.dropLast(".service.d".count)
+            let container = UnitName("\(stem).container")
+            if folder.hasSuffix(".service.d"), let container, found[container] != nil {
+                mention(
+                    path,
+                    "the drop-ins are for a service that Podman makes, and are passed over",
+                    "put them into \(container).d: its [Service] section is passed on"
+                )
+            } else if UnitKind.allCases.contains(where: { $0.isOfSystemd && "\($0.rawValue).d" == folder })
+                || stem.hasSuffix("-")
+            {
+                mention(
+                    path,
+                    "the drop-ins would be laid over units that are not declared here, and are passed over",
+                    "put them into a folder of each unit's own, such as web.service.d"
+                )
+            } else {
+                mention(path, "no unit here has the name that these drop-ins are for", "rename or remove the folder")
             }
         }
     }

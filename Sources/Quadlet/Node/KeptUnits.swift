@@ -75,7 +75,7 @@ struct KeptUnits: Sendable {
         let source = folder(name)
         let live = "\(layout.kept)/live/\(name)"
         guard let text = try copy("\(source)/\(digest)") else { return nil }
-        var unit = try UnitFile(text, file: "\(source)/\(digest)")
+        var unit = try UnitFile(text, file: "\(source)/\(digest)", joinsWithBlank: name.kind.isOfSystemd)
         try makeFolder(live, mode: 0o700)
         for (index, item) in Self.files(of: document).enumerated() {
             guard let written = item["written"]?.string, let digest = item["digest"]?.string, !digest.isEmpty,
@@ -103,7 +103,9 @@ struct KeptUnits: Sendable {
     }
 
     /// A file that generates a service of a unit's name, so that a unit whose own file is gone can be stopped in peace.
-    func placeholder(_ name: UnitName) throws -> String {
+    ///
+    /// Nil for a unit of systemd's own, which is stopped as well without its file.
+    func placeholder(_ name: UnitName) throws -> String? {
         let folder = "\(layout.kept)/live/\(name)"
         let body =
             switch name.kind {
@@ -111,7 +113,9 @@ struct KeptUnits: Sendable {
             case .volume, .network, .pod: ""
             case .kube: "Yaml=/dev/null"
             case .build: "ImageTag=localhost/removed\nSetWorkingDirectory=/"
+            default: nil as String?
             }
+        guard let body else { return nil }
         try makeFolder(folder, mode: 0o700)
         try put(Array("[\(name.kind.section)]\n\(body)\n".utf8), "\(folder)/\(name)")
         return "\(folder)/\(name)"

@@ -23,6 +23,7 @@ struct NodeDeployment: Deployment {
             guard let unit else { return try await planRemoval(since: moment) }
             let links = try platform.generator.links(of: unit)
             var planned = NodePlanned(deployment: self, links: try changedLinks(to: links), allLinks: links)
+            if name.kind.isOfSystemd { try await refuseToHide(planned.links) }
             planned.staleLinks = staleLinks(beside: links)
             let state = try await platform.state(of: unit.service, since: moment)
             try await decide(&planned, unit, state)
@@ -72,6 +73,26 @@ struct NodeDeployment: Deployment {
         }
     }
 
+    /// Sees to it that no link takes the place of a unit that is somebody else's, such as the distribution's own.
+    /// - Throws: `Failure` when one would.
+    private func refuseToHide(_ links: [NodePlanned.Link]) async throws {
+        for link in links where link.from == nil && folder(of: link.path) == layout.units {
+            guard UnitName(lastComponent(link.path))?.isTemplate == false else { continue }
+            let other = lastComponent(link.path)
+            let properties = try await platform.systemd.properties(of: other)
+            let path = properties["FragmentPath"] ?? ""
+            // What was made by hand before is there once more where its link belongs.
+            guard !path.isEmpty, path != link.path, !path.hasPrefix("\(layout.gitops)/"),
+                realPath(path) != realPath(link.to)
+            else { continue }
+            throw Failure(
+                .refused,
+                "'\(other)' is a unit of somebody else's already, made of '\(path)'; give this one another name, or lay a drop-in "
+                    + "over that one by hand"
+            )
+        }
+    }
+
     /// Links of the unit's that lead to what it has no longer, such as drop-ins.
     private func staleLinks(beside links: [String: String]) -> [String] {
         let possible = (try? platform.generator.possibleLinks(of: name)) ?? []
@@ -105,7 +126,9 @@ struct NodeDeployment: Deployment {
         // It is ending; what that comes to is seen in a moment.
         if state?.active == "deactivating", state?.hasJob == false, isKnown, !isChanged { return }
         if isChanged { planned.fields = await differences(to: unit, from: start?.fingerprint) }
-        if isUp, isChanged {
+        if isUp, isChanged, unit.name.kind.isReadAnew {
+            planned.isReadAnew = true
+        } else if isUp, isChanged {
             planned.job = .restart
         } else if isUp {
             // Taken over as it runs.

@@ -49,6 +49,9 @@ package struct NodeLayout: Sendable {
     /// What the agent keeps for itself; below the gitops folder, so that links into it are its own.
     package var kept: String { "\(gitops)/.hecate" }
 
+    /// Where the link to a unit's file belongs, so that who reads it finds it.
+    func link(of name: UnitName) -> String { "\(name.kind.isOfSystemd ? units : quadlet)/\(name)" }
+
     package var specifiers: Specifiers {
         Specifiers([
             "h": home, "t": runtime, "H": host, "l": host.split(separator: ".").first.map(String.init) ?? host,

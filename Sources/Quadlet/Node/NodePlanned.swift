@@ -19,6 +19,8 @@ struct NodePlanned: Planned {
     var staleLinks: [String] = []
     var reloads = false
     var job: Systemd.UnitMethod?
+    /// Whether it is enough that systemd reads it once more.
+    var isReadAnew = false
     /// Whether systemd has read something else than what is declared; known only where nobody remembers a start.
     var isLoadedOtherwise = false
     /// Whether nothing more is to be expected of the service as it is.
@@ -95,6 +97,7 @@ struct NodePlanned: Planned {
             }
             for path in staleLinks where platform.layout.owns(linkAt: path) { try removeFile(path) }
             if reloads { try await platform.reload() }
+            if isReadAnew { return try await platform.note(unit.service, unit.start) }
             guard let job else { return try await keepDown(unit) }
             // What is started from now on is started with what is declared.
             let readyAt = BootClock().now
@@ -102,6 +105,7 @@ struct NodePlanned: Planned {
                 let wasMade = await wasMadeOtherwise(unit)
                 if job == .restart || wasMade { await recreateNetwork(unit) }
             }
+            if unit.name.kind == .socket, job == .restart { try await endServices(of: unit) }
             try? await platform.systemd.resetFailed(unit.service)
             // What it is started with must be what is noted.
             guard deployment.filesIdentity == filesIdentity else {
@@ -113,7 +117,7 @@ struct NodePlanned: Planned {
         } catch let error as SystemdError where error.isNoSuchUnit {
             throw await noService(unit, error.description)
         } catch let error as SystemdError {
-            throw Failure(.refused, "\(unit.service): \(error)")
+            throw Failure(.refused, "\(unit.service): \(error)", next: error.isLasting(of: unit.service) ? .needsChange : .retry)
         } catch let error as FileError {
             throw Failure(.refused, "\(error)")
         }
@@ -129,6 +133,7 @@ struct NodePlanned: Planned {
         }
         guard ["inactive", "failed"].contains(state.active), !state.hasJob else { return }
         guard state.load != "not-found" else { throw await noService(unit, "it is not found") }
+        if let fault = fault(state) { throw fault }
         // Now that systemd has read it, something may want it.
         let properties = try await platform.systemd.properties(of: unit.service)
         guard try await deployment.expectation(unit, properties, isDeclared: true) != .up else { return }
@@ -138,9 +143,19 @@ struct NodePlanned: Planned {
         try await platform.note(unit.service, unit.start)
     }
 
+    /// Why systemd does not take a unit that it has read; nil when it does.
+    private func fault(_ state: Systemd.Unit) -> Failure? {
+        guard ["bad-setting", "error"].contains(state.load) else { return nil }
+        return Failure(
+            .refused,
+            "systemd does not load \(state.name) (\(state.load)): see 'systemctl status \(state.name)'",
+            next: .needsChange
+        )
+    }
+
     /// Why there is no service though systemd has read the unit.
     private func noService(_ unit: UnitDeclaration, _ words: String) async -> Failure {
-        if let fault = try? await platform.generator.fault() {
+        if !unit.name.kind.isOfSystemd, let fault = try? await platform.generator.fault() {
             return Failure(
                 .refused,
                 "Podman's generator does not make every service: \(fault); mend or remove the file"
@@ -169,6 +184,15 @@ struct NodePlanned: Planned {
     /// Whether systemd knew the unit before, by other files.
     private func replacesAnother(_ unit: UnitDeclaration) -> Bool {
         !staleLinks.isEmpty || links.contains { $0.from != nil || unit.dropInFolders.contains($0.to) }
+    }
+
+    /// systemd does not open a socket anew while what it starts is up; that comes back with the next connection, or as it is wanted.
+    private func endServices(of socket: UnitDeclaration) async throws {
+        let properties = try await platform.systemd.properties(of: socket.service)
+        for service in properties["Triggers"]?.split(separator: " ").map(String.init) ?? []
+        where await platform.unit(of: service) != nil {
+            try await platform.systemd.run(.stop, service)
+        }
     }
 
     /// A network keeps what it was made with; it is taken away so that its service makes it anew.

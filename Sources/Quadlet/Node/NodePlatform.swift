@@ -11,7 +11,7 @@ package actor NodePlatform: Platform {
     package nonisolated let layout: NodeLayout
     package nonisolated let machine: Machine
     package nonisolated var systemd: any ServiceManager { machine.systemd }
-    nonisolated let generator: any UnitGenerator
+    nonisolated let generator: NodeGenerator
     nonisolated let kept: KeptUnits
     /// The kept revisions of an app, newest first, as the journal has them.
     nonisolated let revisions: @Sendable (AppID) async -> [[UInt8]]
@@ -65,12 +65,13 @@ package actor NodePlatform: Platform {
         name = "node"
         self.layout = layout
         self.machine = machine
-        generator =
+        let podmans: any UnitGenerator =
             if let quadlet {
                 PodmanQuadlet(layout: layout, program: quadlet, run: machine.run)
             } else {
                 PlainServices(layout: layout, version: podman.split(separator: ".").map { Int($0) ?? 0 })
             }
+        generator = NodeGenerator(podman: podmans, system: SystemUnits(layout: layout))
         podmanVersion = podman
         self.revisions = revisions
         kept = KeptUnits(layout: layout)
@@ -162,7 +163,7 @@ package actor NodePlatform: Platform {
             guard let name = UnitName(lastComponent(path)) else {
                 // What runs with these drop-ins is not what is declared, and nothing will say so any more.
                 for unit in try generator.linked() where unit.dropInFolders.contains(lastComponent(path)) {
-                    let text = try? UnitFile(fileContent("\(layout.quadlet)/\(unit)"), file: unit.description)
+                    let text = try? UnitFile(fileContent(layout.link(of: unit)), file: unit.description)
                     let given = text?.last(unit.kind.section, "ServiceName").map { "\($0).service" }
                     let service = given ?? service(of: unit)
                     if !started.knows(service) { try started.note(service, .another) }
@@ -171,7 +172,8 @@ package actor NodePlatform: Platform {
                 continue
             }
             let unit = await revisions(id(name)).first.flatMap { try? kept.restore($0) }
-            try replaceLink(path, to: try unit?.path ?? kept.placeholder(name))
+            guard let target = try unit?.path ?? kept.placeholder(name) else { continue }
+            try replaceLink(path, to: target)
         }
     }
 
@@ -218,8 +220,7 @@ package actor NodePlatform: Platform {
 
     /// Identifies what turns units into services here.
     nonisolated var generatorIdentity: String {
-        let program = (generator as? PodmanQuadlet).flatMap { fileStatus($0.program)?.identity } ?? "plain"
-        return "4 \(podmanVersion) \(program) \(layout.gitops) \(layout.quadlet)"
+        "5 \(podmanVersion) \(generator.identity) \(layout.gitops) \(layout.quadlet)"
     }
 
     func unsettle(_ id: AppID) { settled[id] = nil }

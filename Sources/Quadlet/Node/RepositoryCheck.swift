@@ -45,7 +45,13 @@ package struct RepositoryCheck {
         guard depth < 8 else { return }
         for entry in try names(in: path) where !entry.hasPrefix(".") {
             let inner = "\(path)/\(entry)"
-            if let name = UnitName(entry) {
+            if fileStatus(inner)?.kind == .folder {
+                if entry.hasSuffix(".d") {
+                    dropIns[entry, default: []].append(inner)
+                } else {
+                    try scan(inner, depth: depth + 1)
+                }
+            } else if let name = UnitName(entry) {
                 if let other = seen.updateValue(inner, forKey: entry) {
                     diagnostics.error(
                         at: Place(file: inner),
@@ -54,26 +60,14 @@ package struct RepositoryCheck {
                     )
                 }
                 check(name, inner)
-            } else if UnitName.isOfSystemd(entry) {
-                mentions.insert("\(entry[..<(entry.lastIndex(of: ".") ?? entry.endIndex)]).service")
-                diagnostics.warning(
-                    at: Place(file: inner),
-                    "it is a unit of systemd's own and no Quadlet file, so the agent passes it over",
-                    cure: "put it where systemd looks, such as ~/.config/systemd/user"
-                )
-            } else if fileStatus(inner)?.kind == .folder {
-                if entry.hasSuffix(".d") {
-                    dropIns[entry, default: []].append(inner)
-                } else {
-                    try scan(inner, depth: depth + 1)
-                }
             }
         }
     }
 
-    private mutating func read(_ path: String) -> UnitFile? {
+    private mutating func read(_ path: String, joinsWithBlank: Bool) -> UnitFile? {
         do {
-            return try UnitFile(try fileContent(path, limit: 1024 * 1024), file: path)
+            let content = try fileContent(path, limit: 1024 * 1024)
+            return try UnitFile(content, file: path, joinsWithBlank: joinsWithBlank)
         } catch let invalid as Invalid {
             diagnostics.append(contentsOf: invalid.diagnostics)
         } catch {
@@ -91,10 +85,15 @@ package struct RepositoryCheck {
                 cure: "remove it"
             )
         }
-        guard let unit = read(path) else { return }
+        guard let unit = read(path, joinsWithBlank: name.kind.isOfSystemd) else { return }
         units[name] = QuadletRules.Subject(name: name, path: path, unit: unit)
         noteWants(of: unit, name, path)
         for entry in unit.all("Container", "EnvironmentFile") { environmentFile(entry) }
+        if name.kind == .service {
+            for entry in unit.all("Service", "EnvironmentFile") where !entry.value.hasPrefix("-") {
+                environmentFile(entry)
+            }
+        }
         for entry in unit.all("Container", "Image") { image(entry) }
     }
 
@@ -107,20 +106,23 @@ package struct RepositoryCheck {
             var seen: Set<String> = []
             var found: [(file: String, unit: UnitFile)] = []
             for folder in name.dropInFolders.reversed() {
-                for part in try parts(of: folder) where seen.insert(part.file).inserted { found.append(part) }
+                for part in try parts(of: folder, of: name.kind) where seen.insert(part.file).inserted { found.append(part) }
             }
             for part in found.sorted(by: { $0.file < $1.file }) { subject.unit = subject.unit.merging(part.unit) }
-            diagnostics.append(contentsOf: rules.diagnostics(of: subject).all)
+            let own = SystemRules(name: name, path: subject.path, unit: subject.unit)
+            let verdict = name.kind.isOfSystemd ? own.diagnostics : rules.diagnostics(of: subject)
+            diagnostics.append(contentsOf: verdict.all)
         }
     }
 
     /// The drop-ins of folders of one name, each read once; folders that no unit's drop-ins are looked for in are nobody's.
-    private mutating func parts(of folder: String) throws -> [(file: String, unit: UnitFile)] {
+    private mutating func parts(of folder: String, of kind: UnitKind) throws -> [(file: String, unit: UnitFile)] {
         if let known = readDropIns[folder] { return known }
         var result: [(file: String, unit: UnitFile)] = []
         for path in dropIns[folder] ?? [] {
             for file in try names(in: path).sorted() where file.hasSuffix(".conf") {
-                if let part = read("\(path)/\(file)") { result.append((file, part)) }
+                let part = read("\(path)/\(file)", joinsWithBlank: kind.isOfSystemd)
+                if let part { result.append((file, part)) }
             }
         }
         readDropIns[folder] = result
@@ -129,6 +131,8 @@ package struct RepositoryCheck {
 
     private mutating func noteWants(of unit: UnitFile, _ name: UnitName, _ path: String) {
         for entry in unit.entries { mentions.formUnion(entry.value.split { ":,=; ".contains($0) }.map(String.init)) }
+        // A timer, a socket or a path starts the service of its name.
+        if [.timer, .socket, .path].contains(name.kind) { mentions.insert("\(name.stem).service") }
         let isMember = unit.last("Container", "Pod") != nil && unit.isTrue("Container", "StartWithPod") != false
         if !unit.isInstalled, !isMember, !name.kind.isThing, !name.isTemplate { unwanted.append((name, path)) }
     }

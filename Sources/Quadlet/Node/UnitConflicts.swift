@@ -31,8 +31,9 @@ struct UnitConflicts {
             }
             return failure(
                 unit,
-                "'\(lastComponent(path))' is '\(target)' here and '\(other.target)' for '\(other.unit)', and Podman would look "
-                    + "for both in one folder",
+                "'\(lastComponent(path))' is '\(target)' here and '\(other.target)' for '\(other.unit)', and "
+                    + (unit.name.kind.isOfSystemd
+                        ? "systemd has one unit of a name" : "Podman would look for both in one folder"),
                 cure: "give one of the files another name, or write its whole path"
             )
         }

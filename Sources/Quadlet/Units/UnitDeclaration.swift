@@ -35,7 +35,8 @@ package struct UnitDeclaration: Sendable {
     package init(_ source: UnitSource, _ layout: NodeLayout) throws(Invalid) {
         if let problem = source.problem { throw Invalid([problem]) }
         var diagnostics = Diagnostics()
-        var unit = try Self.read(source.path)
+        let isOfSystemd = source.name.kind.isOfSystemd
+        var unit = try Self.read(source.path, joinsWithBlank: isOfSystemd)
         var seen: Set<String> = []
         var folders: [String] = []
         // A drop-in of a more special folder hides one of the same name in a more general one.
@@ -47,7 +48,7 @@ package struct UnitDeclaration: Sendable {
         for entry in folders.sorted() {
             let parts = entry.split(separator: "\0")
             do throws(Invalid) {
-                unit = unit.merging(try Self.read("\(parts[1])/\(parts[0])"))
+                unit = unit.merging(try Self.read("\(parts[1])/\(parts[0])", joinsWithBlank: isOfSystemd))
             } catch { diagnostics.append(contentsOf: error.diagnostics) }
         }
         try diagnostics.throwIfErrors()
@@ -62,7 +63,8 @@ package struct UnitDeclaration: Sendable {
         self.path = path
         self.unit = unit
         dropInFolders = []
-        service = unit.last(name.kind.section, "ServiceName").map { "\($0).service" } ?? name.service
+        let given = name.kind.isOfSystemd ? nil : unit.last(name.kind.section, "ServiceName")
+        service = given.map { "\($0).service" } ?? name.service
         referencedFiles = []
         guard unit.sections.contains(name.kind.section) || !name.kind.needsSection else {
             throw Invalid(
@@ -85,9 +87,10 @@ package struct UnitDeclaration: Sendable {
         )
     }
 
-    private static func read(_ path: String) throws(Invalid) -> UnitFile {
+    private static func read(_ path: String, joinsWithBlank: Bool = false) throws(Invalid) -> UnitFile {
         do {
-            return try UnitFile(try fileContent(path, limit: 1024 * 1024), file: path)
+            let content = try fileContent(path, limit: 1024 * 1024)
+            return try UnitFile(content, file: path, joinsWithBlank: joinsWithBlank)
         } catch let error as FileError {
             throw Invalid(
                 at: Place(file: path),
@@ -107,7 +110,8 @@ package struct UnitDeclaration: Sendable {
         case .container: [("Container", "EnvironmentFile"), ("Service", "EnvironmentFile")]
         case .kube: [("Kube", "Yaml"), ("Kube", "ConfigMap")]
         case .build: [("Build", "File")]
-        case .volume, .network, .pod, .image: []
+        case .service: [("Service", "EnvironmentFile")]
+        default: []
         }
     }
 

@@ -18,9 +18,11 @@ package struct UnitFile: Sendable, Hashable {
 
     package init() {}
 
-    /// Reads a file's text as Podman's generator does.
+    /// Reads a file's text as Podman's generator does, or as systemd does.
+    ///
+    /// `joinsWithBlank`: Whether lines that go on are joined by a blank, as systemd does, and not by nothing, as Podman does.
     /// - Throws: `Invalid` with every line that is neither a section, an assignment nor a comment.
-    package init(_ bytes: [UInt8], file: String) throws(Invalid) {
+    package init(_ bytes: [UInt8], file: String, joinsWithBlank: Bool = false) throws(Invalid) {
         var diagnostics = Diagnostics()
         guard !bytes.contains(0) else {
             throw Invalid(at: Place(file: file), "the file is binary", cure: "write a unit file")
@@ -35,9 +37,10 @@ package struct UnitFile: Sendable, Hashable {
             var line = trimmed(String(Substring(line)))
             if line.hasPrefix("#") || line.hasPrefix(";") || line.isEmpty && !pending.isEmpty { continue }
             if pending.isEmpty { start = index + 1 }
-            // Podman joins such lines with nothing between them, and takes the backslash of the last one for nothing.
+            // The backslash of the last line stands for nothing.
             if line.hasSuffix("\\") {
                 line.removeLast()
+                if joinsWithBlank { line += " " }
                 if index < lines.count - 1 {
                     pending += line
                     continue

@@ -1,6 +1,15 @@
-/// What a Quadlet file describes (podman-systemd.unit(5)).
+/// What a unit file describes: something of Podman's (podman-systemd.unit(5)), or of systemd's own (systemd.unit(5)).
 package enum UnitKind: String, Sendable, CaseIterable {
     case container, volume, network, pod, kube, image, build
+    case service, timer, socket, path, target, mount, automount, swap, slice
+
+    /// Whether systemd reads such a file itself; of the others Podman makes services.
+    package var isOfSystemd: Bool {
+        switch self {
+        case .container, .volume, .network, .pod, .kube, .image, .build: false
+        default: true
+        }
+    }
 
     /// The section that makes it what it is, such as `Container`.
     package var section: String { rawValue.prefix(1).uppercased() + rawValue.dropFirst() }
@@ -8,28 +17,31 @@ package enum UnitKind: String, Sendable, CaseIterable {
     /// Whether something has to be said of it; of the others an empty file says enough.
     var needsSection: Bool {
         switch self {
-        case .container, .kube, .image, .build: true
-        case .volume, .network, .pod: false
+        case .volume, .network, .pod, .target, .slice: false
+        default: true
         }
     }
+
+    /// Whether a change reaches it without a restart, which would restart all that belongs to it.
+    var isReadAnew: Bool { self == .target || self == .slice }
 
     /// What the generated service's name ends with.
     var serviceSuffix: String {
         switch self {
-        case .container, .kube: ""
         case .volume, .network, .pod, .image, .build: "-\(rawValue)"
+        default: ""
         }
     }
 }
 
-/// A Quadlet file's name taken apart.
+/// A unit file's name taken apart.
 package struct UnitName: Sendable, Hashable, CustomStringConvertible {
     package var description: String
     package var kind: UnitKind
     /// The name without its extension.
     package var stem: String
 
-    /// Nil when the name is not that of a Quadlet file.
+    /// Nil when the name is not that of a unit file.
     package init?(_ name: String) {
         let bytes = name.utf8
         guard let dot = bytes.lastIndex(of: UInt8(ascii: ".")), bytes.first != UInt8(ascii: "."),
@@ -40,13 +52,6 @@ package struct UnitName: Sendable, Hashable, CustomStringConvertible {
         stem = String(name[..<dot])
     }
 
-    /// Whether a file's name is that of a unit of systemd's own, which Podman has nothing to do with (systemd.unit(5)).
-    static func isOfSystemd(_ name: String) -> Bool {
-        let kinds = ["service", "timer", "socket", "target", "path", "mount", "automount", "slice", "swap"]
-        guard let dot = name.lastIndex(of: ".") else { return false }
-        return kinds.contains(String(name[name.index(after: dot)...]))
-    }
-
     /// The stem before the `@`, when there is one.
     var prefix: String? { stem.firstIndex(of: "@").map { String(stem[..<$0]) } }
     /// What stands after the `@`; empty for a template.
@@ -55,8 +60,9 @@ package struct UnitName: Sendable, Hashable, CustomStringConvertible {
     /// Whether it is a pattern for instances and nothing that could be started.
     package var isTemplate: Bool { instance == "" }
 
-    /// The service that Quadlet makes of it when the unit names no other.
+    /// What systemd knows it by: itself, or the service that Quadlet makes of it when the unit names no other.
     package var service: String {
+        if kind.isOfSystemd { return description }
         guard let prefix, let instance else { return "\(stem)\(kind.serviceSuffix).service" }
         return "\(prefix)\(kind.serviceSuffix)@\(instance).service"
     }
@@ -80,13 +86,17 @@ package struct UnitName: Sendable, Hashable, CustomStringConvertible {
     private static let longest = 230
 
     /// The folders of drop-ins that apply to it, the more general first.
+    ///
+    /// Those that systemd lays over all its services, or all whose names begin alike, are not among them: they would change units
+    /// that are not declared here.
     package var dropInFolders: [String] {
-        var result = ["\(kind.rawValue).d"]
-        var dashes: [String] = []
-        for index in stem.indices where stem[index] == "-" {
-            dashes.append("\(stem[...index]).\(kind.rawValue).d")
+        var result: [String] = []
+        if !kind.isOfSystemd {
+            result.append("\(kind.rawValue).d")
+            for index in stem.indices where stem[index] == "-" {
+                result.append("\(stem[...index]).\(kind.rawValue).d")
+            }
         }
-        result += dashes
         if let prefix, instance != "" { result.append("\(prefix)@.\(kind.rawValue).d") }
         result.append("\(description).d")
         return result
