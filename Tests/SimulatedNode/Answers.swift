@@ -65,8 +65,9 @@ extension SimulatedNode {
     package func meaning(of service: String) -> String? {
         let unit = loaded[service]?.definition ?? define(service)
         guard unit.load == "loaded" else { return nil }
-        guard case .container(let container) = unit.action else { return unit.meaning }
-        let files = container.environmentFiles.map { path in
+        var paths = unit.environmentFiles
+        if case .container(let container) = unit.action { paths = container.environmentFiles }
+        let files = paths.map { path in
             (try? fileContent(path)).map { String(decoding: $0, as: UTF8.self) } ?? "none"
         }
         return ([unit.meaning] + files).joined(separator: "\n")

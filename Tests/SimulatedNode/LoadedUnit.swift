@@ -138,9 +138,13 @@ extension SimulatedNode {
         if linkTarget(path) == "/dev/null" { return UnitDefinition(name: name, load: "masked") }
         if let bytes = try? fileContent(path) {
             var unit = UnitDefinition(name: name)
-            let text = UnitText(String(decoding: bytes, as: UTF8.self))
+            var text = UnitText(String(decoding: bytes, as: UTF8.self))
+            for part in UnitText.dropIns("\(path).d") { text.append(part) }
             unit.read(text)
             unit.action = .program(Behaviour(text.all("Service", "Environment")))
+            unit.environmentFiles = text.all("Service", "EnvironmentFile").map {
+                $0.replacing("%h", with: folders.home)
+            }
             unit.source = path
             if text.last("Service", "ExecStart") == nil { unit.load = "bad-setting" }
             return unit

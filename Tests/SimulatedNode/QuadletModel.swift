@@ -33,7 +33,7 @@ struct QuadletModel {
                 continue
             }
             var text = UnitText(String(decoding: bytes, as: UTF8.self))
-            for part in dropIns(name) { text.append(part) }
+            for part in UnitText.dropIns("\(folder)/\(name).d") { text.append(part) }
             files.append((name, text))
         }
         guard complaints.isEmpty else { return }
@@ -56,13 +56,6 @@ struct QuadletModel {
         guard let dot = file.lastIndex(of: ".") else { return file }
         let (stem, kind) = (file[..<dot], file[file.index(after: dot)...])
         return kind == "container" ? "\(stem).service" : "\(stem)-\(kind).service"
-    }
-
-    private func dropIns(_ name: String) -> [UnitText] {
-        let path = "\(folder)/\(name).d"
-        return ((try? names(in: path)) ?? []).filter { $0.hasSuffix(".conf") }.compactMap { file in
-            (try? fileContent("\(path)/\(file)")).map { UnitText(String(decoding: $0, as: UTF8.self)) }
-        }
     }
 
     private mutating func unit(_ file: String, _ text: UnitText, _ present: Set<String>) -> UnitDefinition? {

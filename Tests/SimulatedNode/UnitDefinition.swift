@@ -30,6 +30,8 @@ struct UnitDefinition {
     /// What it says, without comments.
     var meaning = ""
     var action = Action.program(.stays)
+    /// Files that systemd reads variables from at each start of a program.
+    var environmentFiles: [String] = []
     var type = ServiceType.simple
     var staysAfterExit = false
     var restart = Restart.no

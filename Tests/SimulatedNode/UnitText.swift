@@ -1,3 +1,5 @@
+import Files
+
 /// The text of a unit file: `Key=Value` lines in sections (systemd.syntax(7)).
 struct UnitText {
     private(set) var sections: [String] = []
@@ -15,6 +17,13 @@ struct UnitText {
                 let key = Self.trimmed(line[..<equals])
                 entries.append((section, String(key), String(Self.trimmed(line[line.index(after: equals)...]))))
             }
+        }
+    }
+
+    /// The drop-ins in a folder; none where there is no such folder.
+    static func dropIns(_ folder: String) -> [UnitText] {
+        ((try? names(in: folder)) ?? []).filter { $0.hasSuffix(".conf") }.compactMap { file in
+            (try? fileContent("\(folder)/\(file)")).map { UnitText(String(decoding: $0, as: UTF8.self)) }
         }
     }
 

@@ -1,6 +1,6 @@
 /// One unit as a commit declares it.
 struct DeclaredUnit: Equatable {
-    /// The name without `.container`.
+    /// The name without `.container` or `.service`.
     var stem: String
     var nature: NodeNature
     /// Another number is another container.
@@ -16,8 +16,10 @@ struct DeclaredUnit: Equatable {
     var isWanted = true
     /// Whether it lies in `system` instead of `apps`.
     var isSystem = false
+    /// Whether it is a unit of systemd's own.
+    var isProgram = false
 
-    var name: String { "\(stem).container" }
+    var name: String { "\(stem).\(isProgram ? "service" : "container")" }
     var service: String { "\(stem).service" }
     private var folder: String { isSystem ? "system" : "apps" }
 
@@ -32,8 +34,13 @@ struct DeclaredUnit: Equatable {
         if let file {
             files["\(folder)/\(stem).env"] = "FILE=\(file)\nPASSWORD=\(FleetFiles.secretMark)-\(stem)-\(file)\n"
         }
-        if let dropIn { files["\(folder)/\(name).d/10-more.conf"] = "[Container]\nEnvironment=DROP=\(dropIn)\n" }
+        let section = isProgram ? "Service" : "Container"
+        if let dropIn { files["\(folder)/\(name).d/10-more.conf"] = "[\(section)]\nEnvironment=DROP=\(dropIn)\n" }
         return files
+    }
+
+    private var image: String {
+        isProgram ? "/usr/bin/web" : "localhost/\(nature == .missing ? "missing:1" : "web:1.0.0")"
     }
 
     private var text: String {
@@ -41,9 +48,9 @@ struct DeclaredUnit: Equatable {
         text += "[Unit]\nDescription=\(stem)\n"
         if nature == .skipped { text += "ConditionPathExists=/nowhere\n" }
         if let requires { text += "Requires=\(requires).service\nAfter=\(requires).service\n" }
-        text += "[Container]\n"
-        if nature != .noImage { text += "Image=localhost/\(nature == .missing ? "missing:1" : "web:1.0.0")\n" }
-        text += "Environment=STAMP=\(stamp)\nEnvironment=SIM=\(nature.behaviour)\n" + nature.lines
+        text += isProgram ? "[Service]\n" : "[Container]\n"
+        if nature != .noImage { text += "\(isProgram ? "ExecStart" : "Image")=\(image)\n" }
+        text += "Environment=STAMP=\(stamp)\nEnvironment=SIM=\(nature.behaviour)\n" + (isProgram ? "" : nature.lines)
         if file != nil { text += "EnvironmentFile=%h/.hecate/gitops/\(folder)/\(stem).env\n" }
         if mounts { text += "Volume=data.volume:/data\n" }
         text += "[Service]\n" + nature.service + "TimeoutStartSec=20s\nTimeoutStopSec=5s\n"
@@ -156,7 +163,7 @@ struct NodeGenerator {
         case .comment: unit.comment += 1
         case .want: unit.isWanted.toggle()
         // Never taken back: what a kept copy mounts is removed once nothing declares it.
-        case .mount: unit.mounts = true
+        case .mount: unit.mounts = !unit.isProgram
         case .require:
             // Only on what comes before, so that nothing requires itself.
             unit.requires = random.pick(declared.units.filter { $0.stem < old.stem })?.stem
@@ -168,6 +175,7 @@ struct NodeGenerator {
             return
         default:
             unit.nature = NodeNature(rawValue: mutation.rawValue) ?? .good
+            if unit.isProgram { unit.nature = unit.nature.ofProgram }
             unit.stamp = newStamp()
         }
         declared[unit.stem] = unit
@@ -191,7 +199,7 @@ struct NodeGenerator {
     }
 
     private mutating func newUnit() -> DeclaredUnit {
-        DeclaredUnit(
+        var unit = DeclaredUnit(
             stem: newStem(),
             nature: random.pick(weighted: [(6, .good), (1, .slow), (1, .slowCheck), (1, .task), (1, .run), (1, .ends)])
                 ?? .good,
@@ -201,5 +209,9 @@ struct NodeGenerator {
             isWanted: random.happens(0.85),
             isSystem: random.happens(0.4)
         )
+        if random.happens(0.3) {
+            (unit.isProgram, unit.mounts, unit.nature) = (true, false, unit.nature.ofProgram)
+        }
+        return unit
     }
 }

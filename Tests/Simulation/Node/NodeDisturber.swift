@@ -77,7 +77,7 @@ extension NodeSimulation {
         case .kill: target.perform { $0.kill(service) }
         case .removeLink:
             guard blocked != unit.stem else { return "not ours" }
-            try? removeFile("\(target.layout.quadlet)/\(unit.name)")
+            try? removeFile(target.link(of: unit))
             target.ring()
         default: break
         }

@@ -126,7 +126,7 @@ final class NodeLaws: @unchecked Sendable {
 
     private var foreignPaths: [String] {
         let layout = target.layout
-        let blocked = simulation.blocked.map { ["\(layout.quadlet)/\($0).container"] } ?? []
+        let blocked = simulation.blockedPath.map { [$0] } ?? []
         return blocked + [
             "\(layout.quadlet)/foreign.container", "\(layout.quadlet)/elsewhere.container",
             "\(target.root)/elsewhere/elsewhere.container", "\(layout.units)/byhand.service",
@@ -178,7 +178,7 @@ final class NodeLaws: @unchecked Sendable {
         guard let rejection = rejections[id], rejection.fingerprint == fingerprint else { return }
         let isAsked = asked[id].map { $0 >= rejection.time } ?? false
         let wasForgotten = simulation.lastStoreLoss.map { $0 >= rejection.time } ?? false
-        let stem = String(id.name.dropLast(".container".count))
+        let stem = String(id.name.prefix { $0 != "." })
         let hasChanged = simulation.history.lastChange(of: stem) >= rejection.time - seconds(60)
         guard !isAsked, !wasForgotten, !hasChanged else { return }
         fail(.rejectedNotRetried, "\(id) tries again what was rejected and did not change")
@@ -229,9 +229,11 @@ final class NodeLaws: @unchecked Sendable {
             if let what = unrest(of: unit) { return what }
         }
         let present = Set(declared.units.map(\.name))
-        for name in (try? Files.names(in: target.layout.quadlet)) ?? [] where name.hasSuffix(".container") {
-            let isOurs = target.layout.owns(linkAt: "\(target.layout.quadlet)/\(name)")
-            if isOurs, !present.contains(name) { return "\(name) is declared no more and still linked" }
+        for (folder, suffix) in [(target.layout.quadlet, ".container"), (target.layout.units, ".service")] {
+            for name in (try? Files.names(in: folder)) ?? [] where name.hasSuffix(suffix) {
+                let isOurs = target.layout.owns(linkAt: "\(folder)/\(name)")
+                if isOurs, !present.contains(name) { return "\(name) is declared no more and still linked" }
+            }
         }
         return nil
     }

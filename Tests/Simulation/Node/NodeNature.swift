@@ -39,6 +39,17 @@ enum NodeNature: String, CaseIterable {
     /// Whether Podman's generator refuses it.
     var isRefused: Bool { [.unknownKey, .noImage, .unknownVolume].contains(self) }
 
+    /// The same of a program that systemd starts itself: it has no image and no health command.
+    var ofProgram: NodeNature {
+        switch self {
+        case .slow, .slowCheck: .good
+        case .unhealthy, .missing: .crash
+        case .unhealthyCheck: .crashLoop
+        case .unknownKey, .unknownVolume: .noImage
+        default: self
+        }
+    }
+
     /// What the image and the process are told.
     var behaviour: String {
         switch self {

@@ -32,6 +32,8 @@ final class NodeSimulation: @unchecked Sendable {
     static let foreignServices: Set<String> = ["foreign.service", "byhand.service", "elsewhere.service"]
     /// A declared unit in whose place a file of somebody else's lies.
     private(set) var blocked: String?
+    /// The file that stands there.
+    private(set) var blockedPath: String?
     /// Units that people handled, and when last.
     var meddled: [String: Int64] = [:]
     var lastStoreLoss: Int64?
@@ -81,8 +83,9 @@ final class NodeSimulation: @unchecked Sendable {
         try replaceLink("\(layout.quadlet)/elsewhere.container", to: "\(target.root)/elsewhere/elsewhere.container")
         target.write("\(layout.units)/byhand.service", Array("[Service]\nExecStart=/bin/sleep 1000\n".utf8))
         if random.happens(0.1), let unit = random.pick(declared.units) {
-            blocked = unit.stem
-            target.write("\(layout.quadlet)/\(unit.name)", Array(body.utf8))
+            let path = target.link(of: unit)
+            (blocked, blockedPath) = (unit.stem, path)
+            target.write(path, Array((unit.isProgram ? "[Service]\nExecStart=/bin/sleep 1000\n" : body).utf8))
             Statistics.count("node state a file stands in the way")
         }
         target.perform { machine in

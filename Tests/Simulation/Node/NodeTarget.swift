@@ -194,6 +194,11 @@ final class NodeTarget: @unchecked Sendable {
         }
     }
 
+    /// Where the link to a unit belongs.
+    func link(of unit: DeclaredUnit) -> String {
+        "\(unit.isProgram ? layout.units : layout.quadlet)/\(unit.name)"
+    }
+
     /// Writes a file as an editor does, and notes when.
     func write(_ path: String, _ bytes: [UInt8]) {
         try? makeFolder(folder(of: path))
