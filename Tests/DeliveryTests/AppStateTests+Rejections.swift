@@ -185,4 +185,24 @@ extension AppStateTests {
         }
         #expect(told[0] == told[1], "\(told)")
     }
+
+    /// What was deployed could not be kept, and is declared again after what came next was rolled back.
+    @Test func whatIsDeployedAgainAfterAnOlderOneWasPutBackIsNoDrift() {
+        var script = deployed()
+        script.declare("v2")
+        script.failures["commit"] = Failure(.journalFailed, "full", next: .retry)
+        script.run(for: .seconds(60))
+        #expect(script.state.record.deployed == "v2" && script.running == "v2")
+        script.declare("v3")
+        script.health = bad
+        script.run(for: .seconds(10))
+        script.health = good
+        script.run(for: .seconds(60))
+        #expect(script.running == "v1" && script.state.record.quarantine?.isRolledBack == true)
+        script.failures = [:]
+        script.clear()
+        script.declare("v2")
+        script.run(for: .seconds(60))
+        #expect(script.running == "v2" && !script.reasons.contains(.driftDetected), "\(script.reasons)")
+    }
 }

@@ -348,8 +348,11 @@ extension AppState {
     /// What was rejected counts no more; where it was not rolled back yet, or to an older revision than what was deployed, nobody
     /// else made what differs.
     private mutating func dropQuarantine() {
-        if let quarantine = record.quarantine, !quarantine.isRolledBack || !quarantine.refused.isEmpty {
-            record.isInterrupted = true
+        if let quarantine = record.quarantine {
+            // What was deployed may never have been kept.
+            let restored = kept?.first { !quarantine.refused.contains($0) }
+            let isOlder = !quarantine.refused.isEmpty || restored.map { $0 != record.deployed } ?? false
+            if !quarantine.isRolledBack || isOlder { record.isInterrupted = true }
         }
         record.quarantine = nil
     }
