@@ -5,9 +5,10 @@ internal import Files
 internal import JSON
 internal import YAML
 
-/// Brings the files of a repository laid out as hecate-gitops is into the gitops folder.
+/// Brings the files of a repository into the gitops folder. What was installed by hand stays.
 ///
-/// `quadlet/system` always, of `quadlet/apps` what `nodes/<host>.yml` names. What was installed by hand stays.
+/// Of one laid out as hecate-gitops is, `quadlet/system` always, of `quadlet/apps` what `nodes/<host>.yml` names; of any other
+/// one all that is not hidden, or the folders that somebody named.
 package struct GitopsSync: Sendable {
     let layout: NodeLayout
 
@@ -19,7 +20,12 @@ package struct GitopsSync: Sendable {
     /// - Returns: What was done about files that somebody had edited here, in words.
     /// - Throws: `Invalid` when the node's own file is wrong; then nothing is written.
     package func bring(_ snapshot: any BrowsableSnapshot, registry: PluginRegistry?) async throws -> [String] {
-        let wanted = try await wanted(snapshot, registry)
+        let isParted = layout.given.isEmpty ? try await isParted(snapshot) : false
+        let wanted = try await isParted ? wanted(snapshot, registry) : everything(snapshot)
+        // Where units lie is known before they do.
+        if isParted { try GitopsForm.forgetWhole(layout) } else if layout.given.isEmpty {
+            try GitopsForm.keepWhole(layout)
+        }
         let before = manifest()
         var after: [String: String] = [:]
         var notes: [String] = []
@@ -68,6 +74,25 @@ package struct GitopsSync: Sendable {
     private func manifest() -> [String: String] {
         guard let bytes = try? fileContent(manifestPath), let document = try? JSON(parsing: bytes) else { return [:] }
         return (document["files"]?.object ?? [:]).compactMapValues(\.string)
+    }
+
+    private func isParted(_ snapshot: any BrowsableSnapshot) async throws -> Bool {
+        for part in ["quadlet/system", "quadlet/apps"] where try await !snapshot.files(below: part).isEmpty {
+            return true
+        }
+        return false
+    }
+
+    /// The files of a repository that was not made for Hecate.
+    private func everything(_ snapshot: any BrowsableSnapshot) async throws -> [String: [UInt8]] {
+        let given = layout.given.map { $0.split(separator: "/").filter { $0 != "." }.joined(separator: "/") }
+        var result: [String: [UInt8]] = [:]
+        for file in try await snapshot.files(below: "") {
+            let isGiven = given.isEmpty || given.contains { $0.isEmpty || file.hasPrefix("\($0)/") }
+            let isHidden = file.split(separator: "/").contains { $0.hasPrefix(".") && $0 != ".config" }
+            if isGiven, !isHidden { result[file] = try await snapshot.read(file) }
+        }
+        return result
     }
 
     /// The files the node is to have, by their paths below the gitops folder.

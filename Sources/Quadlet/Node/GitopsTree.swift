@@ -14,15 +14,19 @@ package struct UnitSource: Sendable, Hashable {
     package var identity: String
 }
 
-/// What lies in the gitops folder: every unit file of `system` and `apps`, nested folders included.
+/// What lies in the gitops folder: every unit file of the folders that are read, nested ones included.
 package struct GitopsTree: Sendable {
     package private(set) var units: [UnitSource] = []
     /// Every folder there is, to be watched.
     package private(set) var folders: [String] = []
     /// What was passed over, and why; it belongs to no unit.
     package private(set) var problems: [Diagnostic] = []
+    /// What is for other machines and users, as far as that is worth telling.
+    private(set) var elsewhere: [Diagnostic] = []
     /// Whether there may be units that were not seen, so that none may be taken for gone.
     package private(set) var isPartial = false
+    let form: GitopsForm
+    private let layout: NodeLayout
     private var dropIns: [String: String] = [:]
     private var found: [UnitName: [String]] = [:]
 
@@ -40,25 +44,51 @@ package struct GitopsTree: Sendable {
                 cure: "make it with 'hecate init node', or name another with HECATE_GITOPS_DIR"
             )
         }
+        form = GitopsForm(layout)
+        self.layout = layout
         folders.append(layout.gitops)
-        lookBeside(layout.sources)
-        for source in layout.sources where isReachable(source) { scan(source, depth: 0) }
+        switch form {
+        case .parts:
+            lookBeside(layout.parts)
+            for part in layout.parts where isReachable(part) { scan(part, depth: 0) }
+        case .given(let names):
+            let given = names.map { normalizedPath("\(layout.gitops)/\($0)") }
+            if !given.contains(layout.gitops) { lookBeside(given) }
+            for folder in given { scan(given: folder) }
+        case .whole: scan(layout.gitops, depth: 0)
+        }
         for (name, paths) in found.sorted(by: { $0.key.description < $1.key.description }) {
             units.append(source(name, paths.sorted()))
         }
         mentionUnusedDropIns()
     }
 
-    /// Names the units that lie in the folder itself, where none is read.
-    private mutating func lookBeside(_ sources: [String]) {
-        let beside = (try? names(in: folders[0])) ?? []
-        for entry in beside where UnitName(entry) != nil && !entry.utf8.contains(where: isControl) {
-            let names = sources.map { "'\(lastComponent($0))'" }.joined(separator: " or ")
+    /// Names the units that lie in the folder itself, and the folders with units, where none is read.
+    private mutating func lookBeside(_ read: [String]) {
+        let places = read.map { "'\($0.dropFirst(layout.gitops.count + 1))'" }.joined(separator: " or ")
+        for entry in (try? names(in: layout.gitops)) ?? [] {
+            let path = "\(layout.gitops)/\(entry)"
+            let isRead = read.contains { $0 == path || $0.hasPrefix("\(path)/") }
+            guard !entry.hasPrefix("."), !entry.utf8.contains(where: isControl), !isRead else { continue }
+            let isFolder = fileStatus(path)?.kind == .folder
+            let units = isFolder ? ((try? names(in: path)) ?? []).filter { UnitName($0) != nil } : []
+            if isFolder, units.isEmpty { continue }
+            guard isFolder || UnitName(entry) != nil else { continue }
             mention(
-                "\(folders[0])/\(entry)",
-                "units are read from \(names), and this one is passed over",
-                "move it there"
+                path,
+                "units are read from \(places), and \(isFolder ? "those in here are" : "this one is") passed over",
+                "move \(isFolder ? "them" : "it") there, or name the folders to read with HECATE_GITOPS_UNITS"
             )
+        }
+    }
+
+    /// Reads a folder that somebody named; nothing of it may be taken for gone while it is not there.
+    private mutating func scan(given path: String) {
+        if fileStatus(path)?.kind == .folder { return scan(path, depth: 0) }
+        if lookError(path) == nil, linkTarget(path) == nil {
+            passOver(path, "HECATE_GITOPS_UNITS names it, and there is no such folder", "make it, or mend the setting")
+        } else {
+            noteUnreachable(path)
         }
     }
 
@@ -95,9 +125,10 @@ package struct GitopsTree: Sendable {
         } catch {
             return passOver(folder, "the folder cannot be read: \(error)", "check its permissions")
         }
-        for entry in entries where !entry.hasPrefix(".") && !entry.utf8.contains(where: isControl) {
+        for entry in entries where mayBeRead(entry) && !entry.utf8.contains(where: isControl) {
             let path = "\(folder)/\(entry)"
             let isFolder = fileStatus(path)?.kind == .folder
+            if entry.hasPrefix("."), !isFolder { continue }
             if !isFolder, let name = UnitName(entry) {
                 found[name, default: []].append(path)
             } else if isFolder, entry.hasSuffix(".d") {
@@ -109,10 +140,34 @@ package struct GitopsTree: Sendable {
                     "write [Install] with \(key)=\(entry[..<(entry.lastIndex(of: ".") ?? entry.endIndex)]) in the unit"
                 )
             } else if isFolder {
-                enter(path, depth: depth + 1)
+                choose(path, depth: depth + 1)
             } else {
                 noteUnreachable(path)
             }
+        }
+    }
+
+    /// Hidden files are nobody's; of a whole folder a home's settings may hold units.
+    private func mayBeRead(_ entry: String) -> Bool { !entry.hasPrefix(".") || form == .whole && entry == ".config" }
+
+    /// Enters a folder, or what of it is for this machine and this user.
+    private mutating func choose(_ path: String, depth: Int) {
+        guard form == .whole else { return enter(path, depth: depth) }
+        switch FolderChoice(layout: layout).verdict(on: path) {
+        case .enter: enter(path, depth: depth)
+        case .enterOnly(let inner):
+            folders.append(path)
+            for folder in inner { enter(folder, depth: depth + 1) }
+        case .others(let why):
+            folders.append(path)
+            let cure = "have an agent read it there, or name the folders to read with HECATE_GITOPS_UNITS"
+            elsewhere.append(Diagnostic(.warning, at: Place(file: path), "\(why), so it is passed over", cure: cure))
+        case .unknown(let why):
+            folders.append(path)
+            isPartial = true
+            let cure = "make a folder of that name, or name the folders to read with HECATE_GITOPS_UNITS"
+            elsewhere.append(Diagnostic(.error, at: Place(file: path), why, cure: cure))
+        case .nothing: break
         }
     }
 
@@ -126,7 +181,11 @@ package struct GitopsTree: Sendable {
 
     /// Names the drop-ins that are laid over nothing.
     private mutating func mentionUnusedDropIns() {
-        var unused = dropIns
+        // Others, such as `conf.d`, are anybody's.
+        var unused = dropIns.filter { folder, _ in
+            let name = folder.dropLast(".d".count)
+            return UnitName(String(name)) != nil || UnitKind(rawValue: String(name)) != nil
+        }
         for name in found.keys { for folder in name.dropInFolders { unused[folder] = nil } }
         for (folder, path) in unused.sorted(by: { $0.key < $1.key }) {
             let stem = folder.dropLast(".service.d".count)

@@ -7,8 +7,10 @@ package struct NodeLayout: Sendable {
     package var home: String
     package var user: String
     package var host: String
-    /// What should run: `system` and `apps` below it.
+    /// What should run.
     package var gitops: String
+    /// The folders below it that units are read from, as somebody named them; empty for those that its form gives.
+    package var given: [String] = []
     /// Where Podman's generator looks.
     package var quadlet: String
     /// Where systemd looks for units written by hand.
@@ -44,17 +46,21 @@ package struct NodeLayout: Sendable {
         }
     }
 
-    /// The folders that are read, the first winning nothing: a name that stands in both is refused.
-    package var sources: [String] { ["\(gitops)/system", "\(gitops)/apps"] }
+    /// The folders that are read when they are there, the first winning nothing: a name that stands in both is refused.
+    var parts: [String] { ["\(gitops)/system", "\(gitops)/apps"] }
     /// What the agent keeps for itself; below the gitops folder, so that links into it are its own.
     package var kept: String { "\(gitops)/.hecate" }
+    /// Stands as long as units are read from anywhere in the folder.
+    var formNote: String { "\(kept)/whole" }
+    /// The host's name without its domain.
+    package var shortHost: String { host.split(separator: ".").first.map(String.init) ?? host }
 
     /// Where the link to a unit's file belongs, so that who reads it finds it.
     func link(of name: UnitName) -> String { "\(name.kind.isOfSystemd ? units : quadlet)/\(name)" }
 
     package var specifiers: Specifiers {
         Specifiers([
-            "h": home, "t": runtime, "H": host, "l": host.split(separator: ".").first.map(String.init) ?? host,
+            "h": home, "t": runtime, "H": host, "l": shortHost,
             "u": user,
             "T": "/tmp", "V": "/var/tmp", "E": folder(of: folder(of: quadlet)),
         ])

@@ -53,7 +53,10 @@ package actor NodeReader {
         }
         try await check(changed, in: tree)
         try index.save(only: Set(tree.units.map(\.name.description)))
-        if isActing { try await platform.mendLinks() }
+        if isActing {
+            if tree.form == .whole, !tree.units.isEmpty { try GitopsForm.keepWhole(layout) }
+            try await platform.mendLinks()
+        }
         var fleet = Fleet(
             revision: NodeSnapshot().revision,
             owner: NodePlatform.owner,
@@ -62,7 +65,7 @@ package actor NodeReader {
         )
         fleet.isReadInPlace = true
         fleet.isPartial = tree.isPartial
-        fleet.warnings = tree.problems
+        fleet.warnings = tree.problems + tree.elsewhere
         return (fleet, folders.sorted())
     }
 

@@ -3,66 +3,54 @@ internal import Files
 
 /// Checks a repository of Quadlet files where there is neither Podman nor systemd, for its own CI.
 package struct RepositoryCheck {
-    private let root: String
-    private let folder: String
     private var diagnostics = Diagnostics()
     private let version: PodmanVersion
-    private var seen: [String: String] = [:]
+    /// The gitops folder that the repository is, or has.
+    private let folder: String
     private var units: [UnitName: QuadletRules.Subject] = [:]
-    /// The folders that may be of drop-ins, by their names.
-    private var dropIns: [String: [String]] = [:]
+    private var dropInFolders: [UnitName: [String]] = [:]
     private var readDropIns: [String: [(file: String, unit: UnitFile)]] = [:]
     /// Units that nothing of their own starts, and every word of the others that might.
     private var unwanted: [(name: UnitName, path: String)] = []
     private var mentions: Set<String> = []
 
-    /// Whether a folder is laid out as hecate-gitops or as a node's own gitops folder is.
+    /// Whether a folder has units of Podman's, or is laid out as hecate-gitops or as a node's own gitops folder is.
     package static func applies(to root: String) -> Bool {
-        ["quadlet/system", "quadlet/apps", "system", "apps"].contains { fileStatus("\(root)/\($0)")?.kind == .folder }
+        let folder = folder(in: root)
+        if ["system", "apps"].contains(where: { fileStatus("\(folder)/\($0)")?.kind == .folder }) { return true }
+        return GitopsView.all(of: folder).contains { layout in
+            let units = (try? GitopsTree(layout))?.units ?? []
+            return units.contains { !$0.name.kind.isOfSystemd }
+        }
     }
 
-    /// Everything that is wrong in a repository's units, with its place.
+    private static func folder(in root: String) -> String {
+        fileStatus("\(root)/quadlet")?.kind == .folder ? "\(root)/quadlet" : root
+    }
+
+    /// Everything that is wrong in a repository's units, with its place, as each machine and user sees them.
     ///
     /// `version`: The Podman that they are for.
     package static func diagnostics(
         of root: String,
         for version: PodmanVersion = .tested
     ) throws -> Diagnostics {
-        var check = RepositoryCheck(root, version)
-        for part in ["system", "apps"] { try check.scan("\(check.folder)/\(part)", depth: 0) }
-        try check.judge()
-        check.warnOfUnwanted()
-        return check.diagnostics
-    }
-
-    private init(_ root: String, _ version: PodmanVersion) {
-        self.root = root
-        self.version = version
-        folder = fileStatus("\(root)/quadlet")?.kind == .folder ? "\(root)/quadlet" : root
-    }
-
-    private mutating func scan(_ path: String, depth: Int) throws {
-        guard depth < 8 else { return }
-        for entry in try names(in: path) where !entry.hasPrefix(".") {
-            let inner = "\(path)/\(entry)"
-            if fileStatus(inner)?.kind == .folder {
-                if entry.hasSuffix(".d") {
-                    dropIns[entry, default: []].append(inner)
-                } else {
-                    try scan(inner, depth: depth + 1)
-                }
-            } else if let name = UnitName(entry) {
-                if let other = seen.updateValue(inner, forKey: entry) {
-                    diagnostics.error(
-                        at: Place(file: inner),
-                        "'\(entry)' stands twice; the other is \(other)",
-                        cure: "remove or rename one of them"
-                    )
-                }
-                check(name, inner)
-            }
+        let folder = folder(in: root)
+        var result = Diagnostics()
+        var seen: Set<Diagnostic> = []
+        for layout in GitopsView.all(of: folder) {
+            let tree = try GitopsTree(layout)
+            var check = RepositoryCheck(folder, version)
+            for problem in tree.problems { check.diagnostics.append(problem) }
+            for source in tree.units { check.check(source) }
+            try check.judge()
+            check.warnOfUnwanted()
+            for found in check.diagnostics.all where seen.insert(found).inserted { result.append(found) }
         }
+        return result
     }
+
+    private init(_ folder: String, _ version: PodmanVersion) { (self.folder, self.version) = (folder, version) }
 
     private mutating func read(_ path: String, joinsWithBlank: Bool) -> UnitFile? {
         do {
@@ -76,15 +64,11 @@ package struct RepositoryCheck {
         return nil
     }
 
-    private mutating func check(_ name: UnitName, _ path: String) {
-        if let fault = name.fault { diagnostics.error(at: Place(file: path), fault, cure: "rename the file") }
-        if let kind = fileStatus(path)?.kind, kind != .file {
-            return diagnostics.error(
-                at: Place(file: path),
-                "it is \(kind.name), and a unit is a file",
-                cure: "remove it"
-            )
-        }
+    private mutating func check(_ source: UnitSource) {
+        let (name, path) = (source.name, source.path)
+        if let problem = source.problem { diagnostics.append(problem) }
+        guard fileStatus(path)?.kind == .file else { return }
+        dropInFolders[name] = source.dropInFolders
         guard let unit = read(path, joinsWithBlank: name.kind.isOfSystemd) else { return }
         units[name] = QuadletRules.Subject(name: name, path: path, unit: unit)
         noteWants(of: unit, name, path)
@@ -105,8 +89,10 @@ package struct RepositoryCheck {
             // A drop-in of a more special folder hides one of the same name in a more general one.
             var seen: Set<String> = []
             var found: [(file: String, unit: UnitFile)] = []
-            for folder in name.dropInFolders.reversed() {
-                for part in try parts(of: folder, of: name.kind) where seen.insert(part.file).inserted { found.append(part) }
+            for folder in (dropInFolders[name] ?? []).reversed() {
+                for part in try parts(of: folder, of: name.kind) where seen.insert(part.file).inserted {
+                    found.append(part)
+                }
             }
             for part in found.sorted(by: { $0.file < $1.file }) { subject.unit = subject.unit.merging(part.unit) }
             let own = SystemRules(name: name, path: subject.path, unit: subject.unit)
@@ -115,15 +101,13 @@ package struct RepositoryCheck {
         }
     }
 
-    /// The drop-ins of folders of one name, each read once; folders that no unit's drop-ins are looked for in are nobody's.
+    /// The drop-ins of a folder, which are read once.
     private mutating func parts(of folder: String, of kind: UnitKind) throws -> [(file: String, unit: UnitFile)] {
         if let known = readDropIns[folder] { return known }
         var result: [(file: String, unit: UnitFile)] = []
-        for path in dropIns[folder] ?? [] {
-            for file in try names(in: path).sorted() where file.hasSuffix(".conf") {
-                let part = read("\(path)/\(file)", joinsWithBlank: kind.isOfSystemd)
-                if let part { result.append((file, part)) }
-            }
+        for file in try names(in: folder).sorted() where file.hasSuffix(".conf") {
+            let part = read("\(folder)/\(file)", joinsWithBlank: kind.isOfSystemd)
+            if let part { result.append((file, part)) }
         }
         readDropIns[folder] = result
         return result

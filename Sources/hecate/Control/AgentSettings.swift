@@ -35,6 +35,22 @@ struct AgentSettings: Sendable {
         return settings
     }
 
+    /// The folders that units are read from, when somebody named them.
+    private static func given(_ layout: NodeLayout) throws -> [String] {
+        let names = environmentVariable("HECATE_GITOPS_UNITS")?.split { " :".contains($0) }.map(String.init) ?? []
+        return try names.map { name in
+            let path = layout.specifiers.expand(name)
+            guard !path.hasPrefix("/"), !path.split(separator: "/").contains(".."), !path.contains("%") else {
+                throw Failure(
+                    .invalid,
+                    "HECATE_GITOPS_UNITS has '\(name)'; write folders below the gitops folder, such as '.' or 'common hosts/%l'",
+                    next: .needsChange
+                )
+            }
+            return path
+        }
+    }
+
     /// Finds out who runs it and where.
     ///
     /// `gitops`: The folder that says what should run, when it is not for the environment to say.
@@ -43,7 +59,7 @@ struct AgentSettings: Sendable {
         guard let home = environmentVariable("HOME") ?? user.map({ String(cString: $0.pointee.pw_dir) }) else {
             throw Failure(.notFound, "nobody knows the home folder; set HOME", next: .needsChange)
         }
-        let layout = NodeLayout(
+        var layout = NodeLayout(
             scope: getuid() == 0 ? .system : .user,
             home: home,
             user: user.map { String(cString: $0.pointee.pw_name) } ?? "",
@@ -53,6 +69,7 @@ struct AgentSettings: Sendable {
             runtime: environmentVariable("XDG_RUNTIME_DIR"),
             configuration: environmentVariable("XDG_CONFIG_HOME")
         )
+        layout.given = try given(layout)
         func seconds(_ name: String, _ usual: Double) throws -> Duration {
             guard let text = environmentVariable(name), !text.isEmpty else { return .seconds(usual) }
             guard let number = Double(text), number >= 0 else {
