@@ -20,7 +20,9 @@ struct BootRig {
     init(start: Int64, clockError: Int64 = 0) throws {
         scratch = try Scratch()
         layout = NodeLayout(in: scratch)
-        for folder in ["\(layout.gitops)/system", "\(layout.gitops)/apps"] + [layout.quadlet, layout.units, layout.runtime] { try makeFolder(folder) }
+        for folder in ["\(layout.gitops)/system", "\(layout.gitops)/apps"] + [
+            layout.quadlet, layout.units, layout.runtime,
+        ] { try makeFolder(folder) }
         manager = Self.manager(layout, start, clockError)
     }
 

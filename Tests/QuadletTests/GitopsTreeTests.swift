@@ -53,8 +53,12 @@ import Testing
 
     @Test func eachMachineReadsItsOwnFolder() throws {
         try write(
-            "hosts/alpha/a.container", "hosts/beta/b.container", "hosts/common/c.container", "d.container",
-            "hosts/alpha/root/r.container", "hosts/alpha/user/u.container"
+            "hosts/alpha/a.container",
+            "hosts/beta/b.container",
+            "hosts/common/c.container",
+            "d.container",
+            "hosts/alpha/root/r.container",
+            "hosts/alpha/user/u.container"
         )
         let all = ["a.container", "c.container", "d.container"]
         #expect(try names(layout()) == (all + ["u.container"]).sorted())
@@ -118,7 +122,11 @@ import Testing
         for folder in ["a", "b"] { try scratch.write("[Container]\n", to: "\(folder)/web.container.d/x.conf") }
         let tree = try GitopsTree(layout())
         #expect(tree.units.first?.dropInFolders == ["\(scratch.path)/a/web.container.d"])
-        #expect(tree.problems.map(\.message) == ["drop-ins of 'web.container.d' are read from \(scratch.path)/a/web.container.d"])
+        #expect(
+            tree.problems.map(\.message) == [
+                "drop-ins of 'web.container.d' are read from \(scratch.path)/a/web.container.d"
+            ]
+        )
     }
 
     /// Each machine's and user's view of a repository is checked, and what they share once.
@@ -128,7 +136,9 @@ import Testing
         try scratch.write("[Volume]\n", to: "hosts/beta/data.volume")
         try scratch.write("[Container]\nImag=x\n", to: "hosts/beta/root/r.container")
         #expect(RepositoryCheck.applies(to: scratch.path))
-        let found = try RepositoryCheck.diagnostics(of: scratch.path).all.filter { $0.severity == .error }.map { "\($0)" }
+        let found = try RepositoryCheck.diagnostics(of: scratch.path).all.filter { $0.severity == .error }.map {
+            "\($0)"
+        }
         #expect(found.count == 3, "\(found)")
         #expect(found.count { $0.contains("common/c.container:3:1: 'data.volume' is named here and is not") } == 1)
         #expect(found.count { $0.contains("hosts/beta/root/r.container") } == 2)

@@ -68,7 +68,8 @@ import Testing
     @Test(arguments: [
         ("a.service", "[Service]\nExecStart=/a \\\n  --b\n"), ("a.service", "[Service]\nType=oneshot\nExecStop=/a\n"),
         ("a.service", "[Service]\nType=oneshot\nExecStart=/a\nExecStart=/b\nEnvironmentFile=-%h/a.env\n"),
-        ("srv-a.mount", "[Mount]\nWhat=/dev/x\nWhere=/srv/a\n"), ("a.target", ""), ("a.slice", "[Slice]\nCPUQuota=20%\n"),
+        ("srv-a.mount", "[Mount]\nWhat=/dev/x\nWhere=/srv/a\n"), ("a.target", ""),
+        ("a.slice", "[Slice]\nCPUQuota=20%\n"),
         ("a@.service", "[Service]\nExecStart=/a %i\n"),
     ])
     func whatSystemdLoadsIsNot(name: String, text: String) throws {

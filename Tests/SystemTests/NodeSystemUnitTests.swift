@@ -24,7 +24,9 @@ extension NodeTests {
         }
 
         /// The timer is started and its service is not, but for by the timer.
-        @Test(.timeLimit(.minutes(3)), arguments: [false, true]) func aTimerIsKeptWithItsService(isOld: Bool) async throws {
+        @Test(.timeLimit(.minutes(3)), arguments: [false, true]) func aTimerIsKeptWithItsService(
+            isOld: Bool
+        ) async throws {
             let node = try await node(isOld: isOld)
             let job = service("/bin/sh -c 'echo run >>%h/t-runs'", "Type=oneshot", install: "")
             try await node.write(job, to: "apps/t-job.service")
@@ -42,13 +44,17 @@ extension NodeTests {
                 let yearly = timer.replacing("*-*-* *:*:0/2", with: "*-01-01 00:00")
                 try await node.write(yearly, to: "apps/t-job.timer")
                 try await node.eventually("the new timer counts") {
-                    try await node.shell("systemctl --user show -p NextElapseUSecRealtime t-job.timer").contains("-01-01")
+                    try await node.shell("systemctl --user show -p NextElapseUSecRealtime t-job.timer").contains(
+                        "-01-01"
+                    )
                 }
                 #expect(try await link(node, "timers.target.wants/t-job.timer").hasSuffix("/apps/t-job.timer"))
                 try await node.remove("apps/t-job.timer")
                 try await node.eventually("it is gone") { try await node.state("t-job.timer") == "inactive" }
                 try await node.eventually("its links are gone") {
-                    let links = [try await link(node, "timers.target.wants/t-job.timer"), try await link(node, "t-job.timer")]
+                    let links = [
+                        try await link(node, "timers.target.wants/t-job.timer"), try await link(node, "t-job.timer"),
+                    ]
                     return links.allSatisfy(\.isEmpty)
                 }
                 #expect(try await node.isReady("t-job.service"))
@@ -97,7 +103,9 @@ extension NodeTests {
         /// A name that the distribution has, as a unit or as an alias, hides nothing and stops nothing.
         @Test(.timeLimit(.minutes(3))) func whatIsSomebodyElsesStays() async throws {
             let node = try await node()
-            let before = try await node.shell("systemctl --user show -p FragmentPath,InvocationID dbus.service | tr '\\n' ' '")
+            let before = try await node.shell(
+                "systemctl --user show -p FragmentPath,InvocationID dbus.service | tr '\\n' ' '"
+            )
             try await node.write(service("/bin/sleep 1000"), to: "apps/dbus.service")
             let alias = wanted + "Alias=basic.target dbus.service\n"
             let hides = wanted + "Alias=systemd-exit.service\n"
@@ -108,7 +116,9 @@ extension NodeTests {
                     try await node.message("dbus.service").contains("is a unit of somebody else's already, made of")
                 }
                 try await node.eventually("so is the alias") {
-                    try await node.message("t-one.service").contains("'systemd-exit.service' is a unit of somebody else's already")
+                    try await node.message("t-one.service").contains(
+                        "'systemd-exit.service' is a unit of somebody else's already"
+                    )
                 }
                 try await node.eventually("so is one of another kind") {
                     try await node.message("t-two.service").contains("an alias ends as the unit does")
@@ -152,7 +162,11 @@ extension NodeTests {
             let socket = "[Socket]\nListenStream=%h/t-one.sock\n[Install]\nWantedBy=sockets.target\n"
             try await node.write("[Slice]\nCPUWeight=50\n", to: "apps/t-some.slice")
             try await node.write("[Unit]\nDescription=All\n" + wanted, to: "apps/t-all.target")
-            let inSlice = service("/bin/sleep 1000", "Slice=t-some.slice", install: "[Install]\nWantedBy=t-all.target\n")
+            let inSlice = service(
+                "/bin/sleep 1000",
+                "Slice=t-some.slice",
+                install: "[Install]\nWantedBy=t-all.target\n"
+            )
             try await node.write(inSlice, to: "apps/t-web.service")
             try await node.write(socket, to: "apps/t-echo.socket")
             try await node.write(service("/bin/sleep 1000", install: ""), to: "apps/t-echo.service")

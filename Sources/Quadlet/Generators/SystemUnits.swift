@@ -40,7 +40,10 @@ struct SystemUnits: UnitGenerator {
         installed(unit, [("Alias", "")]).map(\.name).filter { $0 != unit.name.description }
     }
 
-    private func installed(_ unit: UnitDeclaration, _ keys: [(key: String, place: String)]) -> [(
+    private func installed(
+        _ unit: UnitDeclaration,
+        _ keys: [(key: String, place: String)]
+    ) -> [(
         place: String, name: String
     )] {
         keys.flatMap { key, place in
@@ -88,6 +91,7 @@ struct SystemUnits: UnitGenerator {
 enum Install {
     /// The keys by which another unit has it started, each with the end of the folder where a link says so.
     static let wanting = [
-        (key: "WantedBy", suffix: "wants"), (key: "RequiredBy", suffix: "requires"), (key: "UpheldBy", suffix: "upholds"),
+        (key: "WantedBy", suffix: "wants"), (key: "RequiredBy", suffix: "requires"),
+        (key: "UpheldBy", suffix: "upholds"),
     ]
 }

@@ -84,7 +84,9 @@ struct FolderChoice {
         // Beside the home of this user those of others are not this agent's.
         let home = folder(of: path)
         let own = "\(folder(of: home))/\(layout.user)"
-        if home != own, home != layout.gitops, holdsHome(own) { return .others("it is another user's than '\(layout.user)'") }
+        if home != own, home != layout.gitops, holdsHome(own) {
+            return .others("it is another user's than '\(layout.user)'")
+        }
         return .enterOnly(Self.homes.map { "\(path)/\($0)" }.filter(pathExists))
     }
 
@@ -96,7 +98,9 @@ struct FolderChoice {
         let entries = ((try? names(in: path)) ?? []).filter { !$0.hasPrefix(".") }
         let folders = entries.filter { fileStatus("\(path)/\($0)")?.kind == .folder }
         // An app may be called so.
-        guard !folders.isEmpty, entries.allSatisfy({ UnitName($0) == nil || folders.contains($0) }) else { return .enter }
+        guard !folders.isEmpty, entries.allSatisfy({ UnitName($0) == nil || folders.contains($0) }) else {
+            return .enter
+        }
         let own = folders.filter { $0 == layout.host || $0 == layout.shortHost }
         guard !own.isEmpty else {
             return .unknown("it has folders for machines, and none for this one, '\(layout.shortHost)'")

@@ -23,7 +23,9 @@ package struct GitopsSync: Sendable {
         let isParted = layout.given.isEmpty ? try await isParted(snapshot) : false
         let wanted = try await isParted ? wanted(snapshot, registry) : everything(snapshot)
         // Where units lie is known before they do.
-        if isParted { try GitopsForm.forgetWhole(layout) } else if layout.given.isEmpty {
+        if isParted {
+            try GitopsForm.forgetWhole(layout)
+        } else if layout.given.isEmpty {
             try GitopsForm.keepWhole(layout)
         }
         let before = manifest()

@@ -176,7 +176,12 @@ package struct GitopsTree: Sendable {
         folders.append(path)
         guard let other = dropIns[name] else { return dropIns[name] = path }
         dropIns[name] = min(other, path)
-        mention(max(other, path), "drop-ins of '\(name)' are read from \(min(other, path))", "put all of them there", .error)
+        mention(
+            max(other, path),
+            "drop-ins of '\(name)' are read from \(min(other, path))",
+            "put all of them there",
+            .error
+        )
     }
 
     /// Names the drop-ins that are laid over nothing.

@@ -117,7 +117,11 @@ struct NodePlanned: Planned {
         } catch let error as SystemdError where error.isNoSuchUnit {
             throw await noService(unit, error.description)
         } catch let error as SystemdError {
-            throw Failure(.refused, "\(unit.service): \(error)", next: error.isLasting(of: unit.service) ? .needsChange : .retry)
+            throw Failure(
+                .refused,
+                "\(unit.service): \(error)",
+                next: error.isLasting(of: unit.service) ? .needsChange : .retry
+            )
         } catch let error as FileError {
             throw Failure(.refused, "\(error)")
         }

@@ -23,8 +23,9 @@ enum AgentCommand {
             ),
         ],
         discussion: """
-            The gitops folder is $HECATE_GITOPS_DIR, else ~/.hecate/gitops; its units are linked into
-            ~/.config/containers/systemd, or into /etc/containers/systemd for root. Also called hecate-reconciler.
+            The gitops folder is $HECATE_GITOPS_DIR, else ~/.hecate/gitops; $HECATE_GITOPS_UNITS names the folders in it that
+            hold units. Podman's are linked into ~/.config/containers/systemd, systemd's own into ~/.config/systemd/user, or
+            into /etc/containers/systemd and /etc/systemd/system for root. Also called hecate-reconciler.
             """,
         example: "hecate agent --once",
         isLocal: true

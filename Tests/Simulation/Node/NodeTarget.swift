@@ -66,7 +66,9 @@ final class NodeTarget: @unchecked Sendable {
         )
         let folders = SimulatedNode.Folders(quadlet: layout.quadlet, units: layout.units, home: layout.home)
         machine = SimulatedNode(seed: seed, start: start, folders: folders)
-        for folder in ["\(layout.gitops)/system", "\(layout.gitops)/apps"] + [layout.quadlet, layout.units, layout.runtime, "\(root)/elsewhere"] {
+        for folder in ["\(layout.gitops)/system", "\(layout.gitops)/apps"] + [
+            layout.quadlet, layout.units, layout.runtime, "\(root)/elsewhere",
+        ] {
             try makeFolder(folder)
         }
         machine.onSignal = { [unowned self] in deliver($0) }
