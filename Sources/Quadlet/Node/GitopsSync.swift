@@ -5,10 +5,10 @@ internal import Files
 internal import JSON
 internal import YAML
 
-/// Brings the files of a repository into the gitops folder. What was installed by hand stays.
+/// Brings the files of a repository into the gitops folder.
 ///
 /// Of one laid out as hecate-gitops is, `quadlet/system` always, of `quadlet/apps` what `nodes/<host>.yml` names; of any other
-/// one all that is not hidden, or the folders that somebody named.
+/// one all that is not hidden, or the folders that somebody named. What was installed by hand stays.
 package struct GitopsSync: Sendable {
     let layout: NodeLayout
 
