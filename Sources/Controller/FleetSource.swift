@@ -22,6 +22,9 @@ package protocol FleetSource: Sendable {
     /// - Throws: `Invalid` when what stands there cannot be used as a whole, `Failure` when it cannot be reached.
     func fleet(at head: String) async throws -> Fleet
 
+    /// Whether it is known to declare what it did when it was read last, so that it need not be read; for one without commits.
+    func isUnchanged() async -> Bool
+
     /// What it declared at a head it gave before, without asking anybody; nil when that is not known here.
     func kept(_ head: String) async -> Fleet?
 
@@ -38,6 +41,7 @@ package protocol FleetSource: Sendable {
 
 extension FleetSource {
     package func kept(_ head: String) async -> Fleet? { nil }
+    package func isUnchanged() async -> Bool { false }
     package func accepted(_ head: String) async {}
     package func keep(_ head: String) async throws {}
     package var changes: AsyncStream<Void>? { nil }

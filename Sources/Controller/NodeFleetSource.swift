@@ -2,21 +2,33 @@ package import Delivery
 internal import Files
 package import Quadlet
 
-/// The gitops folder of a node: it has no commits, says itself when it changes, and is read from the disk each time.
-package struct NodeFleetSource: FleetSource {
-    package let name = NodePlatform.owner
-    package let address: String
-    package let interval: Duration
-    package let patience = Duration.seconds(120)
+/// The gitops folder of a node: it has no commits, says itself when it changes, and is read from the disk each time that it
+/// may have.
+package actor NodeFleetSource: FleetSource {
+    package nonisolated let name = NodePlatform.owner
+    package nonisolated let address: String
+    package nonisolated let interval: Duration
+    package nonisolated let patience = Duration.seconds(120)
     private let reader: NodeReader
-    private let watch: FolderWatch
-    private let links: String
+    private nonisolated let watch: FolderWatch
+    /// Where links to the units lie, which somebody may remove.
+    private let links: [String]
+    /// What was watched before the last reading began, and is known to say all.
+    private var standing: Standing?
+    private var watched: Set<String> = []
+
+    /// How things were at a reading during which nothing changed.
+    private struct Standing {
+        var position: Int
+        var folders: [FolderIdentity]
+        var read: ContinuousClock.Instant
+    }
 
     /// `quiet`: How long nothing may change before a change is taken up.
     /// - Throws: `FileError` when the system gives no more watches.
     package init(_ platform: NodePlatform, defaults: NodeDefaults, quiet: Duration) throws {
         address = platform.layout.gitops
-        links = platform.layout.quadlet
+        links = [platform.layout.quadlet, platform.layout.units]
         interval = defaults.interval
         reader = NodeReader(platform: platform, defaults: defaults, isActing: true)
         watch = try FolderWatch(quiet: quiet)
@@ -25,11 +37,35 @@ package struct NodeFleetSource: FleetSource {
     package func head() async throws -> String { "" }
 
     package func fleet(at head: String) async throws -> Fleet {
-        let (fleet, folders) = try await reader.fleet()
+        standing = nil
+        let (begun, position) = (ContinuousClock.now, watch.position)
+        let reading = try await reader.fleet()
+        let folders = Set(reading.folders + links.filter(pathExists))
         // Watched before they are compared, so that no change falls between.
-        try await watch.watch(folders + [links])
-        return fleet
+        try await watch.watch(folders.sorted())
+        // What was watched only since may have changed unseen.
+        if reading.isSelfContained, folders.isSubset(of: watched), let position, position == watch.position {
+            let identities = folders.sorted().map(FolderIdentity.init)
+            let mounts = Mount.all()
+            func isTold(_ folder: FolderIdentity) -> Bool {
+                folder.isThere && Mount.holding(folder.path, among: mounts)?.tellsOfChanges ?? false
+            }
+            if identities.allSatisfy(isTold) {
+                standing = Standing(position: position, folders: identities, read: begun)
+            }
+        }
+        watched = folders
+        return reading.fleet
     }
 
-    package var changes: AsyncStream<Void>? { watch.changes }
+    /// The kernel tells of every change in the folders, unless another folder took the place of one; now and then all is read
+    /// anyway.
+    package func isUnchanged() async -> Bool {
+        guard let standing, standing.position == watch.position, .now - standing.read < interval * 0.9 else {
+            return false
+        }
+        return standing.folders.allSatisfy { FolderIdentity($0.path) == $0 }
+    }
+
+    package nonisolated var changes: AsyncStream<Void>? { watch.changes }
 }

@@ -165,7 +165,11 @@ actor SourceFollower {
             let patience = isKnown ? min(source.patience, firstPatience) : source.patience
             let head = try await withDeadline(patience, late: late) { try await source.head() }
             count("success")
-            if head.isEmpty || head != known && head != skipped {
+            if head.isEmpty {
+                let isKnown = known != nil && rejected == nil
+                let isUnchanged = isKnown ? await source.isUnchanged() : false
+                if !isUnchanged { try await take(head) }
+            } else if head != known && head != skipped {
                 try await take(head)
             } else if head == known {
                 rejected = nil

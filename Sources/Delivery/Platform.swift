@@ -26,6 +26,15 @@ package protocol Platform: Sendable {
         observedSince moment: ContinuousClock.Instant
     ) async throws -> Bool
 
+    /// Whether it answers that question for many apps in one.
+    var comparesTogether: Bool { get }
+
+    /// Those of the apps that are untouched, each with the fingerprint it is said to have.
+    func untouched(
+        _ fingerprints: [AppID: String],
+        observedSince moment: ContinuousClock.Instant
+    ) async throws -> Set<AppID>
+
     // MARK: Ownership
 
     /// What the target says of who owns what, for every app that has an owner.
@@ -65,6 +74,19 @@ package protocol Platform: Sendable {
 extension Platform {
     package func identity() async throws -> String { name }
     package var restartPatience: Duration { .seconds(3) }
+    package var comparesTogether: Bool { false }
+
+    package func untouched(
+        _ fingerprints: [AppID: String],
+        observedSince moment: ContinuousClock.Instant
+    ) async throws -> Set<AppID> {
+        var result: Set<AppID> = []
+        for (id, fingerprint) in fingerprints
+        where try await isUntouched(id, fingerprint: fingerprint, observedSince: moment) {
+            result.insert(id)
+        }
+        return result
+    }
 }
 
 /// One app in one desired state, bound to its target.

@@ -266,6 +266,9 @@ package func removeFile(_ path: String) throws(FileError) {
     guard unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR else { throw FileError(path) }
 }
 
+/// Removes a folder in which nothing lies; any other one stays.
+package func removeEmptyFolder(_ path: String) { _ = rmdir(path) }
+
 /// Removes a folder with everything in it, without following links; it is no error when there is none.
 package func removeTree(_ path: String) throws(FileError) {
     guard let status = fileStatus(path, followsLinks: false) else { return }

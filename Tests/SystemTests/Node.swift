@@ -55,7 +55,7 @@ final class Node: Sendable {
             systemctl --user stop 't-*' hecate-* 2>/dev/null
             find -L ~/.config/containers/systemd ~/.config/systemd/user -type l -delete 2>/dev/null
             find ~/.config/containers/systemd ~/.config/systemd/user -type l -delete 2>/dev/null
-            rm -f ~/.config/systemd/user/t-*
+            rm -rf ~/.config/systemd/user/t-*
             rm -rf ~/.hecate ~/.config/containers/systemd ~/elsewhere /run/user/1000/hecate
             systemctl --user daemon-reload; systemctl --user reset-failed
             podman rm -f -a >/dev/null 2>&1

@@ -193,6 +193,10 @@ extension NodeTests {
                     return try await node.user("test", "-S", "\(Node.home)/t-two.sock").code == 0
                 }
                 #expect(!node.log.contains("Rejected"), "\(node.log)")
+                try await node.remove("apps/t-web.service")
+                try await node.eventually("the empty folder of wishes goes with the last of them") {
+                    try await node.user("test", "-e", "\(Node.home)/.config/systemd/user/t-all.target.wants").code == 1
+                }
             }
         }
     }

@@ -41,6 +41,8 @@ package actor Reconciler {
     private var waiters: [Waiter] = []
     /// Set once nothing is worked on any more: whoever asks from then on would wait for ever.
     private(set) var hasEnded = false
+    /// How many passes are compared together now, by target.
+    var crowded: [String: Int] = [:]
     /// When each pass that is under way began.
     private var passes: [AppID: ContinuousClock.Instant] = [:]
     /// When the events of this moment are looked into, by target.
@@ -128,7 +130,9 @@ package actor Reconciler {
                     surveys[target] = false
                     group.addTask { await self.survey(target) }
                 }
-                for (id, entry) in takeDue() { group.addTask { await self.work(id, entry) } }
+                let due = takeDue()
+                for pass in due.passes { group.addTask { await self.work(pass) } }
+                for (target, crowd) in due.crowds { group.addTask { await self.compare(crowd, on: target) } }
                 setAlarm(in: &group)
             }
             group.cancelAll()
@@ -141,24 +145,37 @@ package actor Reconciler {
 
     func wake() { wakeUp?.yield() }
 
-    private func takeDue() -> [(AppID, WorkQueue<AppID>.Entry)] {
+    /// Begins the passes that are due; those that are compared together stand together.
+    private func takeDue() -> (passes: [BegunPass], crowds: [String: [BegunPass]]) {
         let now = ContinuousClock.now
-        var due: [(AppID, WorkQueue<AppID>.Entry)] = []
+        var passes: [BegunPass] = []
+        var crowds: [String: [BegunPass]] = [:]
         for target in queues.keys.sorted() {
             // Asked in place: a queue that is held twice is copied when something is taken from it.
-            while queues[target]?.activeCount ?? .max < limits.parallelism(on: target),
-                let (id, entry) = queues[target]?.take(at: now)
-            {
-                due.append((id, entry))
+            while mayBegin(on: target), let (id, entry) = queues[target]?.take(at: now) {
+                let pass = begin(id, entry)
+                guard platforms[target]?.comparesTogether == true, pass.isComparison else {
+                    passes.append(pass)
+                    continue
+                }
+                crowds[target, default: []].append(pass)
+                crowded[target, default: 0] += 1
             }
         }
-        return due
+        return (passes, crowds)
+    }
+
+    /// Whether one more pass may begin: those that are one question together count apart.
+    private func mayBegin(on target: String) -> Bool {
+        let crowd = crowded[target] ?? 0
+        let others = (queues[target]?.activeCount ?? .max) - crowd
+        return others < limits.parallelism(on: target) && crowd < 1000
     }
 
     /// Makes sure that the loop turns when the next pass or sweep is due.
     private func setAlarm(in group: inout DiscardingTaskGroup) {
         var next = surveyRetries.values.reduce(nextSweep) { soonest, due in soonest.map { min($0, due) } ?? due }
-        for target in queues.keys where queues[target]?.activeCount ?? 0 < limits.parallelism(on: target) {
+        for target in queues.keys where mayBegin(on: target) {
             if let due = queues[target]?.nextDue { next = next.map { min($0, due) } ?? due }
         }
         guard let next, alarms.set(next) else { return }
@@ -326,43 +343,67 @@ package actor Reconciler {
 
     // MARK: Work
 
-    private func work(_ id: AppID, _ entry: WorkQueue<AppID>.Entry) async {
+    /// A pass that has begun, with what it asks first.
+    struct BegunPass: Sendable {
+        var id: AppID
+        var entry: WorkQueue<AppID>.Entry
+        var start: ContinuousClock.Instant
+        var worker: Worker
+        var action: Action
+
+        /// Whether it asks of the target only whether the app is untouched.
+        var isComparison: Bool {
+            guard case .compare(let reading, let declaration) = action else { return false }
+            return reading.commit == declaration.revision.commit
+        }
+    }
+
+    private func begin(_ id: AppID, _ entry: WorkQueue<AppID>.Entry) -> BegunPass {
         let correlation = hexadecimal(environment.chance()) + hexadecimal(environment.chance())
         let start = ContinuousClock.now
         passes[id] = start
         var worker = Worker(id: id, platform: platforms[id.target], journal: journal, environment: environment)
         worker.asked = min(entry.asked, start)
-        let outcome = await pass(id, &worker, correlation)
-        let now = ContinuousClock.now
-        environment.measure(id, now - start, outcome != .retry)
-        passes[id] = nil
-        queues[id.target]?.finish(id)
-        finish(id, outcome, asked: entry.asked, at: now)
+        let action = states[id]?.state.begin(
+            asked: worker.asked,
+            correlation: correlation,
+            situation(of: id),
+            at: environment.moment
+        )
+        return BegunPass(id: id, entry: entry, start: start, worker: worker, action: action ?? .finish(.gone))
+    }
+
+    func work(_ begun: BegunPass) async {
+        var begun = begun
+        let outcome = await pass(&begun)
+        end(begun, outcome)
         wake()
     }
 
-    private func pass(_ id: AppID, _ worker: inout Worker, _ correlation: String) async -> Outcome {
-        var situation = situation(of: id)
-        guard
-            var action = states[id]?.state.begin(
-                asked: worker.asked,
-                correlation: correlation,
-                situation,
-                at: environment.moment
-            )
-        else { return .gone }
+    func end(_ begun: BegunPass, _ outcome: Outcome) {
+        let now = ContinuousClock.now
+        environment.measure(begun.id, now - begun.start, outcome != .retry)
+        passes[begun.id] = nil
+        queues[begun.id.target]?.finish(begun.id)
+        finish(begun.id, outcome, asked: begun.entry.asked, at: now)
+    }
+
+    private func pass(_ begun: inout BegunPass) async -> Outcome {
         while true {
-            if case .finish(let outcome) = action { return outcome }
-            var answer = await worker.perform(action)
-            if case .claim(let claimant) = action, !claimant.takesUnclaimed, case .claimed = answer,
-                states[id]?.state.record.removal != nil, let failure = await obstacle(toRemoving: id)
+            if case .finish(let outcome) = begun.action { return outcome }
+            var answer = await begun.worker.perform(begun.action)
+            if case .claim(let claimant) = begun.action, !claimant.takesUnclaimed, case .claimed = answer,
+                states[begun.id]?.state.record.removal != nil, let failure = await obstacle(toRemoving: begun.id)
             {
                 answer = .failed(failure)
             }
-            situation = self.situation(of: id)
-            guard let next = states[id]?.state.next(answer, situation, at: environment.moment) else { return .gone }
-            action = next
+            begun.action = next(begun.id, answer)
         }
+    }
+
+    /// Hands an answer to an app's state, and gives what is asked next.
+    func next(_ id: AppID, _ answer: Answer) -> Action {
+        states[id]?.state.next(answer, situation(of: id), at: environment.moment) ?? .finish(.gone)
     }
 
     private func finish(

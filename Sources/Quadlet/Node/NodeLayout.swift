@@ -66,6 +66,17 @@ package struct NodeLayout: Sendable {
         ])
     }
 
+    /// Removes a link when it is the agent's, and the folder of wishes that it leaves empty, as `systemctl disable` does.
+    func removeLink(_ path: String) throws(FileError) {
+        guard owns(linkAt: path) else { return }
+        try removeFile(path)
+        let place = folder(of: path)
+        guard folder(of: place) == units, Install.wanting.contains(where: { place.hasSuffix(".\($0.suffix)") }) else {
+            return
+        }
+        removeEmptyFolder(place)
+    }
+
     /// Whether a link is the agent's: it points below the gitops folder, by whatever name that folder is reached.
     package func owns(linkAt path: String) -> Bool {
         guard let target = linkTarget(path) else { return false }

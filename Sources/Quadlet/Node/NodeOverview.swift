@@ -58,7 +58,7 @@ extension NodePlatform {
         var result: [String] = []
         for name in try generator.linked() {
             for path in try generator.possibleLinks(of: name) where layout.owns(linkAt: path) {
-                try removeFile(path)
+                try layout.removeLink(path)
                 result.append(path)
             }
         }

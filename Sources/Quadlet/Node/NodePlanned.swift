@@ -95,7 +95,7 @@ struct NodePlanned: Planned {
                 try makeFolder(folder(of: link.path))
                 try replaceLink(link.path, to: link.to)
             }
-            for path in staleLinks where platform.layout.owns(linkAt: path) { try removeFile(path) }
+            for path in staleLinks { try platform.layout.removeLink(path) }
             if reloads { try await platform.reload() }
             if isReadAnew { return try await platform.note(unit.service, unit.start) }
             guard let job else { return try await keepDown(unit) }
@@ -222,7 +222,7 @@ struct NodePlanned: Planned {
                 return .waits("\(stops) is stopping")
             }
             let service = await platform.service(of: deployment.name)
-            for path in staleLinks where platform.layout.owns(linkAt: path) { try removeFile(path) }
+            for path in staleLinks { try platform.layout.removeLink(path) }
             try await platform.reload()
             try? await platform.systemd.resetFailed(service)
             try await platform.note(service, nil)

@@ -184,11 +184,30 @@ package actor NodePlatform: Platform {
         fingerprint: String,
         observedSince moment: ContinuousClock.Instant
     ) async throws -> Bool {
-        guard let known = settled[id], known.fingerprint == fingerprint else { return false }
-        guard known.links.allSatisfy({ linkTarget($0.key) == $0.value }) else { return false }
-        guard let service = known.service else { return true }
-        let state = try await state(of: service.name, since: moment)
-        return state?.active == service.active && state?.load == "loaded"
+        try await untouched([id: fingerprint], observedSince: moment).contains(id)
+    }
+
+    package nonisolated var comparesTogether: Bool { true }
+
+    package func untouched(
+        _ fingerprints: [AppID: String],
+        observedSince moment: ContinuousClock.Instant
+    ) async throws -> Set<AppID> {
+        let states = try await look.value(since: moment)
+        var result: Set<AppID> = []
+        result.reserveCapacity(fingerprints.count)
+        for (id, fingerprint) in fingerprints {
+            guard let known = settled[id], known.fingerprint == fingerprint,
+                known.links.allSatisfy({ linkTarget($0.key) == $0.value })
+            else { continue }
+            if let service = known.service {
+                guard let state = states[service.name], state.active == service.active, state.load == "loaded" else {
+                    continue
+                }
+            }
+            result.insert(id)
+        }
+        return result
     }
 
     /// How a unit was when nothing was to be done about it.

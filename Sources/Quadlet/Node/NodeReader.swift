@@ -25,9 +25,18 @@ package actor NodeReader {
 
     private var layout: NodeLayout { platform.layout }
 
-    /// What the folder says now, and every folder that has to be watched to see it change.
+    /// What the folder said at one moment.
+    package struct Reading: Sendable {
+        package var fleet: Fleet
+        /// Every folder that has to be watched to see it change.
+        package var folders: [String]
+        /// Whether nothing that was read lies elsewhere, behind a link.
+        package var isSelfContained: Bool
+    }
+
+    /// What the folder says now.
     /// - Throws: `Invalid` when there is no such folder.
-    package func fleet() async throws -> (fleet: Fleet, folders: [String]) {
+    package func fleet() async throws -> Reading {
         let tree = try GitopsTree(layout)
         if refused.among != tree.units {
             for name in refused.units { (checked[name], fresh[name]) = (nil, nil) }
@@ -37,8 +46,10 @@ package actor NodeReader {
         var apps: [App] = []
         apps.reserveCapacity(tree.units.count)
         var changed: [(source: UnitSource, settings: String)] = []
+        var isSelfContained = true
         for source in tree.units {
             let paths = referencedPaths(source)
+            if isSelfContained { isSelfContained = !hasLinks(source, paths) }
             for path in paths { folders.insert(folder(of: path)) }
             let identities = [source.identity] + paths.map { "\($0) \(fileStatus($0)?.identity ?? "none")" }
             let settings = UnitIndex.digest(identities.joined(separator: "\n"))
@@ -66,7 +77,14 @@ package actor NodeReader {
         fleet.isReadInPlace = true
         fleet.isPartial = tree.isPartial
         fleet.warnings = tree.problems + tree.elsewhere
-        return (fleet, folders.sorted())
+        return Reading(fleet: fleet, folders: folders.sorted(), isSelfContained: isSelfContained)
+    }
+
+    private func hasLinks(_ source: UnitSource, _ paths: [String]) -> Bool {
+        let dropIns = source.dropInFolders.flatMap { folder in
+            ((try? names(in: folder)) ?? []).map { "\(folder)/\($0)" }
+        }
+        return ([source.path] + paths + dropIns).contains { linkTarget($0) != nil }
     }
 
     private func referencedPaths(_ source: UnitSource) -> [String] {

@@ -120,7 +120,7 @@ struct Prerequisites {
     /// Folders and devices of the machine; what the unit itself makes or has mounted first is not looked for.
     private func paths() -> [Diagnostic] {
         guard [.container, .pod].contains(unit.name.kind) else { return [] }
-        let remote = Self.remoteMounts()
+        let remote = Mount.all().filter(\.isRemote).map(\.point)
         let volumes = entries("Volume").compactMap { entry -> (UnitFile.Entry, String)? in
             let parts = entry.value.split(separator: ":", omittingEmptySubsequences: false)
             return parts.count > 1 ? (entry, String(parts[0])) : nil
@@ -156,18 +156,4 @@ struct Prerequisites {
 
     /// Whether a name may be the beginning of an identifier, which Podman takes as well.
     private func isIdentifier(_ name: String) -> Bool { name.count >= 12 && name.allSatisfy(\.isHexDigit) }
-
-    /// Where file systems of other machines and of programs are mounted: whoever looks there may wait for ever (proc(5)).
-    private static func remoteMounts() -> [String] {
-        let kinds = ["nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "autofs", "afs"]
-        let lines = (try? fileContent("/proc/self/mountinfo")).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        return lines.split(separator: "\n").compactMap { line in
-            let words = line.split(separator: " ")
-            guard let dash = words.firstIndex(of: "-"), words.count > dash + 1, words.count > 4 else { return nil }
-            let kind = words[dash + 1]
-            guard kinds.contains(String(kind)) || kind.hasPrefix("fuse") else { return nil }
-            // A blank is written in octal (proc_pid_mountinfo(5)).
-            return String(words[4]).replacing("\\040", with: " ")
-        }
-    }
 }
