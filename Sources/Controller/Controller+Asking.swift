@@ -17,10 +17,10 @@ extension Controller {
         func isMeant(_ id: AppID) -> Bool {
             names.isEmpty || wanted.contains(id.name) || wanted.contains(id.description)
         }
-        let known = await reconciler.records.filter { isMeant($0.id) }
-        let found = Set(known.flatMap { [$0.id.name, $0.id.description] })
+        let known = names.isEmpty ? [:] : await reconciler.sources.filter { isMeant($0.key) }
+        let found = Set(known.keys.flatMap { [$0.name, $0.description] })
         let isComplete = !names.isEmpty && wanted.isSubset(of: found)
-        let owners = Set(known.map(\.source))
+        let owners = Set(known.values)
         let concerned = isComplete ? followers.filter { owners.contains($0.source.name) } : followers
         let sources = Set(concerned.map(\.source.name))
         await withDiscardingTaskGroup { group in
@@ -30,13 +30,13 @@ extension Controller {
             for follower in concerned {
                 group.addTask {
                     _ = await follower.look()
-                    let ids = await reconciler.records.filter { $0.source == follower.source.name && isMeant($0.id) }
-                    await settle(ids.map(\.id))
+                    let ids = await reconciler.sources.filter { $0.value == follower.source.name && isMeant($0.key) }
+                    await settle(ids.keys.sorted())
                 }
             }
             group.addTask {
-                let ids = await reconciler.records.filter { !sources.contains($0.source) && isMeant($0.id) }
-                await settle(ids.map(\.id))
+                let ids = await reconciler.sources.filter { !sources.contains($0.value) && isMeant($0.key) }
+                await settle(ids.keys.sorted())
             }
         }
     }

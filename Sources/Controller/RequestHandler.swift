@@ -21,7 +21,7 @@ extension Store {
         var delay = Duration.milliseconds(2)
         while try !isAnswered(number) {
             try await Task.sleep(for: delay)
-            delay = min(delay * 1.2, .milliseconds(100))
+            delay = min(delay * 1.05, .milliseconds(100))
         }
     }
 }

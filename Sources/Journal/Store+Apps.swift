@@ -20,6 +20,18 @@ extension Store {
         return all.filter(\.id.isValid)
     }
 
+    /// The records of apps that may not be well, and of those about which something newer waits or is under way; those that are
+    /// left out are as declared.
+    package func openRecords() throws -> [AppRecord] {
+        let facts = ["problem", "waiting", "removal"].map { "facts LIKE '%\"\($0)\"%'" }.joined(separator: " OR ")
+        let open = "attempt IS NOT NULL OR quarantine IS NOT NULL OR deployed IS NULL OR \(facts)"
+        let hasResult = "facts LIKE '%\"result\"%'"
+        return try read { database in
+            let sql = "SELECT \(columns) FROM apps WHERE \(open) OR NOT (\(hasResult)) ORDER BY target, name"
+            return try database.execute(sql).compactMap(decodeRecord).filter(\.id.isValid)
+        }
+    }
+
     package func record(of id: AppID) throws -> AppRecord? {
         try read { database in
             let sql = "SELECT \(columns) FROM apps WHERE target = ? AND name = ?"

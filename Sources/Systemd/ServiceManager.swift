@@ -28,11 +28,19 @@ package protocol ServiceManager: Sendable {
     /// Forgets that a unit failed.
     func resetFailed(_ unit: String) async throws(SystemdError)
 
+    /// Changes with all that it told of units until now, which is every change of one's state, and with each time that it read
+    /// its units; nil when it tells nothing.
+    ///
+    /// Asked for before the units themselves: equal positions, equal answers.
+    func position() async throws(SystemdError) -> String?
+
     /// What is told from now on.
     func signals() async throws(SystemdError) -> AsyncStream<Systemd.Signal>
 }
 
 extension ServiceManager {
+    package func position() async throws(SystemdError) -> String? { nil }
+
     /// Queues a job and waits for its result.
     @discardableResult
     package func run(_ method: Systemd.UnitMethod, _ unit: String) async throws -> String {

@@ -26,6 +26,8 @@ package actor Systemd: ServiceManager {
     // SAFETY: only touched on the actor's own thread, which is the executor above.
     private nonisolated(unsafe) var bus: OpaquePointer?
     private var generation = 0
+    /// How many signals were received.
+    private var signalCount = 0
     private var listeners: [Int: AsyncStream<Signal>.Continuation] = [:]
     private var nextListener = 0
     /// Jobs asked for here and not over yet, by path.
@@ -223,6 +225,14 @@ package actor Systemd: ServiceManager {
 
     // MARK: Signals
 
+    /// Its answer comes after every signal that it sent before (D-Bus specification, "Message Bus Overview": messages of one sender
+    /// to one receiver stay in order).
+    package func position() throws(SystemdError) -> String? {
+        _ = try call("/org/freedesktop/systemd1", "org.freedesktop.DBus.Peer", "Ping") { _ throws(SystemdError) in }
+        drain()
+        return bus == nil ? nil : "\(generation).\(signalCount)"
+    }
+
     /// What systemd tells from now on.
     package func signals() throws(SystemdError) -> AsyncStream<Signal> {
         _ = try connected()
@@ -243,6 +253,7 @@ package actor Systemd: ServiceManager {
 
     private func received(_ message: OpaquePointer) {
         sd_bus_message_ref(message)
+        signalCount += 1
         let message = Message(message)
         guard let member = sd_bus_message_get_member(message.pointer).map({ String(cString: $0) }) else { return }
         if member == "JobRemoved" {
@@ -353,6 +364,8 @@ package actor Systemd: ServiceManager {
         let sender = "type='signal',sender='org.freedesktop.systemd1'"
         let rules = [
             "\(sender),interface='org.freedesktop.systemd1.Manager',member='JobRemoved'",
+            "\(sender),interface='org.freedesktop.systemd1.Manager',member='JobNew'",
+            "\(sender),interface='org.freedesktop.systemd1.Manager',member='Reloading'",
             "\(sender),interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',"
                 + "path_namespace='/org/freedesktop/systemd1/unit'",
         ]

@@ -3,6 +3,9 @@ package import Systemd
 
 /// What systemd answers to questions.
 extension SimulatedNode {
+    /// Changes with every signal, with every job and with every reload.
+    package var position: String { "\(changeCount) \(jobCount)" }
+
     /// What `ListUnitsByNames` answers.
     package func units(named names: [String]) -> [Systemd.Unit] {
         names.map { name in

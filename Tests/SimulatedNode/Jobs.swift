@@ -200,5 +200,8 @@ extension SimulatedNode {
         }
     }
 
-    func tell(_ signal: Systemd.Signal) { onSignal?(signal) }
+    func tell(_ signal: Systemd.Signal) {
+        changeCount += 1
+        onSignal?(signal)
+    }
 }

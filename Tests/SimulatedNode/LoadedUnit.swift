@@ -196,6 +196,7 @@ extension SimulatedNode {
 
     /// Reads every unit file again and runs the generators.
     package func reload() {
+        changeCount += 1
         generate()
         readings.last = monotonic(now)
         for (name, unit) in loaded { unit.load(define(name)) }

@@ -57,6 +57,8 @@ package actor SimulatedManager: ServiceManager {
 
     package func units(named names: [String]) -> [Systemd.Unit] { with { $0.units(named: names) } }
 
+    package func position() -> String? { with { $0.position } }
+
     package func properties(of unit: String) -> [String: String] { with { $0.properties(of: unit) } }
 
     package func managerVersion() -> String { "257" }

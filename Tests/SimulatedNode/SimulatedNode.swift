@@ -48,6 +48,8 @@ package final class SimulatedNode {
 
     /// Told of what systemd signals, at the time it does.
     package var onSignal: ((Systemd.Signal) -> Void)?
+    /// How often anything changed that systemd tells of.
+    var changeCount = 0
     /// Told how a job ended, by its number.
     package var onJobEnd: ((Int, String) -> Void)?
     /// Told of every start of a service's process.

@@ -122,6 +122,18 @@ extension AppState {
         return list(declaration)
     }
 
+    /// What the app is to run, when a pass would do nothing but compare, and nothing would follow from finding it untouched; nil
+    /// otherwise.
+    func fingerprintAtRest(_ situation: Situation) -> String? {
+        guard record.hold == nil, record.removal == nil, record.waiting == nil, unreadable == nil, !isAsked,
+            situation.isTargetKnown, situation.targetProblem == nil, case .held = situation.leave,
+            let declaration, let reading, mayBeUntouched(declaration)
+        else { return nil }
+        let commit = declaration.revision.commit
+        let isSaid = reading.commit == commit && record.commit == commit && !isUnsaved
+        return isSaid && !record.haveOthersActed && stoodInFor == nil && leaseTries == 0 ? reading.fingerprint : nil
+    }
+
     /// Whether the cheap comparison says all that has to be known.
     private func mayBeUntouched(_ declaration: Declaration) -> Bool {
         guard let reading, record.deployed == reading.fingerprint, record.isSettled, record.drift == nil else {

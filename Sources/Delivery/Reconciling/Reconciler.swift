@@ -145,24 +145,24 @@ package actor Reconciler {
 
     func wake() { wakeUp?.yield() }
 
-    /// Begins the passes that are due; those that are compared together stand together.
-    private func takeDue() -> (passes: [BegunPass], crowds: [String: [BegunPass]]) {
+    /// Begins the passes that are due; those of apps at rest are one question together.
+    private func takeDue() -> (passes: [BegunPass], crowds: [String: [CrowdMember]]) {
         let now = ContinuousClock.now
-        var passes: [BegunPass] = []
-        var crowds: [String: [BegunPass]] = [:]
+        var begun: [BegunPass] = []
+        var crowds: [String: [CrowdMember]] = [:]
         for target in queues.keys.sorted() {
             // Asked in place: a queue that is held twice is copied when something is taken from it.
             while mayBegin(on: target), let (id, entry) = queues[target]?.take(at: now) {
-                let pass = begin(id, entry)
-                guard platforms[target]?.comparesTogether == true, pass.isComparison else {
-                    passes.append(pass)
-                    continue
+                if platforms[target]?.comparesTogether == true, let fingerprint = fingerprintAtRest(of: id) {
+                    passes[id] = now
+                    crowded[target, default: 0] += 1
+                    crowds[target, default: []].append(CrowdMember(id: id, entry: entry, fingerprint: fingerprint))
+                } else {
+                    begun.append(begin(id, entry))
                 }
-                crowds[target, default: []].append(pass)
-                crowded[target, default: 0] += 1
             }
         }
-        return (passes, crowds)
+        return (begun, crowds)
     }
 
     /// Whether one more pass may begin: those that are one question together count apart.
@@ -306,6 +306,9 @@ package actor Reconciler {
     /// Every app that a source declares or the journal remembers.
     package var apps: [AppID] { states.keys.sorted() }
 
+    /// The source that has each app.
+    package var sources: [AppID: String] { states.mapValues(\.state.record.source) }
+
     /// The present record of every app, as it is in memory: what a journal that cannot be written does not know.
     package var records: [AppRecord] { states.values.map(\.state.record).sorted { $0.id < $1.id } }
 
@@ -350,15 +353,9 @@ package actor Reconciler {
         var start: ContinuousClock.Instant
         var worker: Worker
         var action: Action
-
-        /// Whether it asks of the target only whether the app is untouched.
-        var isComparison: Bool {
-            guard case .compare(let reading, let declaration) = action else { return false }
-            return reading.commit == declaration.revision.commit
-        }
     }
 
-    private func begin(_ id: AppID, _ entry: WorkQueue<AppID>.Entry) -> BegunPass {
+    func begin(_ id: AppID, _ entry: WorkQueue<AppID>.Entry) -> BegunPass {
         let correlation = hexadecimal(environment.chance()) + hexadecimal(environment.chance())
         let start = ContinuousClock.now
         passes[id] = start
@@ -376,16 +373,16 @@ package actor Reconciler {
     func work(_ begun: BegunPass) async {
         var begun = begun
         let outcome = await pass(&begun)
-        end(begun, outcome)
+        end(begun.id, begun.entry, outcome, since: begun.start)
         wake()
     }
 
-    func end(_ begun: BegunPass, _ outcome: Outcome) {
+    func end(_ id: AppID, _ entry: WorkQueue<AppID>.Entry, _ outcome: Outcome, since start: ContinuousClock.Instant) {
         let now = ContinuousClock.now
-        environment.measure(begun.id, now - begun.start, outcome != .retry)
-        passes[begun.id] = nil
-        queues[begun.id.target]?.finish(begun.id)
-        finish(begun.id, outcome, asked: begun.entry.asked, at: now)
+        environment.measure(id, now - start, outcome != .retry)
+        passes[id] = nil
+        queues[id.target]?.finish(id)
+        finish(id, outcome, asked: entry.asked, at: now)
     }
 
     private func pass(_ begun: inout BegunPass) async -> Outcome {
@@ -397,13 +394,12 @@ package actor Reconciler {
             {
                 answer = .failed(failure)
             }
-            begun.action = next(begun.id, answer)
+            let situation = situation(of: begun.id)
+            guard let next = states[begun.id]?.state.next(answer, situation, at: environment.moment) else {
+                return .gone
+            }
+            begun.action = next
         }
-    }
-
-    /// Hands an answer to an app's state, and gives what is asked next.
-    func next(_ id: AppID, _ answer: Answer) -> Action {
-        states[id]?.state.next(answer, situation(of: id), at: environment.moment) ?? .finish(.gone)
     }
 
     private func finish(

@@ -37,7 +37,11 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
     /// A key that was asked for again stands here twice; only what `waiting` says counts.
     private var timeline = Heap<Scheduled> { $0.due < $1.due }
     /// The wishes whose time has come, the next one first.
-    private var ready = Heap<Ready> { left, right in (left.rank, left.key) < (right.rank, right.key) }
+    private var ready = Heap<Ready> { left, right in
+        left.rank == right.rank ? left.number < right.number : left.rank < right.rank
+    }
+    /// How many have become ready: of those that are equally late the one goes first that came first.
+    private var count = 0
 
     private struct Scheduled: Sendable {
         var due: ContinuousClock.Instant
@@ -47,8 +51,8 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
     private struct Ready: Sendable {
         var key: Key
         var entry: Entry
-
-        var rank: ContinuousClock.Instant { entry.due - entry.priority.advance }
+        var rank: ContinuousClock.Instant
+        var number: Int
     }
 
     package init() {}
@@ -83,7 +87,9 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
         while let first = timeline.first, first.due <= now {
             timeline.pop()
             guard let entry = waiting[first.key], !active.contains(first.key) else { continue }
-            ready.push(Ready(key: first.key, entry: entry))
+            count += 1
+            let rank = entry.due - entry.priority.advance
+            ready.push(Ready(key: first.key, entry: entry, rank: rank, number: count))
         }
         while let next = ready.pop() {
             guard waiting[next.key] == next.entry, !active.contains(next.key) else { continue }

@@ -134,7 +134,7 @@ package actor NodePlatform: Platform {
     // MARK: Deployments
 
     func deployment(_ unit: UnitDeclaration) -> NodeDeployment {
-        units[unit.service] = unit.name
+        know(unit.service, unit.name)
         return NodeDeployment(platform: self, id: id(unit.name), name: unit.name, unit: unit)
     }
 
@@ -150,7 +150,7 @@ package actor NodePlatform: Platform {
     package func removal(of id: AppID) throws -> any Deployment {
         guard let name = UnitName(id.name) else { throw Failure(.notFound, "'\(id.name)' is no unit") }
         let service = units.first { $0.value == name }?.key ?? name.service
-        units[service] = name
+        know(service, name)
         return NodeDeployment(platform: self, id: id, name: name, unit: nil)
     }
 
@@ -233,7 +233,7 @@ package actor NodePlatform: Platform {
             !entry.stays || started[entry.service]?.fingerprint == entry.fingerprint,
             let name = UnitName(id.name)
         else { return }
-        units[entry.service] = name
+        know(entry.service, name)
         settle(id, entry.fingerprint, service: entry.stays ? (entry.service, "active") : nil, links: entry.links)
     }
 
@@ -254,14 +254,34 @@ package actor NodePlatform: Platform {
         return try await systemd.units(named: [service]).first
     }
 
-    private lazy var look = SharedLook<[String: Systemd.Unit]> { [systemd] in
-        let names = await self.services
+    private lazy var look = SharedLook<[String: Systemd.Unit]> { try await self.states() }
+
+    /// How all services are; asked for only when systemd told of anything since they were asked for last.
+    private func states() async throws -> [String: Systemd.Unit] {
+        let names = services
         guard !names.isEmpty else { return [:] }
-        return Dictionary(try await systemd.units(named: names).map { ($0.name, $0) }) { first, _ in first }
+        let position = try await systemd.position()
+        if let seen, let position, seen.position == position, seen.names == names { return seen.states }
+        let states = Dictionary(try await systemd.units(named: names).map { ($0.name, $0) }) { first, _ in first }
+        seen = position.map { ($0, names, states) }
+        return states
     }
 
+    /// How the services were at a position of systemd's.
+    private var seen: (position: String, names: [String], states: [String: Systemd.Unit])?
+
     /// What systemd can be asked about; a template has no state.
-    private var services: [String] { units.keys.filter { !$0.contains("@.") }.sorted() }
+    private var services: [String] {
+        if let sorted { return sorted }
+        let names = units.keys.filter { !$0.contains("@.") }.sorted()
+        sorted = names
+        return names
+    }
+    private var sorted: [String]?
+
+    private func know(_ service: String, _ unit: UnitName) {
+        if units.updateValue(unit, forKey: service) == nil { sorted = nil }
+    }
 
     func service(of name: UnitName) -> String { units.first { $0.value == name }?.key ?? name.service }
 

@@ -54,7 +54,7 @@ enum AgentCommand {
             let number = try await store.askReconcile([], retries: false, author: Settings.author)
             _ = ControllerLock.wake(folder: settings.store)
             try await store.waitForAnswer(to: number)
-            records = try await store.records()
+            records = try await store.openRecords()
             failures = try await store.sources().compactMap { source in
                 source.error.map { Failure(.unavailable, "\(source.name): \($0)") }
             }

@@ -76,6 +76,8 @@ struct FaultyManager: ServiceManager {
         try await call("units") { $0.machine.units(named: names) }
     }
 
+    func position() async throws(SystemdError) -> String? { try await call("position") { $0.machine.position } }
+
     func properties(of unit: String) async throws(SystemdError) -> [String: String] {
         try await call("properties of \(unit)") { $0.machine.properties(of: unit) }
     }
