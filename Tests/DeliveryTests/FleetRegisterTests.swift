@@ -57,6 +57,7 @@ import Testing
         case .declared(let declaration): "declared by \(declaration.app.source)"
         case .unreadable(_, let source, _): "unreadable in \(source)"
         case .undeclared(let source): "undeclared by \(source)"
+        case .leaving: "leaving"
         case .retired(let source): "retired by \(source)"
         case .unknown: "unknown"
         case .orphaned: "orphaned"
@@ -88,7 +89,10 @@ import Testing
     }
 
     @Test func nothingIsUndeclaredWhileASourceWasNotReadOrNotInFull() {
-        #expect(fate(register(["a", "b"], fleet("a")), heldBy: "a") == "unknown")
+        #expect(
+            fate(register(["a", "b"], fleet("a")), heldBy: "a") == "leaving",
+            "nothing inside it is removed either"
+        )
         #expect(fate(register(["a"], fleet("a", isPartial: true)), heldBy: "a") == "unknown")
         #expect(fate(register(["a"], fleet("a")), heldBy: "a") == "undeclared by a")
     }

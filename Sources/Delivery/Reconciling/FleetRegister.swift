@@ -11,6 +11,8 @@ struct FleetRegister: Sendable {
         case unreadable(Failure, source: String, commit: String)
         /// Nobody declares it; this source, which had it, was read in full.
         case undeclared(source: String)
+        /// The same, and a source that has not been read since the start may declare it: then it moved there.
+        case leaving
         /// The source asks for its removal by name.
         case retired(source: String)
         /// Its source has not been read since the start, or not in full.
@@ -102,8 +104,7 @@ struct FleetRegister: Sendable {
             } else if fleet.retired.contains(id) {
                 return (.retired(source: holder), [])
             } else {
-                // A source that has not been read yet may declare it: then it moved there.
-                return (isComplete ? .undeclared(source: holder) : .unknown, [])
+                return (isComplete ? .undeclared(source: holder) : .leaving, [])
             }
         } else if let first = claimants.first {
             winner = first

@@ -56,7 +56,7 @@ extension Reconciler {
                 ensure(id, source: source)
                 states[id]?.state.leaveAlone(because: failure, source: source, commit: commit)
             case .orphaned: states[id]?.state.abandon()
-            case .undeclared, .retired: states[id]?.state.leave()
+            case .undeclared, .retired, .leaving: states[id]?.state.leave()
             case .unknown: break
             }
         }
