@@ -33,6 +33,15 @@ struct Observation {
         return result
     }
 
+    /// Whether Swarm gave up an update of a service of a stack that is to run on, and knows what was there before.
+    func hasPausedUpdate(of stack: String) -> Bool {
+        Person(target: target).services(of: stack).contains { service in
+            let condition = service["Spec"]?["TaskTemplate"]?["RestartPolicy"]?["Condition"]?.string
+            return service["UpdateStatus"]?["State"]?.string == "paused" && service["PreviousSpec"] != nil
+                && service["PreviousSpec"] != service["Spec"] && !["none", "on-failure"].contains(condition)
+        }
+    }
+
     private func read(_ service: JSON) -> ObservedDeclaration {
         let task = service["Spec"]?["TaskTemplate"]
         let container = task?["ContainerSpec"]
