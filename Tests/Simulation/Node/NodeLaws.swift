@@ -83,14 +83,25 @@ final class NodeLaws: @unchecked Sendable {
                 || last.map { !$0.nature.isGood || simulation.meddled[$0.stem] != nil } ?? false
             // So may what a bus that takes seconds for each answer tells of too late.
             let isSlow = target.slowUntil > World.shared.now - seconds(10)
-            // What was written since the boot, before anybody could note what the boot had started, leaves that unknown.
-            let boot = simulation.lastBoot
-            let isUnnoted =
-                boot > 0 && (unit.map { simulation.history.lastChange(of: $0.stem) - boot } ?? -1) >= 0
-                && jobs.count { $0.service == service && $0.time >= boot } == 1
             // The volume that units share is no unit of theirs.
             let files = last.map { Array($0.files.keys) } ?? ["system/data.volume"]
-            let isKnown = !isByOthers && !isSlow && !isUnnoted && !wasJustWritten(files)
+            // Such as a task that became a service as it ran: its end came before it was ready.
+            let isByItself = target.restarted[service].map { $0 >= lastWritten(files) } ?? false
+            let links = last.map { [target.link(of: $0), "\(target.link(of: $0)).d"] } ?? []
+            // What was written since the boot, before anybody could note what the boot had started, leaves that unknown; of files
+            // that were taken out since, the link tells, which was pointed to the kept copy.
+            let boot = simulation.lastBoot
+            let written = max(lastWritten(files), unit == nil ? lastLinked(links) : 0)
+            let isUnnoted =
+                boot > 0 && written >= boot && jobs.count { $0.service == service && $0.time >= boot } == 1
+            // Nor is it known what another unit's reload, under way as the links were made, had systemd read and then start.
+            let linked = lastLinked(links)
+            let isLinkedAmidReload =
+                World.shared.now < linked + seconds(15)
+                && jobs.count { $0.service == service && $0.time >= linked } == 1
+            let isKnown =
+                !isByOthers && !isByItself && !isSlow && !isUnnoted && !isLinkedAmidReload
+                && World.shared.now >= lastWritten(files) + seconds(15)
             if now.0, now.1 == target.running[service], isKnown {
                 fail(.noPointlessUpdate, "\(service) runs as its files say and is restarted")
             }
@@ -105,10 +116,19 @@ final class NodeLaws: @unchecked Sendable {
         }
     }
 
-    private func wasJustWritten(_ files: [String]) -> Bool {
-        let paths = files.map { "\(target.layout.gitops)/\($0)" }
-        let newest = paths.compactMap { fileStatus($0)?.changedMicroseconds }.max() ?? 0
-        return UInt64(World.shared.wall / 1000) < newest + 15_000_000
+    /// When the newest of some files of the folder was written; far in the past when none is there.
+    private func lastWritten(_ files: [String]) -> Int64 {
+        newest(files.compactMap { fileStatus("\(target.layout.gitops)/\($0)") })
+    }
+
+    /// When the newest of some links was made.
+    private func lastLinked(_ links: [String]) -> Int64 {
+        newest(links.compactMap { fileStatus($0, followsLinks: false) })
+    }
+
+    private func newest(_ found: [FileStatus]) -> Int64 {
+        let changed = found.map(\.changedMicroseconds).max().map { Int64($0) * 1000 } ?? 0
+        return changed - (World.shared.wall - World.shared.now)
     }
 
     private func isInFolder(_ unit: DeclaredUnit) -> Bool {

@@ -24,6 +24,8 @@ final class NodeTarget: @unchecked Sendable {
     var slowUntil: Int64 = 0
     /// What each service that runs was started with, as its files said then.
     private(set) var running: [String: String] = [:]
+    /// When systemd last started a service anew by itself; nothing for one that was asked for since.
+    private(set) var restarted: [String: Int64] = [:]
     private var listeners: [Listener] = []
     private var folderWatches: [FolderWatch] = []
     private var waiters: [Int: [Waiter]] = [:]
@@ -75,6 +77,8 @@ final class NodeTarget: @unchecked Sendable {
         machine.onJobEnd = { [unowned self] in jobEnded($0, $1) }
         machine.onStart = { [unowned self] service in
             running[service] = machine.meaning(of: service)
+            let isOwn = machine.properties(of: service)["NRestarts"] != "0"
+            restarted[service] = isOwn ? World.shared.now : nil
             Statistics.count("node start of a service")
         }
     }
