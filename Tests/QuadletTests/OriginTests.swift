@@ -83,6 +83,20 @@ import Testing
         }
     }
 
+    /// One link that leads nowhere ends Podman's generator for every unit.
+    @Test func noLinkIsPointedToFilesThatWentMeanwhile() async throws {
+        let platform = try await changedWithoutAReload()
+        let copy = "\(rig.layout.kept)/live/web.container/web.container"
+        try replaceLink(rig.link, to: copy)
+        let fleet = try await rig.reader(platform).fleet().fleet
+        let deployment = try await #require(fleet.apps.first).prepare(fleet.snapshot)
+        let planned = try await deployment.plan(observedSince: .now)
+        try removeFile(rig.file)
+        await #expect(throws: Failure.self) { try await rig.apply(planned) }
+        #expect(linkTarget(rig.link) == copy)
+        await #expect(throws: Failure.self) { try await deployment.plan(observedSince: .now) }
+    }
+
     private func runningWithDropIn() async throws {
         try writeFile(BootRig.unit(1), to: rig.file)
         try writeFile("[Container]\nEnvironment=DROP=1\n", to: "\(rig.file).d/10.conf")

@@ -21,6 +21,7 @@ struct NodeDeployment: Deployment {
     func plan(observedSince moment: ContinuousClock.Instant, mark: String?) async throws -> any Planned {
         do {
             guard let unit else { return try await planRemoval(since: moment) }
+            try requireFiles()
             let links = try platform.generator.links(of: unit)
             var planned = NodePlanned(deployment: self, links: try changedLinks(to: links), allLinks: links)
             if name.kind.isOfSystemd { try await refuseToHide(planned.links) }
@@ -195,6 +196,13 @@ struct NodeDeployment: Deployment {
 
     /// Changes when one of them does.
     var filesIdentity: [String?] { paths.map { fileStatus($0)?.identity } }
+
+    /// Files may be gone since they were read, and one link that leads nowhere ends Podman's generator for every unit.
+    /// - Throws: `Failure` when they are.
+    func requireFiles() throws(Failure) {
+        guard let unit, ([unit.path] + unit.dropInFolders).contains(where: { !pathExists($0) }) else { return }
+        throw Failure(.conflict, "the files of \(name) changed meanwhile; they are read again")
+    }
 
     /// What a service was started with, when nobody remembers.
     private struct Origin {

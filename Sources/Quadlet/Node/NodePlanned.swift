@@ -82,6 +82,7 @@ struct NodePlanned: Planned {
     func apply(_ ownership: Ownership) async throws {
         guard let unit = deployment.unit else { return }
         try ownership.check(deployment.id)
+        try deployment.requireFiles()
         await platform.unsettle(deployment.id)
         do {
             try makeFolder(platform.layout.quadlet)
