@@ -83,6 +83,26 @@ import Testing
         }
     }
 
+    /// What is to take the place of what runs is linked, read and started by somebody else; then the former is wanted again.
+    @Test func whatOthersStartedInThePlaceOfWhatWasNotedIsNotTakenForThat() async throws {
+        try writeFile(BootRig.unit(1), to: rig.file)
+        try await rig.apply(try await rig.plan(on: rig.platform()))
+        try await rig.wait(.milliseconds(1000))
+        let elsewhere = "\(rig.layout.gitops)/system/web.container"
+        try writeFile(BootRig.unit(2), to: elsewhere)
+        try removeFile(rig.file)
+        let losing = rig.platform(through: NeverReloading(base: rig.manager))
+        let planned = try await rig.plan(on: losing)
+        await #expect(throws: (any Error).self) { try await rig.apply(planned) }
+        await rig.manager.reload()
+        _ = try await rig.manager.enqueue(.restart, "web.service")
+        try await rig.wait(.milliseconds(1000))
+        #expect(await rig.variable() == "2")
+        try writeFile(BootRig.unit(1), to: rig.file)
+        try removeFile(elsewhere)
+        #expect(try await rig.subjects(on: rig.platform()) == ["link web.container", "service web.service"])
+    }
+
     /// One link that leads nowhere ends Podman's generator for every unit.
     @Test func noLinkIsPointedToFilesThatWentMeanwhile() async throws {
         let platform = try await changedWithoutAReload()

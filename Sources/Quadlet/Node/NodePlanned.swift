@@ -89,8 +89,11 @@ struct NodePlanned: Planned {
             // What runs, or is started before systemd has read what the links are about to say, is something else; an agent
             // that ends right here has to find that out.
             let isStale = isLoadedOtherwise || replacesAnother(unit)
-            if job == .restart || isStale, await platform.start(of: unit.service) == nil {
-                try await platform.note(unit.service, .unsure)
+            let start = await platform.start(of: unit.service)
+            if job == .restart || isStale, start == nil { try await platform.note(unit.service, .unsure) }
+            // Whoever starts it once the links lead elsewhere, systemd itself or another unit, starts what was noted no more.
+            if !links.isEmpty, let start, ![unit.start, .unsure].contains(start) {
+                try await platform.note(unit.service, .another)
             }
             for link in links {
                 try makeFolder(folder(of: link.path))
