@@ -42,4 +42,24 @@ extension AppStateTests {
         }
         #expect(!script.events.isEmpty && outcomes != ["again("], "\(script.reasons) \(outcomes)")
     }
+
+    /// The next commit arrives before the target told of all that ended with it.
+    @Test func whatANewerAttemptFindsOfTheOutageIsNotItsFault() {
+        var script = backFromAnOutage()
+        script.health = .progressing("0 of 1")
+        script.pass()
+        #expect(script.state.regained != nil)
+        script.declare("v3")
+        script.pass()
+        script.advance(.seconds(1))
+        script.pass()
+        #expect(script.state.record.attempt?.fingerprint == "v3")
+        #expect(script.state.regained != nil && script.state.sparing.hasPrefix("spared"), "\(script.state.sparing)")
+        // Long after it, everything counts.
+        script.advance(.seconds(60))
+        script.pass()
+        script.declare("v4")
+        script.pass()
+        #expect(script.state.record.attempt?.fingerprint == "v4" && script.state.regained == nil)
+    }
 }

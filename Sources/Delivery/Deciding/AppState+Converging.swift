@@ -6,7 +6,10 @@ extension AppState {
         if let attempt = record.attempt, attempt.fingerprint != pass.fingerprint {
             // A newer state takes over at once; what the older one changed is part of what is compared now.
             let isNews = !attempt.isRestoring && record.quarantine == nil
+            // What ended with the target may be told of only later, and is no newer attempt's fault either.
+            let regained = isSettlingIn(at: now) ? regained : nil
             abandonAttempt()
+            regainedBefore = regained
             if record.haveOthersActed { forgetWhatOthersMadeGood() }
             record.isInterrupted = true
             if isNews {
@@ -288,6 +291,8 @@ extension AppState {
         lastContact = now.instant
         healthySince = nil
         resetCounts()
+        if let regained = regainedBefore { (self.regained, needsSparing) = (regained, true) }
+        regainedBefore = nil
     }
 
     /// What could not be told has not begun, and nothing goes for it.

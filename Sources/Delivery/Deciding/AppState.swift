@@ -95,6 +95,8 @@ struct AppState: Sendable {
     var needsSparing = false
     /// When the target last came back during the attempt under way.
     var regained: ContinuousClock.Instant?
+    /// The same of the attempt that a newer one takes the place of, until that begins.
+    var regainedBefore: ContinuousClock.Instant?
     /// What is put after the attempt's mark since the last silence.
     var sparing = ""
     /// Whether some of the attempt's changes could not be made yet; and, once they were, the target's mark before that.
