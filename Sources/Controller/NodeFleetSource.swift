@@ -13,8 +13,10 @@ package actor NodeFleetSource: FleetSource {
     private nonisolated let watch: FolderWatch
     /// Where links to the units lie, which somebody may remove.
     private let links: [String]
-    /// What was watched before the last reading began, and is known to say all.
+    /// How things were at the last reading that was taken up, and at the last one; nil where they may have changed unseen.
     private var standing: Standing?
+    private var candidate: Standing?
+    /// What was watched before the last reading began.
     private var watched: Set<String> = []
 
     /// How things were at a reading during which nothing changed.
@@ -37,7 +39,9 @@ package actor NodeFleetSource: FleetSource {
     package func head() async throws -> String { "" }
 
     package func fleet(at head: String) async throws -> Fleet {
-        standing = nil
+        (standing, candidate) = (nil, nil)
+        // A folder that was made anew is another one.
+        try await watch.watch(watched.sorted())
         let (begun, position) = (ContinuousClock.now, watch.position)
         let reading = try await reader.fleet()
         let folders = Set(reading.folders + links.filter(pathExists))
@@ -51,12 +55,14 @@ package actor NodeFleetSource: FleetSource {
                 folder.isThere && Mount.holding(folder.path, among: mounts)?.tellsOfChanges ?? false
             }
             if identities.allSatisfy(isTold) {
-                standing = Standing(position: position, folders: identities, read: begun)
+                candidate = Standing(position: position, folders: identities, read: begun)
             }
         }
         watched = folders
         return reading.fleet
     }
+
+    package func accepted(_ head: String) async { standing = candidate }
 
     /// The kernel tells of every change in the folders, unless another folder took the place of one; now and then all is read
     /// anyway.

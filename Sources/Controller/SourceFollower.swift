@@ -113,7 +113,9 @@ actor SourceFollower {
     /// meanwhile, and an older one must not come before them.
     private func takeKept() async {
         guard accepted == nil, !record.commit.isEmpty else { return }
-        let answers = rejected != nil
+        // What it does not give it is not asked for at every look.
+        let answers = rejected != nil && askedAgain.map { .now - $0 > .seconds(300) } ?? true
+        if answers { askedAgain = .now }
         let fleet = try? await withDeadline(source.patience, late: late) { [source, readings, head = record.commit] in
             if let kept = await source.kept(head) { return kept as Fleet? }
             return answers ? try await readings.during { try await source.fleet(at: head) } : nil
@@ -122,6 +124,9 @@ actor SourceFollower {
         accepted = record.commit
         await context.reconciler.accept(fleet)
     }
+
+    /// When it was last asked for what was in force.
+    private var askedAgain: ContinuousClock.Instant?
 
     private func restore() async {
         guard !isRestored else { return }

@@ -227,10 +227,18 @@ package actor Systemd: ServiceManager {
 
     /// Its answer comes after every signal that it sent before (D-Bus specification, "Message Bus Overview": messages of one sender
     /// to one receiver stay in order).
+    ///
+    /// It is asked to send them, because it forgets who wants them when it comes back to a bus that was restarted.
     package func position() throws(SystemdError) -> String? {
-        _ = try call("/org/freedesktop/systemd1", "org.freedesktop.DBus.Peer", "Ping") { _ throws(SystemdError) in }
-        drain()
-        return bus == nil ? nil : "\(generation).\(signalCount)"
+        do {
+            _ = try manager("Subscribe") { _ throws(SystemdError) in }
+        } catch let error where error.name.hasSuffix(".AlreadySubscribed") {
+            drain()
+            return bus == nil ? nil : "\(generation).\(signalCount)"
+        }
+        // Nobody knows what it did not tell; whoever listens begins anew.
+        disconnect()
+        return nil
     }
 
     /// What systemd tells from now on.
@@ -356,7 +364,13 @@ package actor Systemd: ServiceManager {
         }
         bus = opened
         generation += 1
-        try listen(opened)
+        do {
+            try listen(opened)
+        } catch {
+            // A connection on which nothing is told would be taken for a silent one.
+            disconnect()
+            throw error
+        }
         return opened
     }
 

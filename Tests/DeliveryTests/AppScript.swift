@@ -52,7 +52,7 @@ struct AppScript {
     /// The mark that the last plan was made with, and that health was judged by last.
     private(set) var plannedBy: String?
     private(set) var judgedBy: String?
-    private var current = ""
+    private(set) var current = ""
 
     /// The source is at a new commit that describes this state.
     mutating func declare(_ fingerprint: String, source: String = "fleet", commit: String? = nil) {

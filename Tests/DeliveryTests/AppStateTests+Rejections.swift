@@ -205,4 +205,59 @@ extension AppStateTests {
         script.run(for: .seconds(60))
         #expect(script.running == "v2" && !script.reasons.contains(.driftDetected), "\(script.reasons)")
     }
+
+    /// An older kept revision runs, and something keeps changing that back.
+    @Test func aFightOverAnOlderRevisionSlowsDown() {
+        var script = deployed()
+        script.declare("v2")
+        script.run(for: .seconds(60))
+        script.declare("v3")
+        script.health = bad
+        script.pass()
+        script.pass()
+        script.unreadable = ["v2"]
+        script.health = good
+        script.run()
+        #expect(script.running == "v1" && script.state.record.deployed == "v2")
+        script.clear()
+        for _ in 0..<200 {
+            script.running = "drifted"
+            script.run(for: .seconds(15))
+            script.advance(.seconds(5))
+        }
+        #expect(script.asked("apply") < 150 && script.reasons.contains(.driftFight))
+        #expect(!script.reasons.contains(.rolledBack), "it is rolled back already")
+    }
+
+    @Test func aHoldBesideARejectionIsNoSecondRollback() {
+        var script = rejected()
+        script.state.hold(Hold(app: AppScript.id, author: "ann", reason: "x", since: script.now.time))
+        script.pass()
+        script.running = "by hand"
+        script.state.hold(nil)
+        script.run(for: .seconds(60))
+        #expect(script.running == "v1" && !script.reasons.contains(.rolledBack), "\(script.reasons)")
+    }
+
+    /// What it needs went since it was put back: an older one takes its place, and that is told.
+    @Test func aRepairBesideARejectionThatIsRefusedFallsBackFurther() {
+        var script = deployed()
+        script.declare("v2")
+        script.run(for: .seconds(60))
+        script.declare("v3")
+        script.health = bad
+        script.pass()
+        script.pass()
+        script.health = good
+        script.run()
+        #expect(script.running == "v2" && script.state.record.quarantine?.isRolledBack == true)
+        script.clear()
+        script.running = "drifted"
+        script.run(for: .seconds(60)) { name, script in
+            guard name == "apply" else { return }
+            let refusal = Failure(.refused, "its secret is gone", next: .needsChange)
+            script.failures["apply"] = script.current == "v2" ? refusal : nil
+        }
+        #expect(script.running == "v1" && script.reasons.contains(.rolledBack), "\(script.reasons)")
+    }
 }

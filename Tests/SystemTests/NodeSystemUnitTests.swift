@@ -156,6 +156,26 @@ extension NodeTests {
             }
         }
 
+        /// Equal positions of systemd's are equal states.
+        @Test(.timeLimit(.minutes(1))) func aPositionChangesWithWhatHappens() async throws {
+            let node = try await node()
+            _ = try await node.shell("systemctl --user stop t-pos; systemctl --user is-system-running --wait || true")
+            let systemd = try await NodeStage.booted(node).manager
+            _ = try await systemd.signals()
+            let before = try await systemd.position()
+            try await Task.sleep(for: .seconds(1))
+            #expect(try await systemd.position() == before && before != nil)
+            _ = try await node.shell("systemd-run --user --quiet --unit t-pos sleep 100")
+            let started = try await systemd.position()
+            #expect(started != before)
+            #expect(try await systemd.units(named: ["t-pos.service"]).first?.active == "active")
+            _ = try await node.shell("systemctl --user daemon-reload")
+            let reloaded = try await systemd.position()
+            #expect(reloaded != started && reloaded != nil)
+            _ = try await node.shell("systemctl --user stop t-pos")
+            #expect(try await systemd.position() != reloaded)
+        }
+
         /// A slice or a target is read anew, and nothing that belongs to it is restarted; a socket opens elsewhere.
         @Test(.timeLimit(.minutes(3))) func eachKindIsChangedInItsWay() async throws {
             let node = try await node()

@@ -60,7 +60,8 @@ extension AppState {
         // Whoever takes it back is in a fight, as with any other difference.
         let why = pass?.obstacle?.message ?? (isLeaving ? "" : nil)
         isStandingIn = why != nil && stoodInFor != why && pass?.plan.forward.allSatisfy(\.isForNextStart) == true
-        guard let pass, isDeployed, !isOnItsWayBack, !record.isInterrupted, !isStandingIn else {
+        let isSettled = isDeployed || record.quarantine != nil
+        guard let pass, isSettled, !isOnItsWayBack, !record.isInterrupted, !isStandingIn else {
             return claim(for: .change, situation)
         }
         // Differences that come back after a long peace are no fight.
@@ -251,7 +252,7 @@ extension AppState {
     mutating func startAttempt(at now: Moment) -> Action {
         guard let pass else { return .finish(.rest) }
         let purpose: Attempt.Purpose
-        if let quarantine = record.quarantine, !quarantine.isRolledBack || !isDeployed {
+        if isOnItsWayBack {
             purpose = .rollBack
         } else if isDeployed || pass.role == .lastGood {
             purpose = record.isInterrupted ? .restore : .repair
@@ -379,7 +380,7 @@ extension AppState {
             )
         }
         guard failure.next == .needsChange else { return fail(failure, at: now) }
-        if attempt.purpose == .rollBack { return refuseKept(attempt.fingerprint, because: failure, at: now) }
+        if record.quarantine != nil { return refuseKept(attempt.fingerprint, because: failure, at: now) }
         return attempt.isRestoring ? fail(failure, at: now) : giveUp(failure, at: now)
     }
 
@@ -390,6 +391,7 @@ extension AppState {
             return fail(failure, at: now)
         }
         record.quarantine?.refused.append(fingerprint)
+        record.quarantine?.isRolledBack = false
         abandonAttempt()
         let message = "a kept revision cannot be put back, an older one is tried: \(failure.message)"
         let told = event(.warning, failure.reason, message, details: failure.details, at: now)

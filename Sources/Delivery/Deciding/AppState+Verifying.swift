@@ -141,7 +141,7 @@ extension AppState {
         record.failedFingerprint = nil
         clearProblem()
         record.drift = nil
-        if let quarantine = record.quarantine, attempt.purpose != .repair {
+        if let quarantine = record.quarantine, isOnItsWayBack {
             noteRolledBack()
             hasLeftovers = true
             let message = "rolled back in \(took), \(whatIsBack): \(quarantine.failure)"

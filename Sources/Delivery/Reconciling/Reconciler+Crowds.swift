@@ -21,7 +21,7 @@ extension Reconciler {
         await withDiscardingTaskGroup { group in
             for first in 0..<width {
                 group.addTask {
-                    for index in stride(from: first, to: touched.count, by: width) {
+                    for index in stride(from: first, to: touched.count, by: width) where !Task.isCancelled {
                         await self.workAlone(touched[index], on: target)
                     }
                 }

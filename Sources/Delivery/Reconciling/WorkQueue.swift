@@ -86,7 +86,8 @@ package struct WorkQueue<Key: Hashable & Comparable & Sendable>: Sendable {
     package mutating func take(at now: ContinuousClock.Instant) -> (key: Key, entry: Entry)? {
         while let first = timeline.first, first.due <= now {
             timeline.pop()
-            guard let entry = waiting[first.key], !active.contains(first.key) else { continue }
+            // It may have been taken since, and be wanted again later.
+            guard let entry = waiting[first.key], entry.due <= now, !active.contains(first.key) else { continue }
             count += 1
             let rank = entry.due - entry.priority.advance
             ready.push(Ready(key: first.key, entry: entry, rank: rank, number: count))

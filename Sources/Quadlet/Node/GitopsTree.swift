@@ -157,6 +157,7 @@ package struct GitopsTree: Sendable {
         case .enter: enter(path, depth: depth)
         case .enterOnly(let inner):
             folders.append(path)
+            folders += Set(inner.map { Files.folder(of: $0) }).subtracting([path]).sorted()
             for folder in inner { enter(folder, depth: depth + 1) }
         case .others(let why):
             folders.append(path)

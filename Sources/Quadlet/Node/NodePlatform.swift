@@ -261,14 +261,17 @@ package actor NodePlatform: Platform {
         let names = services
         guard !names.isEmpty else { return [:] }
         let position = try await systemd.position()
-        if let seen, let position, seen.position == position, seen.names == names { return seen.states }
+        if let seen, let position, seen.position == position, seen.names == names, .now - seen.at < .seconds(60) {
+            return seen.states
+        }
+        let began = ContinuousClock.now
         let states = Dictionary(try await systemd.units(named: names).map { ($0.name, $0) }) { first, _ in first }
-        seen = position.map { ($0, names, states) }
+        seen = position.map { (began, $0, names, states) }
         return states
     }
 
     /// How the services were at a position of systemd's.
-    private var seen: (position: String, names: [String], states: [String: Systemd.Unit])?
+    private var seen: (at: ContinuousClock.Instant, position: String, names: [String], states: [String: Systemd.Unit])?
 
     /// What systemd can be asked about; a template has no state.
     private var services: [String] {

@@ -46,7 +46,8 @@ package actor NodeReader {
         var apps: [App] = []
         apps.reserveCapacity(tree.units.count)
         var changed: [(source: UnitSource, settings: String)] = []
-        var isSelfContained = true
+        // What could not be looked at may be there a moment later.
+        var isSelfContained = !tree.isPartial
         for source in tree.units {
             let paths = referencedPaths(source)
             if isSelfContained { isSelfContained = !hasLinks(source, paths) }
