@@ -44,7 +44,8 @@ package actor NodeFleetSource: FleetSource {
         try await watch.watch(watched.sorted())
         let (begun, position) = (ContinuousClock.now, watch.position)
         let reading = try await reader.fleet()
-        let folders = Set(reading.folders + links.filter(pathExists))
+        let wishes = ((try? names(in: links[1])) ?? []).filter { $0.hasSuffix(".wants") || $0.hasSuffix(".requires") }
+        let folders = Set(reading.folders + (links + wishes.map { "\(links[1])/\($0)" }).filter(pathExists))
         // Watched before they are compared, so that no change falls between.
         try await watch.watch(folders.sorted())
         // What was watched only since may have changed unseen.

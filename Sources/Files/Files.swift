@@ -60,6 +60,8 @@ package struct FileStatus: Sendable, Hashable {
 
     package var kind: Kind
     package var size: Int
+    /// How many names it has (hard links).
+    package var names: Int
     /// The permissions, such as `0o644`.
     package var mode: UInt32
     /// Changes with the file: its number, size and times of change.
@@ -72,6 +74,7 @@ package struct FileStatus: Sendable, Hashable {
     fileprivate init(_ status: stat) {
         kind = Kind(status)
         size = Int(status.st_size)
+        names = Int(status.st_nlink)
         mode = status.st_mode & 0o7777
         changedMicroseconds = UInt64(status.st_ctim.tv_sec) * 1_000_000 + UInt64(status.st_ctim.tv_nsec) / 1000
         let (modified, changed) = (status.st_mtim, status.st_ctim)

@@ -42,6 +42,10 @@ package struct FolderSnapshot: BrowsableSnapshot {
         }
     }
 
+    package func isExecutable(_ path: String) async throws -> Bool {
+        fileStatus("\(root)/\(path)").map { $0.mode & 0o100 != 0 } ?? false
+    }
+
     package func files(below folder: String) async throws -> [String] {
         func walk(_ path: String, depth: Int) throws -> [String] {
             guard depth < 32 else { return [] }

@@ -59,6 +59,8 @@ package final class GitSnapshot: BrowsableSnapshot {
         return content
     }
 
+    package func isExecutable(_ path: String) async throws -> Bool { try await locate(path).mode == "100755" }
+
     package func files(below folder: String) async throws -> [String] {
         var current = root
         for part in (base.isEmpty ? folder : base + "/" + folder).split(separator: "/") {

@@ -76,8 +76,13 @@ import Testing
     }
 
     @Test func anAppMayBeCalledHosts() throws {
-        try write("hosts/a.container", "hosts/conf/b.container")
-        #expect(try names(layout()) == ["a.container", "b.container"])
+        try write("hosts/a.container")
+        try scratch.write("x", to: "hosts/conf/site.conf")
+        #expect(try names(layout()) == ["a.container"])
+        // Nobody knows what other machines' units are beside it.
+        try write("hosts/beta/b.container")
+        #expect(try names(layout()).isEmpty && GitopsTree(layout()).isPartial)
+        #expect(try names(layout(host: "beta")) == ["b.container"])
     }
 
     /// Trees as they are linked into homes, one for each app or one for each user.
@@ -112,9 +117,42 @@ import Testing
     /// A folder of the usual name that comes later takes nothing away.
     @Test func whatWasReadAsAWholeStaysSo() throws {
         try write("a.container")
-        try GitopsForm.keepWhole(layout())
+        try GitopsTree(layout()).form.keep(layout())
         try write("apps/b.container")
         #expect(try names(layout()) == ["a.container", "b.container"])
+        var given = layout()
+        given.given = ["apps"]
+        try GitopsTree(given).form.keep(given)
+        // The setting is gone, and the rest is not taken up again.
+        #expect(try names(layout()) == ["b.container"])
+        #expect(try GitopsTree(layout()).problems.contains { $0.message.contains("is not set any more") })
+    }
+
+    /// Nor is a folder of parts read as a whole because the parts are away.
+    @Test func whatWasReadInPartsStaysSo() throws {
+        try write("apps/a.container", "drafts/b.container")
+        try GitopsTree(layout()).form.keep(layout())
+        try removeTree("\(scratch.path)/apps")
+        #expect(try names(layout()).isEmpty)
+    }
+
+    @Test func whoseHomeWentTakesUpNobodyElses() throws {
+        try write("anna/.config/containers/systemd/a.container", "bob/.config/containers/systemd/b.container")
+        let tree = try GitopsTree(layout())
+        #expect(tree.hasOwnHome)
+        try tree.form.keep(layout(), hasOwnHome: tree.hasOwnHome)
+        try removeTree("\(scratch.path)/anna")
+        #expect(try names(layout()).isEmpty && GitopsTree(layout()).isPartial)
+    }
+
+    @Test func namedFoldersMayLieInOneAnother() throws {
+        try write("apps/a.container", "b.container")
+        var layout = layout()
+        layout.given = [".", "apps"]
+        #expect(
+            try names(layout) == ["a.container", "b.container"]
+                && GitopsTree(layout).units.allSatisfy { $0.problem == nil }
+        )
     }
 
     @Test func dropInsOfOneNameStandOnce() throws {

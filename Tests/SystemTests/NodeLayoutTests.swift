@@ -58,11 +58,14 @@ extension NodeTests {
             _ = try await node.shell("mkdir -p ~/.hecate/gitops/system ~/.hecate/gitops/apps")
             for (text, path) in [
                 (sleeperUnit("EnvironmentFile=./app.env"), "one/t-one.container"), ("A=1\n", "one/app.env"),
-                (program, "hosts/node/t-two.service"), (program, "hosts/other/t-three.service"),
+                (program.replacing("/bin/sleep", with: "%h/.hecate/gitops/one/run.sh"), "hosts/node/t-two.service"),
+                ("#!/bin/sh\nexec sleep \"$1\"\n", "one/run.sh"), (program, "hosts/other/t-three.service"),
                 ("text\n", ".github/workflow.yml"),
             ] { try await node.write(text, to: "../../elsewhere/\(path)") }
             let commit = "git -c user.name=a -c user.email=a@b commit -q -m"
-            _ = try await node.shell("cd ~/elsewhere && git init -q -b main . && git add -A && \(commit) First")
+            _ = try await node.shell(
+                "chmod 755 ~/elsewhere/one/run.sh && cd ~/elsewhere && git init -q -b main . && git add -A && \(commit) First"
+            )
             func pass(_ settings: String...) async throws -> Completion {
                 let words = ["HECATE_VERIFY_WINDOW=1", "HECATE_GITOPS_SOURCE=\(Node.home)/elsewhere"] + settings
                 let command = ["hecate", "agent", "--once", "--log", "text"]
@@ -75,7 +78,7 @@ extension NodeTests {
             #expect(try await node.user("test", "-e", "\(Node.home)/.hecate/gitops/.github").code == 1)
             // What a person put beside it stays, and what the repository drops goes.
             try await node.write(program, to: "apps/t-own.service")
-            _ = try await node.shell("cd ~/elsewhere && git rm -q -r one && \(commit) Second")
+            _ = try await node.shell("cd ~/elsewhere && git rm -q one/t-one.container && \(commit) Second")
             let second = try await pass()
             #expect(second.code == 0, "\(second.errorText)")
             try await expect(node, ["t-one": "inactive", "t-two": "active", "t-own": "active"])

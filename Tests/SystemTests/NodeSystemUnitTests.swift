@@ -1,5 +1,6 @@
 import JSON
 import Subprocess
+import Systemd
 import TestSupport
 import Testing
 
@@ -154,6 +155,56 @@ extension NodeTests {
                 try await Task.sleep(for: .seconds(8))
                 #expect(node.log.split(separator: "\n").count <= told + 2, "\(node.log)")
             }
+        }
+
+        /// systemd reads a bad file as well, and what is up has no use of the good one that comes back until it is restarted.
+        @Test(.timeLimit(.minutes(2))) func aTimerThatWasRolledBackElapses() async throws {
+            let node = try await node()
+            let timer = "[Timer]\nOnCalendar=*-*-* *:*:0/2\nAccuracySec=100ms\n[Install]\nWantedBy=timers.target\n"
+            try await node.write(
+                service("/bin/sh -c 'echo run >>%h/t-runs'", "Type=oneshot", install: ""),
+                to: "apps/t-job.service"
+            )
+            try await node.write(timer, to: "apps/t-job.timer")
+            try await node.running {
+                try await node.eventually("it is ready") { try await node.isReady("t-job.timer") }
+                try await node.write(timer.replacing("*-*-* *:*:0/2", with: "bogus"), to: "apps/t-job.timer")
+                try await node.eventually("it is rejected") { try await node.app("t-job.timer")["rejected"] != nil }
+                try await node.eventually("it is rolled back") { node.log.contains("RolledBack") }
+                _ = try await node.shell("rm -f ~/t-runs")
+                try await node.eventually("it elapses") {
+                    try await node.user("test", "-e", "\(Node.home)/t-runs").code == 0
+                }
+            }
+        }
+
+        /// What runs in a slice, and what the distribution or the user has by the name, outlives whatever comes and goes here.
+        @Test(.timeLimit(.minutes(2))) func neighboursAreLeftAlone() async throws {
+            let node = try await node()
+            let mine = "[Service]\nExecStart=/bin/sleep 1000\n"
+            try await node.write(mine, to: "../../.config/systemd/user/t-mine.service")
+            _ = try await node.shell("systemctl --user daemon-reload && systemctl --user start t-mine")
+            try await node.write("[Slice]\n", to: "apps/t-box.slice")
+            _ = try await node.shell("systemd-run --user --quiet --slice=t-box.slice --unit t-others sleep 1000")
+            try await node.write(service("/bin/sleep 1000"), to: "apps/podman-kube@.service")
+            try await node.write(sleeperUnit(), to: "apps/t-mine.container")
+            let first = try await node.once()
+            for words in [
+                "podman-kube@.service: 'podman-kube@.service' is a unit of somebody",
+                "'t-mine.service' is a unit of somebody",
+            ] {
+                #expect(first.errorText.contains(words), "\(words)\n\(first.errorText)")
+            }
+            let before = [try await node.invocation("t-mine"), try await node.invocation("t-others")]
+            // As many as may go at once.
+            try await node.remove("apps/podman-kube@.service")
+            _ = try await node.once()
+            for name in ["t-box.slice", "t-mine.container"] { try await node.remove("apps/\(name)") }
+            let second = try await node.once()
+            #expect(second.code == 0, "\(second.errorText)")
+            #expect([try await node.invocation("t-mine"), try await node.invocation("t-others")] == before)
+            for name in ["t-mine", "t-others"] { #expect(try await node.state(name) == "active") }
+            _ = try await node.shell("systemctl --user stop t-mine t-others")
         }
 
         /// Equal positions of systemd's are equal states.

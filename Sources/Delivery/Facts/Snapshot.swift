@@ -16,6 +16,13 @@ package protocol Snapshot: Sendable {
 package protocol BrowsableSnapshot: Snapshot {
     /// Every file below a folder, by its path from the folder, sorted; none when there is no such folder.
     func files(below folder: String) async throws -> [String]
+
+    /// Whether a file may be run as a program.
+    func isExecutable(_ path: String) async throws -> Bool
+}
+
+extension BrowsableSnapshot {
+    package func isExecutable(_ path: String) async throws -> Bool { false }
 }
 
 /// The files that a reading looked at and what identified each: when none of them changed, neither did the result.

@@ -11,7 +11,7 @@ struct SystemRules {
 
     var diagnostics: Diagnostics {
         var diagnostics = Diagnostics()
-        if name.stem == "-" {
+        if name.stem == "-" || name.description == "system.slice" {
             diagnostics.error(
                 at: Place(file: path),
                 "'\(name)' is systemd's own, and always there",
@@ -24,6 +24,11 @@ struct SystemRules {
                 "an alias ends as the unit does, with '.\(name.kind.rawValue)'",
                 cure: "write Alias=NAME.\(name.kind.rawValue)"
             )
+        }
+        for key in Install.wanting.map(\.key) + ["Alias"] {
+            for entry in unit.all("Install", key) where words(entry.value).contains(where: { $0.contains("/") }) {
+                diagnostics.error(at: entry.place, "\(key) takes names of units, and no paths", cure: "remove the '/'")
+            }
         }
         for entry in unit.all("Service", "EnvironmentFile") where !isWhole(entry.value) {
             diagnostics.error(

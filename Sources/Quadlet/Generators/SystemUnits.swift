@@ -55,7 +55,8 @@ struct SystemUnits: UnitGenerator {
 
     func possibleLinks(of name: UnitName) throws -> [String] {
         ["\(layout.units)/\(name)", "\(layout.units)/\(name).d"]
-            + (try owned().filter { $0.name == name }.map(\.path).filter { $0 != "\(layout.units)/\(name)" })
+            + (try owned().filter { $0.name == name && !name.isTemplate }.map(\.path)
+                .filter { $0 != "\(layout.units)/\(name)" })
     }
 
     func danglingLinks() throws -> [String] {

@@ -37,6 +37,11 @@ extension NodeDeployment {
         guard properties["LoadState"] != "not-found" else { return unit.isWantedByItself ? .up : .onDemand }
         guard try await isWanted(unit, properties) else { return .onDemand }
         guard isDeclared, properties["ActiveState"] == "inactive" else { return .up }
+        if properties["Result"] == "exec-condition" {
+            return .skipped(
+                unit.unit.all("Service", "ExecCondition").map { "ExecCondition=\($0.value)" }.joined(separator: ", ")
+            )
+        }
         let begun = number(properties, "InactiveExitTimestampMonotonic")
         let tried = number(properties, "ConditionTimestampMonotonic")
         if properties["ConditionResult"] == "0", tried > 0, tried >= begun {

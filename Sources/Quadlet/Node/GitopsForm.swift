@@ -12,13 +12,13 @@ enum GitopsForm: Equatable {
 
     /// The form a folder has.
     ///
-    /// Whoever lays it out anew says so: a folder that was read as a whole stays so, because units that are not seen any more
-    /// are removed.
+    /// Whoever lays it out anew says so: a folder is read as it was before, because units that are not seen any more are removed,
+    /// and what lies elsewhere is not for this machine.
     init(_ layout: NodeLayout) {
         if !layout.given.isEmpty {
             self = .given(layout.given)
-        } else if pathExists(layout.formNote) {
-            self = .whole
+        } else if let kept = Self.kept(layout) {
+            self = kept
         } else {
             // A link that leads nowhere stands for what it should lead to.
             let isParted = layout.parts.contains { fileStatus($0, followsLinks: false) != nil }
@@ -26,14 +26,39 @@ enum GitopsForm: Equatable {
         }
     }
 
-    /// Has a folder be read as a whole from now on.
-    static func keepWhole(_ layout: NodeLayout) throws(FileError) {
-        guard !pathExists(layout.formNote) else { return }
-        try makeFolder(layout.kept, mode: 0o700)
-        try replaceFile(layout.formNote, with: Array("units lie anywhere in the folder\n".utf8), mode: 0o600)
+    private static func note(_ layout: NodeLayout) -> [String] {
+        let text = (try? fileContent(layout.formNote)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        return text.split(separator: "\n").map(String.init)
     }
 
-    static func forgetWhole(_ layout: NodeLayout) throws(FileError) { try removeFile(layout.formNote) }
+    private static func kept(_ layout: NodeLayout) -> GitopsForm? {
+        let lines = note(layout)
+        switch lines.first {
+        case "parts": return .parts
+        case "whole": return .whole
+        case "given" where lines.count > 1: return .given(Array(lines[1...]))
+        default: return nil
+        }
+    }
+
+    /// Whether this user had a home in a folder that is read as a whole.
+    static func hadOwnHome(_ layout: NodeLayout) -> Bool { note(layout) == ["whole", "own home"] }
+
+    /// Has the folder be read so from now on.
+    ///
+    /// `hasOwnHome`: Whether this user has a home in it.
+    func keep(_ layout: NodeLayout, hasOwnHome: Bool = false) throws(FileError) {
+        let lines: [String] =
+            switch self {
+            case .parts: ["parts"]
+            case .given(let names): ["given"] + names
+            case .whole: ["whole"] + (hasOwnHome || Self.hadOwnHome(layout) ? ["own home"] : [])
+            }
+        guard Self.note(layout) != lines else { return }
+        try makeFolder(layout.kept, mode: 0o700)
+        let text = lines.map { "\($0)\n" }.joined()
+        try replaceFile(layout.formNote, with: Array(text.utf8), mode: 0o600)
+    }
 }
 
 /// Which folders of a repository that was not made for Hecate are this machine's and this user's.
@@ -92,16 +117,16 @@ struct FolderChoice {
 
     private static let homes = ["containers/systemd", "systemd/user"]
 
-    private func holdsHome(_ path: String) -> Bool { Self.homes.contains { pathExists("\(path)/.config/\($0)") } }
+    func holdsHome(_ path: String) -> Bool { Self.homes.contains { pathExists("\(path)/.config/\($0)") } }
 
     private func machine(_ path: String) -> Verdict {
         let entries = ((try? names(in: path)) ?? []).filter { !$0.hasPrefix(".") }
         let folders = entries.filter { fileStatus("\(path)/\($0)")?.kind == .folder }
-        // An app may be called so.
-        guard !folders.isEmpty, entries.allSatisfy({ UnitName($0) == nil || folders.contains($0) }) else {
-            return .enter
-        }
         let own = folders.filter { $0 == layout.host || $0 == layout.shortHost }
+        // An app may be called so, whose folders hold no units.
+        let hasUnits = folders.contains { ((try? names(in: "\(path)/\($0)")) ?? []).contains { UnitName($0) != nil } }
+        let holdsUnits = entries.contains { UnitName($0) != nil && !folders.contains($0) }
+        if folders.isEmpty || own.isEmpty && holdsUnits && !hasUnits { return .enter }
         guard !own.isEmpty else {
             return .unknown("it has folders for machines, and none for this one, '\(layout.shortHost)'")
         }

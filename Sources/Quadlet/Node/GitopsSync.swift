@@ -23,23 +23,23 @@ package struct GitopsSync: Sendable {
         let isParted = layout.given.isEmpty ? try await isParted(snapshot) : false
         let wanted = try await isParted ? wanted(snapshot, registry) : everything(snapshot)
         // Where units lie is known before they do.
-        if isParted {
-            try GitopsForm.forgetWhole(layout)
-        } else if layout.given.isEmpty {
-            try GitopsForm.keepWhole(layout)
-        }
+        if layout.given.isEmpty { try (isParted ? GitopsForm.parts : .whole).keep(layout) }
         let before = manifest()
         var after: [String: String] = [:]
         var notes: [String] = []
         // Environment files first, so that no unit is met before what it reads.
-        for (path, bytes) in wanted.sorted(by: {
+        for (path, (bytes, isProgram)) in wanted.sorted(by: {
             ($0.key.hasSuffix(".env") ? 0 : 1, $0.key) < ($1.key.hasSuffix(".env") ? 0 : 1, $1.key)
         }) {
             let digest = sha256(bytes)
             after[path] = digest
             let place = "\(layout.gitops)/\(path)"
             let present = try? fileContent(place)
-            if present == bytes { continue }
+            let mode: UInt32 = path.hasSuffix(".env") ? 0o600 : isProgram ? 0o755 : 0o644
+            if present == bytes {
+                if before[path] == digest, fileStatus(place)?.mode != mode { try setMode(place, mode) }
+                continue
+            }
             if let present, sha256(present) != before[path] {
                 if path.hasSuffix(".env") {
                     // Settings of this very node are kept in them, keys too.
@@ -50,9 +50,14 @@ package struct GitopsSync: Sendable {
                 notes.append(try putAside(path, present))
             }
             try makeFolder(folder(of: place))
-            try replaceFile(place, with: bytes, mode: path.hasSuffix(".env") ? 0o600 : 0o644)
+            try replaceFile(place, with: bytes, mode: mode)
         }
         for (path, digest) in before where wanted[path] == nil {
+            // What a setting leaves out the repository may still have.
+            guard isGiven(path) else {
+                after[path] = digest
+                continue
+            }
             let place = "\(layout.gitops)/\(path)"
             if let present = try? fileContent(place), sha256(present) != digest {
                 notes.append(try putAside(path, present))
@@ -78,6 +83,12 @@ package struct GitopsSync: Sendable {
         return (document["files"]?.object ?? [:]).compactMapValues(\.string)
     }
 
+    private typealias Content = (bytes: [UInt8], isProgram: Bool)
+
+    private func content(_ path: String, _ snapshot: any BrowsableSnapshot) async throws -> Content {
+        (try await snapshot.read(path), try await snapshot.isExecutable(path))
+    }
+
     private func isParted(_ snapshot: any BrowsableSnapshot) async throws -> Bool {
         for part in ["quadlet/system", "quadlet/apps"] where try await !snapshot.files(below: part).isEmpty {
             return true
@@ -86,25 +97,29 @@ package struct GitopsSync: Sendable {
     }
 
     /// The files of a repository that was not made for Hecate.
-    private func everything(_ snapshot: any BrowsableSnapshot) async throws -> [String: [UInt8]] {
-        let given = layout.given.map { $0.split(separator: "/").filter { $0 != "." }.joined(separator: "/") }
-        var result: [String: [UInt8]] = [:]
-        for file in try await snapshot.files(below: "") {
-            let isGiven = given.isEmpty || given.contains { $0.isEmpty || file.hasPrefix("\($0)/") }
+    private func everything(_ snapshot: any BrowsableSnapshot) async throws -> [String: Content] {
+        var result: [String: Content] = [:]
+        for file in try await snapshot.files(below: "") where isGiven(file) {
             let isHidden = file.split(separator: "/").contains { $0.hasPrefix(".") && $0 != ".config" }
-            if isGiven, !isHidden { result[file] = try await snapshot.read(file) }
+            if !isHidden { result[file] = try await content(file, snapshot) }
         }
         return result
+    }
+
+    /// Whether a file lies in a folder that is read.
+    private func isGiven(_ path: String) -> Bool {
+        let given = layout.given.map { $0.split(separator: "/").filter { $0 != "." }.joined(separator: "/") }
+        return given.isEmpty || given.contains { $0.isEmpty || path.hasPrefix("\($0)/") }
     }
 
     /// The files the node is to have, by their paths below the gitops folder.
     private func wanted(
         _ snapshot: any BrowsableSnapshot,
         _ registry: PluginRegistry?
-    ) async throws -> [String: [UInt8]] {
-        var result: [String: [UInt8]] = [:]
+    ) async throws -> [String: Content] {
+        var result: [String: Content] = [:]
         for file in try await snapshot.files(below: "quadlet/system") where isTaken(file) {
-            result["system/\(file)"] = try await snapshot.read("quadlet/system/\(file)")
+            result["system/\(file)"] = try await content("quadlet/system/\(file)", snapshot)
         }
         let available = try await snapshot.files(below: "quadlet/apps")
         for app in try await apps(snapshot) {
@@ -118,7 +133,7 @@ package struct GitopsSync: Sendable {
                     cure: suggestion(for: app.name, among: names)
                 )
             }
-            for file in present { result["apps/\(file)"] = try await snapshot.read("quadlet/apps/\(file)") }
+            for file in present { result["apps/\(file)"] = try await content("quadlet/apps/\(file)", snapshot) }
         }
         return result
     }

@@ -26,6 +26,8 @@ package struct GitopsTree: Sendable {
     /// Whether there may be units that were not seen, so that none may be taken for gone.
     package private(set) var isPartial = false
     let form: GitopsForm
+    /// Whether this user has a home in it.
+    private(set) var hasOwnHome = false
     private let layout: NodeLayout
     private var dropIns: [String: String] = [:]
     private var found: [UnitName: [String]] = [:]
@@ -52,7 +54,16 @@ package struct GitopsTree: Sendable {
             lookBeside(layout.parts)
             for part in layout.parts where isReachable(part) { scan(part, depth: 0) }
         case .given(let names):
-            let given = names.map { normalizedPath("\(layout.gitops)/\($0)") }
+            let all = Set(names.map { normalizedPath("\(layout.gitops)/\($0)") })
+            // What lies in one of them is read with it.
+            let given = all.filter { path in !all.contains { path.hasPrefix("\($0)/") } }.sorted()
+            if layout.given.isEmpty {
+                mention(
+                    layout.gitops,
+                    "HECATE_GITOPS_UNITS is not set any more, and the folders that it named are read on",
+                    "set it again"
+                )
+            }
             if !given.contains(layout.gitops) { lookBeside(given) }
             for folder in given { scan(given: folder) }
         case .whole: scan(layout.gitops, depth: 0)
@@ -157,6 +168,9 @@ package struct GitopsTree: Sendable {
         case .enter: enter(path, depth: depth)
         case .enterOnly(let inner):
             folders.append(path)
+            if lastComponent(path) == ".config", lastComponent(Files.folder(of: path)) == layout.user {
+                hasOwnHome = true
+            }
             folders += Set(inner.map { Files.folder(of: $0) }).subtracting([path]).sorted()
             for folder in inner { enter(folder, depth: depth + 1) }
         case .others(let why):

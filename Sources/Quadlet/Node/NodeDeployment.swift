@@ -24,7 +24,7 @@ struct NodeDeployment: Deployment {
             try requireFiles()
             let links = try platform.generator.links(of: unit)
             var planned = NodePlanned(deployment: self, links: try changedLinks(to: links), allLinks: links)
-            if name.kind.isOfSystemd { try await refuseToHide(planned.links) }
+            try await refuseToHide(planned.links)
             planned.staleLinks = staleLinks(beside: links)
             let state = try await platform.state(of: unit.service, since: moment)
             try await decide(&planned, unit, state)
@@ -77,21 +77,32 @@ struct NodeDeployment: Deployment {
     /// Sees to it that no link takes the place of a unit that is somebody else's, such as the distribution's own.
     /// - Throws: `Failure` when one would.
     private func refuseToHide(_ links: [NodePlanned.Link]) async throws {
-        for link in links where link.from == nil && folder(of: link.path) == layout.units {
-            guard UnitName(lastComponent(link.path))?.isTemplate == false else { continue }
-            let other = lastComponent(link.path)
-            let properties = try await platform.systemd.properties(of: other)
-            let path = properties["FragmentPath"] ?? ""
-            // What was made by hand before is there once more where its link belongs.
-            guard !path.isEmpty, path != link.path, !path.hasPrefix("\(layout.gitops)/"),
-                realPath(path) != realPath(link.to)
+        for link in links where link.from == nil {
+            let place = folder(of: link.path)
+            guard let other = UnitName(lastComponent(link.path)),
+                place == layout.units || link.path == layout.link(of: name)
             else { continue }
+            // Podman's units are known by the services that are made of them.
+            let service = other.kind.isOfSystemd ? other.service : unit?.service ?? other.service
+            guard let path = try await foreignFile(of: service) else { continue }
             throw Failure(
                 .refused,
-                "'\(other)' is a unit of somebody else's already, made of '\(path)'; give this one another name, or lay a drop-in "
+                "'\(service)' is a unit of somebody else's already, made of '\(path)'; give this one another name, or lay a drop-in "
                     + "over that one by hand"
             )
         }
+    }
+
+    /// The file that a unit of systemd's is made of, when that is neither the agent's nor made of a file of Podman's.
+    private func foreignFile(of service: String) async throws -> String? {
+        // A template is known by its instances.
+        let asked = service.replacing("@.", with: "@hecate.", maxReplacements: 1)
+        let path = try await platform.systemd.properties(of: asked)["FragmentPath"] ?? ""
+        let isOwn =
+            path.hasPrefix("\(layout.gitops)/") || path.hasPrefix("\(layout.runtime)/systemd/generator")
+            || layout.owns(linkAt: path)
+            || realPath(path)?.hasPrefix("\(realPath(layout.gitops) ?? layout.gitops)/") ?? false
+        return path.isEmpty || path == "/dev/null" || isOwn ? nil : path
     }
 
     /// Links of the unit's that lead to what it has no longer, such as drop-ins.
@@ -283,7 +294,10 @@ struct NodeDeployment: Deployment {
         guard !planned.staleLinks.isEmpty else { return planned }
         let service = await platform.service(of: name)
         let state = try await platform.state(of: service, since: moment)
-        planned.stops = !["inactive", "failed"].contains(state?.active ?? "inactive") ? service : nil
+        let isDown = ["inactive", "failed"].contains(state?.active ?? "inactive")
+        // With a slice everything in it would end, whoever's it is; nor is what somebody else's file made stopped.
+        let isForeign = try await foreignFile(of: service) != nil
+        planned.stops = isDown || name.kind == .slice || isForeign ? nil : service
         planned.reloads = true
         return planned
     }

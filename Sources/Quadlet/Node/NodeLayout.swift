@@ -50,8 +50,8 @@ package struct NodeLayout: Sendable {
     var parts: [String] { ["\(gitops)/system", "\(gitops)/apps"] }
     /// What the agent keeps for itself; below the gitops folder, so that links into it are its own.
     package var kept: String { "\(gitops)/.hecate" }
-    /// Stands as long as units are read from anywhere in the folder.
-    var formNote: String { "\(kept)/whole" }
+    /// Says how the folder is read, once units of it were.
+    var formNote: String { "\(kept)/form" }
     /// The host's name without its domain.
     package var shortHost: String { host.split(separator: ".").first.map(String.init) ?? host }
 

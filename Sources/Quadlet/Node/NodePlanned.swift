@@ -121,11 +121,10 @@ struct NodePlanned: Planned {
         } catch let error as SystemdError where error.isNoSuchUnit {
             throw await noService(unit, error.description)
         } catch let error as SystemdError {
-            throw Failure(
-                .refused,
-                "\(unit.service): \(error)",
-                next: error.isLasting(of: unit.service) ? .needsChange : .retry
-            )
+            let isLasting = error.isLasting(of: unit.service)
+            // systemd has read it all the same: what is up is not what it was any more.
+            if isLasting { try? await platform.note(unit.service, .another) }
+            throw Failure(.refused, "\(unit.service): \(error)", next: isLasting ? .needsChange : .retry)
         } catch let error as FileError {
             throw Failure(.refused, "\(error)")
         }

@@ -424,7 +424,7 @@ package actor NodePlatform: Platform {
         let properties = (try? await systemd.properties(of: service)) ?? [:]
         guard begins[service] == number else { return }
         if case .takenAway = starts[service] { return }
-        guard result == "done" || result == "skipped" else {
+        guard result == "done" || result == "skipped" || properties["Result"] == "exec-condition" else {
             let telling = ["Result", "ExecMainStatus", "ExecMainCode"]
             starts[service] = .failed(result, properties.filter { telling.contains($0.key) && $0.value != "success" })
             return

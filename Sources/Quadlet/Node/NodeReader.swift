@@ -66,7 +66,7 @@ package actor NodeReader {
         try await check(changed, in: tree)
         try index.save(only: Set(tree.units.map(\.name.description)))
         if isActing {
-            if tree.form == .whole, !tree.units.isEmpty { try GitopsForm.keepWhole(layout) }
+            if !tree.units.isEmpty { try tree.form.keep(layout, hasOwnHome: tree.hasOwnHome) }
             try await platform.mendLinks()
         }
         var fleet = Fleet(
@@ -85,7 +85,10 @@ package actor NodeReader {
         let dropIns = source.dropInFolders.flatMap { folder in
             ((try? names(in: folder)) ?? []).map { "\(folder)/\($0)" }
         }
-        return ([source.path] + paths + dropIns).contains { linkTarget($0) != nil }
+        // Neither does a folder tell of what is written by another name.
+        return ([source.path] + paths + dropIns).contains { path in
+            fileStatus(path, followsLinks: false).map { $0.kind == .link || $0.names > 1 } ?? false
+        }
     }
 
     private func referencedPaths(_ source: UnitSource) -> [String] {
