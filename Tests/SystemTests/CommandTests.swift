@@ -103,7 +103,7 @@ import Testing
         let result = try await execute([hecate, "check", scratch.path])
         #expect(result.code == 1)
         for expected in [
-            "apps/inner/web.container: 'web.container' stands twice",
+            "system/web.container: 'web.container' stands twice; the other is", "apps/inner/web.container; remove or",
             "web.container:3:1: unknown key 'Environmnt' in [Container]",
             "did you mean 'Environment'?", "names 'apps/none.env', which the repository does not have",
             "web.container:2:1: warning: the image 'web:latest' moves under its tag",

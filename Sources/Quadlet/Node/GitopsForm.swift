@@ -109,15 +109,18 @@ struct FolderChoice {
         // Beside the home of this user those of others are not this agent's.
         let home = folder(of: path)
         let own = "\(folder(of: home))/\(layout.user)"
-        if home != own, home != layout.gitops, holdsHome(own) {
-            return .others("it is another user's than '\(layout.user)'")
+        if home != own, home != layout.gitops {
+            if holdsHome(own) { return .others("it is another user's than '\(layout.user)'") }
+            if GitopsForm.hadOwnHome(layout) {
+                return .unknown("there was a home of '\(layout.user)' beside it, and there is none any more")
+            }
         }
         return .enterOnly(Self.homes.map { "\(path)/\($0)" }.filter(pathExists))
     }
 
     private static let homes = ["containers/systemd", "systemd/user"]
 
-    func holdsHome(_ path: String) -> Bool { Self.homes.contains { pathExists("\(path)/.config/\($0)") } }
+    private func holdsHome(_ path: String) -> Bool { Self.homes.contains { pathExists("\(path)/.config/\($0)") } }
 
     private func machine(_ path: String) -> Verdict {
         let entries = ((try? names(in: path)) ?? []).filter { !$0.hasPrefix(".") }
