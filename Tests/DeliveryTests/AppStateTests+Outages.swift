@@ -484,41 +484,4 @@ extension AppStateTests {
         script.run()
         #expect(script.running == "v2")
     }
-
-    /// Its target comes and goes while it is ill.
-    @Test func anIllnessIsToldOnceHoweverOftenTheTargetIsAway() {
-        var script = deployed()
-        script.health = bad
-        for round in 0..<8 {
-            let isAway = round % 2 == 1
-            script.failures["observe"] = isAway ? Failure(.unavailable, "cannot be reached") : nil
-            script.pass()
-            script.advance(.seconds(20))
-        }
-        #expect(script.reasons.count { $0 == .healthCheckFailed } == 1, "\(script.reasons)")
-    }
-
-    /// Each commit's failure is a fact of its own, also when the target was away in between.
-    @Test func theNextCommitFailsInTheSameWordsAndIsToldOf() {
-        var script = AppScript()
-        script.declare("v1")
-        script.health = bad
-        for _ in 0..<4 {
-            script.pass()
-            script.advance(.seconds(3))
-        }
-        script.declare("v2")
-        script.health = .progressing("0 of 1")
-        script.pass()
-        script.failures["observe"] = Failure(.unavailable, "cannot be reached")
-        script.pass()
-        script.failures = [:]
-        script.clear()
-        script.health = bad
-        for _ in 0..<20 {
-            script.pass()
-            script.advance(.seconds(3))
-        }
-        #expect(script.reasons.contains(.healthCheckFailed), "\(script.reasons)")
-    }
 }

@@ -123,13 +123,17 @@ extension AppStateTests {
     }
 
     /// Something keeps changing it back.
-    @Test func aFightBesideARejectionSlowsDown() {
-        var script = rejected()
+    private func fight(_ script: inout AppScript) {
         for _ in 0..<200 {
             script.running = "drifted"
             script.run(for: .seconds(15))
             script.advance(.seconds(5))
         }
+    }
+
+    @Test func aFightBesideARejectionSlowsDown() {
+        var script = rejected()
+        fight(&script)
         #expect(script.asked("apply") < 150 && script.reasons.contains(.driftFight))
     }
 
@@ -147,43 +151,6 @@ extension AppStateTests {
         script.health = good
         script.run()
         #expect(script.running == "v1" && script.reasons.contains(.rollingBack), "\(script.reasons)")
-    }
-
-    /// Commits that say nothing of the app, while its target comes and goes.
-    @Test func otherCommitsTellNothingOnceMore() {
-        var script = AppScript()
-        script.declare("v1")
-        script.health = bad
-        for _ in 0..<4 {
-            script.pass()
-            script.advance(.seconds(3))
-        }
-        script.clear()
-        for _ in 0..<10 {
-            script.declare("v1")
-            script.failures["observe"] = Failure(.unavailable, "cannot be reached")
-            script.pass()
-            script.advance(.seconds(70))
-            script.failures = [:]
-            for _ in 0..<60 {
-                script.pass()
-                script.advance(.seconds(3))
-            }
-        }
-        #expect(!script.reasons.contains(.healthCheckFailed), "\(script.reasons)")
-    }
-
-    /// A folder has none, and each of its states is another.
-    @Test func eachStateOfASourceWithoutCommitsIsToldOf() {
-        var script = deployed()
-        script.health = bad
-        let told = ["v2", "v3"].map { fingerprint in
-            script.clear()
-            script.declare(fingerprint, commit: "")
-            script.run(for: .seconds(300))
-            return script.reasons.count { $0 == .healthCheckFailed }
-        }
-        #expect(told[0] == told[1], "\(told)")
     }
 
     /// What was deployed could not be kept, and is declared again after what came next was rolled back.
@@ -206,8 +173,8 @@ extension AppStateTests {
         #expect(script.running == "v2" && !script.reasons.contains(.driftDetected), "\(script.reasons)")
     }
 
-    /// An older kept revision runs, and something keeps changing that back.
-    @Test func aFightOverAnOlderRevisionSlowsDown() {
+    /// An app with two kept revisions, whose third state was rejected and rolled back.
+    private func rejectedThird(unreadable: Set<String> = []) -> AppScript {
         var script = deployed()
         script.declare("v2")
         script.run(for: .seconds(60))
@@ -215,16 +182,18 @@ extension AppStateTests {
         script.health = bad
         script.pass()
         script.pass()
-        script.unreadable = ["v2"]
+        script.unreadable = unreadable
         script.health = good
         script.run()
+        return script
+    }
+
+    /// An older kept revision runs, and something keeps changing that back.
+    @Test func aFightOverAnOlderRevisionSlowsDown() {
+        var script = rejectedThird(unreadable: ["v2"])
         #expect(script.running == "v1" && script.state.record.deployed == "v2")
         script.clear()
-        for _ in 0..<200 {
-            script.running = "drifted"
-            script.run(for: .seconds(15))
-            script.advance(.seconds(5))
-        }
+        fight(&script)
         #expect(script.asked("apply") < 150 && script.reasons.contains(.driftFight))
         #expect(!script.reasons.contains(.rolledBack), "it is rolled back already")
     }
@@ -241,15 +210,7 @@ extension AppStateTests {
 
     /// What it needs went since it was put back: an older one takes its place, and that is told.
     @Test func aRepairBesideARejectionThatIsRefusedFallsBackFurther() {
-        var script = deployed()
-        script.declare("v2")
-        script.run(for: .seconds(60))
-        script.declare("v3")
-        script.health = bad
-        script.pass()
-        script.pass()
-        script.health = good
-        script.run()
+        var script = rejectedThird()
         #expect(script.running == "v2" && script.state.record.quarantine?.isRolledBack == true)
         script.clear()
         script.running = "drifted"

@@ -44,6 +44,7 @@ struct PlainServices: UnitGenerator {
         }
         var links = ["\(layout.units)/\(unit.service)": file]
         guard !unit.name.isTemplate else { return links }
+        // systemd knows no UpheldBy= where Podman is that old.
         for (key, suffix) in Install.wanting where key != "UpheldBy" {
             for target in unit.unit.values("Install", key).flatMap(words) {
                 links["\(layout.units)/\(target).\(suffix)/\(unit.service)"] = file
@@ -75,23 +76,12 @@ struct PlainServices: UnitGenerator {
 
     /// Every link of ours in systemd's folder, with the unit it is there for, which its target's folder is named after.
     private func owned() throws -> [(path: String, name: UnitName)] {
-        var result: [(String, UnitName)] = []
-        func look(_ place: String) throws {
-            for entry in try names(in: place) {
-                let path = "\(place)/\(entry)"
-                if let target = linkTarget(path) {
-                    let parts = target.split(separator: "/")
-                    if parts.count > 1, let name = UnitName(String(parts[parts.count - 2])), !name.kind.isOfSystemd,
-                        layout.owns(linkAt: path)
-                    {
-                        result.append((path, name))
-                    }
-                } else if place == layout.units, entry.hasSuffix(".wants") || entry.hasSuffix(".requires") {
-                    try look(path)
-                }
-            }
+        try layout.unitLinks().compactMap { path, target in
+            let parts = target.split(separator: "/")
+            guard parts.count > 1, let name = UnitName(String(parts[parts.count - 2])), !name.kind.isOfSystemd,
+                layout.owns(linkAt: path)
+            else { return nil }
+            return (path, name)
         }
-        try look(layout.units)
-        return result
     }
 }

@@ -12,7 +12,7 @@ struct PodmanQuadlet: UnitGenerator {
     let run: @Sendable (Command) async throws -> Completion
 
     var description: String { "Quadlet" }
-    var identity: String { fileStatus(program)?.identity ?? "plain" }
+    var identity: String { fileStatus(program)?.identity ?? "none" }
 
     /// Where distributions put the program.
     static let programs = [

@@ -28,29 +28,18 @@ struct SystemUnits: UnitGenerator {
         var links = ["\(layout.units)/\(unit.name)": unit.path]
         for folder in unit.dropInFolders { links["\(layout.units)/\(lastComponent(folder))"] = folder }
         guard !unit.name.isTemplate else { return links }
-        for (place, name) in installed(unit, Install.wanting.map { ($0.key, $0.suffix) }) {
-            links["\(layout.units)/\(name).\(place)/\(unit.name)"] = unit.path
+        for (key, suffix) in Install.wanting {
+            for other in names(unit, key) { links["\(layout.units)/\(other).\(suffix)/\(unit.name)"] = unit.path }
         }
-        for alias in aliases(of: unit) { links["\(layout.units)/\(alias)"] = unit.path }
+        for alias in names(unit, "Alias") where alias != unit.name.description {
+            links["\(layout.units)/\(alias)"] = unit.path
+        }
         return links
     }
 
-    /// The other names it is to have.
-    func aliases(of unit: UnitDeclaration) -> [String] {
-        installed(unit, [("Alias", "")]).map(\.name).filter { $0 != unit.name.description }
-    }
-
-    private func installed(
-        _ unit: UnitDeclaration,
-        _ keys: [(key: String, place: String)]
-    ) -> [(
-        place: String, name: String
-    )] {
-        keys.flatMap { key, place in
-            unit.unit.values("Install", key).flatMap(words).map {
-                (place, layout.specifiers.expand($0, for: unit.name))
-            }
-        }
+    /// The units that a key of `[Install]` names.
+    private func names(_ unit: UnitDeclaration, _ key: String) -> [String] {
+        unit.unit.values("Install", key).flatMap(words).map { layout.specifiers.expand($0, for: unit.name) }
     }
 
     func possibleLinks(of name: UnitName) throws -> [String] {
@@ -69,22 +58,13 @@ struct SystemUnits: UnitGenerator {
 
     /// Every link in systemd's folder that leads to a unit's own file, with that unit.
     private func owned() throws -> [(path: String, name: UnitName)] {
-        var result: [(String, UnitName)] = []
         let made = "\(layout.kept)/\(PlainServices.folder)/"
-        func look(_ place: String) throws {
-            for entry in try names(in: place) {
-                let path = "\(place)/\(entry)"
-                if let target = linkTarget(path) {
-                    guard let name = UnitName(lastComponent(target)), name.kind.isOfSystemd, !target.hasPrefix(made)
-                    else { continue }
-                    result.append((path, name))
-                } else if place == layout.units, Install.wanting.contains(where: { entry.hasSuffix(".\($0.suffix)") }) {
-                    try look(path)
-                }
+        return try layout.unitLinks().compactMap { path, target in
+            guard let name = UnitName(lastComponent(target)), name.kind.isOfSystemd, !target.hasPrefix(made) else {
+                return nil
             }
+            return (path, name)
         }
-        try look(layout.units)
-        return result
     }
 }
 

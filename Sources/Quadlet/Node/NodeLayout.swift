@@ -66,6 +66,23 @@ package struct NodeLayout: Sendable {
         ])
     }
 
+    /// Every link in systemd's folder and in its folders of wishes, with where it leads.
+    func unitLinks() throws(FileError) -> [(path: String, target: String)] {
+        var result: [(path: String, target: String)] = []
+        var places = [units]
+        while let place = places.popLast() {
+            for entry in try names(in: place) {
+                let path = "\(place)/\(entry)"
+                if let target = linkTarget(path) {
+                    result.append((path, target))
+                } else if place == units, Install.wanting.contains(where: { entry.hasSuffix(".\($0.suffix)") }) {
+                    places.append(path)
+                }
+            }
+        }
+        return result
+    }
+
     /// Removes a link when it is the agent's, and the folder of wishes that it leaves empty, as `systemctl disable` does.
     func removeLink(_ path: String) throws(FileError) {
         guard owns(linkAt: path) else { return }
