@@ -62,4 +62,17 @@ extension AppStateTests {
         script.pass()
         #expect(script.state.record.attempt?.fingerprint == "v4" && script.state.regained == nil)
     }
+
+    /// What gave way long ago during an outage excuses nothing now.
+    @Test func anOutageOfAnOlderAttemptEndsWithItsTime() {
+        var script = deployed()
+        script.state.regainedBefore = script.now.instant
+        script.advance(.seconds(120))
+        script.declare("v2")
+        script.health = .progressing("0 of 1")
+        script.pass()
+        script.pass()
+        #expect(script.state.record.attempt?.fingerprint == "v2" && script.state.regained == nil)
+        #expect(script.state.sparing.isEmpty && !script.state.needsSparing)
+    }
 }

@@ -292,7 +292,10 @@ extension AppState {
         lastContact = now.instant
         healthySince = nil
         resetCounts()
-        if let regained = regainedBefore { (self.regained, needsSparing) = (regained, true) }
+        // It may begin long after the other gave way.
+        regained = regainedBefore
+        needsSparing = isSettlingIn(at: now)
+        if !needsSparing { regained = nil }
         regainedBefore = nil
     }
 

@@ -66,7 +66,8 @@ package actor NodeReader {
         try await check(changed, in: tree)
         try index.save(only: Set(tree.units.map(\.name.description)))
         if isActing {
-            if !tree.units.isEmpty { try tree.form.keep(layout, hasOwnHome: tree.hasOwnHome) }
+            // A full disk keeps nobody from being looked after; it is noted at the next reading.
+            if !tree.units.isEmpty { try? tree.form.keep(layout, hasOwnHome: tree.hasOwnHome) }
             try await platform.mendLinks()
         }
         var fleet = Fleet(
