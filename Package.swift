@@ -129,7 +129,9 @@ let package = Package(
         ),
         .testTarget(
             name: "QuadletTests",
-            dependencies: ["Delivery", "Diagnostics", "Files", "Quadlet", "SimulatedNode", "Systemd", "TestSupport"]
+            dependencies: [
+                "Delivery", "Diagnostics", "Files", "Quadlet", "Repository", "SimulatedNode", "Systemd", "TestSupport",
+            ]
         ),
         .testTarget(name: "KubernetesTests", dependencies: ["Diagnostics", "JSON", "Kubernetes", "TestSupport"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Diagnostics"]),

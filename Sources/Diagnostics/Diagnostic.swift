@@ -41,6 +41,13 @@ package struct Diagnostic: Hashable, Sendable, CustomStringConvertible {
         self.cure = cure
     }
 
+    /// The same of the file under another name.
+    package func moved(_ rename: (String) -> String) -> Diagnostic {
+        guard let place else { return self }
+        let moved = Place(file: rename(place.file), line: place.line, column: place.column)
+        return Diagnostic(severity, at: moved, message, cure: cure)
+    }
+
     /// `place: message; cure`, in one line.
     package var description: String {
         let text = cure.map { "\(message); \($0)" } ?? message

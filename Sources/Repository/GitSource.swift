@@ -198,6 +198,20 @@ package actor GitSource: Source {
         return (try? await localObjects.object("\(name)^{commit}"))??.name
     }
 
+    /// The files of a commit by any name that git takes, in a repository that lies on this machine.
+    /// - Throws: `Failure` when there is no such repository, or no such commit in it.
+    package func snapshot(named revision: String) async throws -> any BrowsableSnapshot {
+        _ = await localHead()
+        guard localFolder != nil else {
+            throw Failure(.notFound, "'\(settings.url)' is no Git repository", next: .needsChange)
+        }
+        let isOneLine = !revision.isEmpty && !revision.utf8.contains { $0 < 0x20 }
+        guard isOneLine, let commit = try await localObjects.object("\(revision)^{commit}")?.name,
+            let snapshot = try await present(commit, in: localObjects)
+        else { throw Failure(.notFound, "'\(settings.url)' has no commit '\(revision)'", next: .needsChange) }
+        return snapshot
+    }
+
     private func references() async throws -> [String: String] {
         let patterns: [String] =
             switch settings.reference {

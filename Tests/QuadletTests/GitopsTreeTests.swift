@@ -2,6 +2,7 @@ import Delivery
 import Diagnostics
 import Files
 import Systemd
+import Repository
 import TestSupport
 import Testing
 
@@ -168,13 +169,15 @@ import Testing
     }
 
     /// Each machine's and user's view of a repository is checked, and what they share once.
-    @Test func aRepositoryIsCheckedAsEachMachineSeesIt() throws {
+    @Test func aRepositoryIsCheckedAsEachMachineSeesIt() async throws {
         try write("hosts/alpha/a.container", "hosts/beta/a.container")
         try scratch.write("[Container]\nImage=localhost/x:1\nVolume=data.volume:/d\n", to: "common/c.container")
         try scratch.write("[Volume]\n", to: "hosts/beta/data.volume")
         try scratch.write("[Container]\nImag=x\n", to: "hosts/beta/root/r.container")
         #expect(RepositoryCheck.applies(to: scratch.path))
-        let found = try RepositoryCheck.diagnostics(of: scratch.path).all.filter { $0.severity == .error }.map {
+        let found = try await RepositoryCheck.diagnostics(of: scratch.path, FolderSnapshot(scratch.path)).all.filter {
+            $0.severity == .error
+        }.map {
             "\($0)"
         }
         #expect(found.count == 3, "\(found)")

@@ -1,4 +1,5 @@
 import Diagnostics
+import Repository
 import TestSupport
 import Testing
 
@@ -7,16 +8,16 @@ import Testing
 /// What `hecate check` says of a repository of Quadlet files.
 @Suite struct RepositoryCheckTests {
     /// The messages about files of `apps`, by their contents.
-    private func findings(_ files: [String: String]) throws -> [String] {
+    private func findings(_ files: [String: String]) async throws -> [String] {
         let scratch = try Scratch()
         for (name, text) in files { try scratch.write(text, to: "apps/\(name)") }
-        return try RepositoryCheck.diagnostics(of: scratch.path).all.map { "\($0)" }
+        return try await RepositoryCheck.diagnostics(of: scratch.path, FolderSnapshot(scratch.path)).all.map { "\($0)" }
     }
 
     private let plain = "[Container]\nImage=localhost/web:1.0.0\n"
 
-    @Test func aUnitThatNothingStartsIsNamed() throws {
-        let found = try findings(["web.container": plain, "data.volume": "[Volume]\n", "many@.container": plain])
+    @Test func aUnitThatNothingStartsIsNamed() async throws {
+        let found = try await findings(["web.container": plain, "data.volume": "[Volume]\n", "many@.container": plain])
         #expect(found.count == 1)
         #expect(
             found.first?.contains("nothing starts 'web.container': it has no [Install] section") == true,
@@ -24,8 +25,8 @@ import Testing
         )
     }
 
-    @Test func whatSomethingStartsIsNot() throws {
-        let found = try findings([
+    @Test func whatSomethingStartsIsNot() async throws {
+        let found = try await findings([
             "web.container": plain + "[Install]\nWantedBy=default.target\n",
             "needed.container": plain,
             "other.container": "[Unit]\nRequires=needed.service\n" + plain + "[Install]\nWantedBy=default.target\n",
@@ -36,13 +37,13 @@ import Testing
     }
 
     /// The timer itself has to be started by something.
-    @Test func whatATimerStartsIsNotAndTheTimerMayBe() throws {
+    @Test func whatATimerStartsIsNotAndTheTimerMayBe() async throws {
         let timer = "[Timer]\nOnCalendar=daily\n"
-        let found = try findings(["web.container": plain, "web.timer": timer])
+        let found = try await findings(["web.container": plain, "web.timer": timer])
         #expect(found.count == 1)
         #expect(found.first?.contains("web.timer: warning: nothing starts 'web.timer'") == true, "\(found)")
         let files = ["web.container": plain, "web.timer": timer + "[Install]\nWantedBy=timers.target\n"]
-        #expect(try findings(files).isEmpty)
+        #expect(try await findings(files).isEmpty)
     }
 
     /// What systemd would not load, with its line where it has one.
@@ -60,8 +61,8 @@ import Testing
         ("a.mount", "[Mount]\nWhat=/dev/x\n", "does not say its Where="),
         ("-.slice", "[Slice]\n", "is systemd's own, and always there"),
     ])
-    func whatSystemdWouldNotLoadIsNamed(name: String, text: String, words: String) throws {
-        let found = try errors([name: text])
+    func whatSystemdWouldNotLoadIsNamed(name: String, text: String, words: String) async throws {
+        let found = try await errors([name: text])
         #expect(found.count == 1 && found.first?.contains(words) == true, "\(found)")
     }
 
@@ -72,25 +73,31 @@ import Testing
         ("a.slice", "[Slice]\nCPUQuota=20%\n"),
         ("a@.service", "[Service]\nExecStart=/a %i\n"),
     ])
-    func whatSystemdLoadsIsNot(name: String, text: String) throws {
-        #expect(try errors([name: text]).isEmpty)
+    func whatSystemdLoadsIsNot(name: String, text: String) async throws {
+        #expect(try await errors([name: text]).isEmpty)
     }
 
-    @Test func aNameThatSystemdTakesNotIsRefused() throws {
-        let found = try findings(["a+b.container": plain + "[Install]\nWantedBy=default.target\n"])
+    @Test func aNameThatSystemdTakesNotIsRefused() async throws {
+        let found = try await findings(["a+b.container": plain + "[Install]\nWantedBy=default.target\n"])
         #expect(found.count == 1 && found.first?.contains("systemd takes letters, digits") == true, "\(found)")
     }
 
     /// The errors of a repository for one version of Podman.
-    private func errors(_ files: [String: String], for version: String = "5.4") throws -> [String] {
+    private func errors(_ files: [String: String], for version: String = "5.4") async throws -> [String] {
         let scratch = try Scratch()
         for (name, text) in files { try scratch.write(text, to: "apps/\(name)") }
-        let found = try RepositoryCheck.diagnostics(of: scratch.path, for: try #require(PodmanVersion(version)))
+        let found = try await RepositoryCheck.diagnostics(
+            of: scratch.path,
+            FolderSnapshot(scratch.path),
+            for: try #require(PodmanVersion(version))
+        )
         return found.all.filter { $0.severity == .error }.map { "\($0)" }
     }
 
-    @Test func whatPodmanWouldRefuseIsNamedWithItsPlaceAndACure() throws {
-        let found = try errors(["web.container": "[Container]\nImage=localhost/web:1\nVolume=gone.volume:/d\nGroup=1\n"]
+    @Test func whatPodmanWouldRefuseIsNamedWithItsPlaceAndACure() async throws {
+        let found = try await errors([
+            "web.container": "[Container]\nImage=localhost/web:1\nVolume=gone.volume:/d\nGroup=1\n"
+        ]
         )
         #expect(found.count == 2)
         #expect(
@@ -108,29 +115,29 @@ import Testing
         )
     }
 
-    @Test func unitsOfOtherFoldersAreThereAsWell() throws {
+    @Test func unitsOfOtherFoldersAreThereAsWell() async throws {
         let web = "[Container]\nImage=localhost/web:1\nVolume=data.volume:/d\nNetwork=net.network\n"
-        #expect(try errors(["a/web.container": web, "b/data.volume": "", "net.network": "[Service]\n"]).isEmpty)
+        #expect(try await errors(["a/web.container": web, "b/data.volume": "", "net.network": "[Service]\n"]).isEmpty)
     }
 
     /// A drop-in gives what the unit lacks, and may be what is wrong.
-    @Test func dropInsAreLaidOverTheUnit() throws {
+    @Test func dropInsAreLaidOverTheUnit() async throws {
         let image = "[Container]\nImage=localhost/web:1\n"
-        #expect(try errors(["web.container": "[Container]\n", "web.container.d/image.conf": image]).isEmpty)
-        let found = try errors(["web.container": image, "container.d/all.conf": "[Container]\nGroup=1\n"])
+        #expect(try await errors(["web.container": "[Container]\n", "web.container.d/image.conf": image]).isEmpty)
+        let found = try await errors(["web.container": image, "container.d/all.conf": "[Container]\nGroup=1\n"])
         #expect(found.count == 1 && found.first?.contains("container.d/all.conf:2:1: Group") == true, "\(found)")
     }
 
     /// Folders like `conf.d` lie beside units, and their files are anybody's.
-    @Test func filesOfOtherFoldersAreNotRead() throws {
+    @Test func filesOfOtherFoldersAreNotRead() async throws {
         let web = "[Container]\nImage=localhost/web:1\nVolume=./conf.d:/etc/nginx/conf.d\n"
-        #expect(try errors(["web.container": web, "conf.d/site.conf": "server {\n}\n"]).isEmpty)
+        #expect(try await errors(["web.container": web, "conf.d/site.conf": "server {\n}\n"]).isEmpty)
     }
 
-    @Test func keysAreThoseOfTheVersion() throws {
+    @Test func keysAreThoseOfTheVersion() async throws {
         let web = "[Container]\nImage=localhost/web:1\nMemory=1g\nHealthCmd=true\n"
-        #expect(try errors(["web.container": web], for: "5.5").isEmpty)
-        let found = try errors(["web.container": web], for: "4.4.1")
+        #expect(try await errors(["web.container": web], for: "5.5").isEmpty)
+        let found = try await errors(["web.container": web], for: "4.4.1")
         #expect(found.count == 2)
         #expect(
             found.contains {
@@ -138,7 +145,8 @@ import Testing
             }
         )
         #expect(
-            try errors(["all.pod": "[Pod]\n"], for: "4.9").first?.contains("Podman 4.9 knows no .pod files") == true
+            try await errors(["all.pod": "[Pod]\n"], for: "4.9").first?.contains("Podman 4.9 knows no .pod files")
+                == true
         )
         for text in ["", "x", "5.", "5.4.2.1", "-1", "5.x"] { #expect(PodmanVersion(text) == nil, "\(text)") }
     }

@@ -17,6 +17,8 @@ package struct NodeLayout: Sendable {
     package var units: String
     /// What lasts until the next boot.
     package var runtime: String
+    /// Whether it is another machine's, of which only the gitops folder is here.
+    var isElsewhere = false
 
     package init(
         scope: Systemd.Scope,

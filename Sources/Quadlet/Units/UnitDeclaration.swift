@@ -138,6 +138,7 @@ package struct UnitDeclaration: Sendable {
         let expanded = layout.specifiers.expand(written, for: name)
         if expanded.hasPrefix("http://") || expanded.hasPrefix("https://") || expanded.contains("%") { return nil }
         let path = normalizedPath(expanded.hasPrefix("/") ? expanded : "\(folder(of: unitPath))/\(expanded)")
+        if layout.isElsewhere, !path.hasPrefix("\(layout.gitops)/") { return nil }
         do throws(FileError) {
             let digest = sha256(try fileContent(path))
             return ReferencedFile(

@@ -43,7 +43,13 @@ enum CheckCommand {
         let hasUnits = RepositoryCheck.applies(to: folder)
         if hasUnits {
             let version = try podman(invocation)
-            found.append(contentsOf: try RepositoryCheck.diagnostics(of: folder, for: version).all)
+            found.append(
+                contentsOf: try await RepositoryCheck.diagnostics(
+                    of: folder,
+                    try FolderSnapshot(folder),
+                    for: version
+                ).all
+            )
         }
         if hasStacks || !hasUnits {
             let shared = try shared(invocation, &found)

@@ -5,6 +5,7 @@ internal import Delivery
 internal import Diagnostics
 internal import JSON
 internal import Journal
+internal import Quadlet
 internal import Repository
 internal import Swarm
 
@@ -16,6 +17,10 @@ enum PlanCommand {
         arguments: ["[APP...]"],
         options: [
             .format, Option("color", choices: ["auto", "always", "never"], help: "whether to colour the text"),
+            Option("host", value: "NAME", help: "what a node of this name gets from the repository here"),
+            Option("user", value: "NAME", help: "with --host: whose agent it is; root for the system's"),
+            Option("since", value: "COMMIT", help: "with --host: what changes for it after that commit"),
+            Option("folder", value: "FOLDER", help: "with --host: where the repository is; . when not given"),
         ],
         discussion: "Exit code 0 when there is nothing to do, 2 when there are changes, 1 on an error.",
         example: "hecate plan web --format json"
@@ -29,6 +34,10 @@ enum PlanCommand {
 
     private static func execute(_ invocation: Invocation) async throws -> HecateProgram.ExitCode {
         let palette = Palette(invocation["color"], isTerminal: Terminal.outputIsTerminal)
+        if let host = invocation["host"] { return try await preview(host, invocation, palette) }
+        if let name = ["user", "since", "folder"].first(where: invocation.has) {
+            throw Failure(.invalid, "--\(name) goes with --host", next: .needsChange)
+        }
         if let remote = try Settings.remote(invocation) { return try await ask(remote, invocation, palette) }
         let (readings, platforms) = try await read(invocation)
         let wanted = Set(invocation.arguments)
@@ -76,11 +85,46 @@ enum PlanCommand {
         where !found.contains(name) && !plans.contains(where: { $0.0.name == name }) && !failed {
             throw Failure(.notFound, "there is no app '\(name)' in the sources")
         }
-        let changes = plans.filter { !$0.1.isEmpty }
+        return conclude(plans, invocation, palette, failed: failed)
+    }
+
+    /// What a repository has a node run, wherever this is.
+    private static func preview(
+        _ host: String,
+        _ invocation: Invocation,
+        _ palette: Palette
+    ) async throws -> HecateProgram.ExitCode {
+        let folder = invocation["folder"] ?? "."
+        let user = invocation["user"] ?? ""
+        func view(_ snapshot: any BrowsableSnapshot) async throws -> MachinePreview {
+            try await MachinePreview(of: snapshot, host: host, user: user, registry: try PluginRegistry(in: snapshot))
+        }
+        var before: MachinePreview?
+        if let commit = invocation["since"] {
+            before = try await view(try await Parts.snapshot(of: folder, at: commit))
+        }
+        let now = try await view(try FolderSnapshot(folder))
+        for problem in now.problems.all { Terminal.complain("\(problem)") }
+        let plans = MachinePreview.plans(from: before, to: now, on: host).filter { id, _ in
+            invocation.arguments.isEmpty || invocation.arguments.contains { $0 == id.name || $0 == stem(id.name) }
+        }
+        if plans.isEmpty, let name = invocation.arguments.first {
+            throw Failure(.notFound, "'\(host)' has no unit '\(name)'")
+        }
+        return conclude(plans, invocation, palette, failed: now.problems.hasErrors)
+    }
+
+    /// Shows plans, and gives what the program ends with.
+    private static func conclude(
+        _ plans: [(AppID, Plan)],
+        _ invocation: Invocation,
+        _ palette: Palette,
+        failed: Bool
+    ) -> HecateProgram.ExitCode {
         let documents = JSON.array(plans.map { document($0.0, $0.1) })
         Terminal.print(formatted(documents, as: invocation["format"]) ?? text(plans, palette, failed: failed))
         if failed { return .failure }
-        return changes.isEmpty ? .success : .changes
+        return plans.allSatisfy(\.1.isEmpty) ? .success : .changes
     }
 
     /// What a controller elsewhere would do.
@@ -101,10 +145,7 @@ enum PlanCommand {
                 complain(id, failure)
             }
         }
-        let documents = JSON.array(plans.map { document($0.0, $0.1) })
-        Terminal.print(formatted(documents, as: invocation["format"]) ?? text(plans, palette, failed: failed))
-        if failed { return .failure }
-        return plans.allSatisfy(\.1.isEmpty) ? .success : .changes
+        return conclude(plans, invocation, palette, failed: failed)
     }
 
     /// Reads every source, with the targets they are for.

@@ -73,9 +73,7 @@ struct NodeInstallation: Sendable {
             }
             return try PluginRegistry(bytes, file: path)
         }
-        for path in ["plugins/registry.json", "registry.json"] where try await snapshot.identifier(of: path) != nil {
-            return try PluginRegistry(try await snapshot.read(path), file: path)
-        }
+        if let registry = try await PluginRegistry(in: snapshot) { return registry }
         // The old CLI had its registry beside its own folder.
         let beside = "\(folder(of: folder(of: Parts.ownPath())))/plugins/registry.json"
         for path in ["\(root)/config/registry.json", beside] {

@@ -2,6 +2,7 @@ internal import Configuration
 internal import Crypto
 internal import Delivery
 internal import Diagnostics
+internal import Files
 internal import Glibc
 internal import Journal
 internal import Repository
@@ -72,6 +73,15 @@ enum Parts {
             )
             return GitSource(settings: settings, directory: mirrors, base: source.path, askpass: ownPath())
         }
+    }
+
+    /// The files of a commit of the repository that a folder is.
+    static func snapshot(of folder: String, at commit: String) async throws -> any BrowsableSnapshot {
+        guard let path = realPath(folder) else { throw Failure(.notFound, "there is no folder '\(folder)'") }
+        // Nothing is copied from where it lies.
+        let settings = GitSettings(name: "here", url: path, reference: .branch("HEAD"))
+        return try await GitSource(settings: settings, directory: "\(path)/.git", base: "", askpass: ownPath())
+            .snapshot(named: commit)
     }
 
     static func reader(

@@ -1,3 +1,4 @@
+package import Delivery
 package import Diagnostics
 internal import Files
 internal import JSON
@@ -56,6 +57,16 @@ package struct PluginRegistry: Sendable {
             )
         }
         try diagnostics.throwIfErrors()
+    }
+
+    /// The registry that a repository has; nil when it has none.
+    /// - Throws: `Invalid` with everything that is wrong in it.
+    package init?(in snapshot: any Snapshot) async throws {
+        for path in ["plugins/registry.json", "registry.json"] where try await snapshot.identifier(of: path) != nil {
+            try self.init(try await snapshot.read(path), file: path)
+            return
+        }
+        return nil
     }
 
     /// What files of a folder belong together by their names: `hecate-traderd.container`, `hecate-traderd.env` and

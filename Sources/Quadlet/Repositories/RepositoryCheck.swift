@@ -1,3 +1,4 @@
+package import Delivery
 package import Diagnostics
 internal import Files
 
@@ -7,6 +8,7 @@ package struct RepositoryCheck {
     private let version: PodmanVersion
     /// The gitops folder that the repository is, or has.
     private let folder: String
+    private var values = MachineValues()
     private var units: [UnitName: QuadletRules.Subject] = [:]
     private var dropInFolders: [UnitName: [String]] = [:]
     private var readDropIns: [String: [(file: String, unit: UnitFile)]] = [:]
@@ -30,31 +32,56 @@ package struct RepositoryCheck {
 
     /// Everything that is wrong in a repository's units, with its place, as each machine and user sees them.
     ///
-    /// `version`: The Podman that they are for.
+    /// `snapshot`: The files of the same folder. `version`: The Podman that they are for.
     package static func diagnostics(
         of root: String,
+        _ snapshot: any BrowsableSnapshot,
         for version: PodmanVersion = .tested
-    ) throws -> Diagnostics {
+    ) async throws -> Diagnostics {
         let folder = folder(in: root)
         var result = Diagnostics()
         var seen: Set<Diagnostic> = []
-        for layout in GitopsView.all(of: folder) {
-            let tree = try GitopsTree(layout)
+        func note(_ diagnostics: [Diagnostic]) {
+            for found in diagnostics where seen.insert(found).inserted { result.append(found) }
+        }
+        let registry = try await PluginRegistry(in: snapshot)
+        // What some machine has was checked as that one sees it.
+        var claimed: Set<String> = []
+        for layout in GitopsView.all(of: folder, machines: try await machines(of: snapshot)) {
             var check = RepositoryCheck(folder, version)
+            var theirs: Set<String>?
+            if !layout.host.isEmpty {
+                do {
+                    let files = try await MachineFiles(snapshot, layout, registry: registry)
+                    check.values = files.values
+                    if files.isLaidOut { theirs = Set(files.origins.values.map { "\(root)/\($0)" }) }
+                } catch let invalid as Invalid {
+                    note(invalid.diagnostics.map { $0.moved { "\(root)/\($0)" } })
+                    continue
+                }
+            }
+            let tree = try GitopsTree(layout)
             for problem in tree.problems { check.diagnostics.append(problem) }
-            for source in tree.units { check.check(source) }
+            for source in tree.units where theirs?.contains(source.path) ?? true { check.check(source) }
             try check.judge()
             check.warnOfUnwanted()
-            for found in check.diagnostics.all where seen.insert(found).inserted { result.append(found) }
+            note(check.diagnostics.all.filter { theirs != nil || !claimed.contains($0.place?.file ?? "") })
+            claimed.formUnion(theirs ?? [])
         }
         return result
+    }
+
+    /// The machines that have a file of their own.
+    private static func machines(of snapshot: any BrowsableSnapshot) async throws -> [String] {
+        try await MachineSettings.names(in: MachineSettings.machines, of: snapshot)
     }
 
     private init(_ folder: String, _ version: PodmanVersion) { (self.folder, self.version) = (folder, version) }
 
     private mutating func read(_ path: String, joinsWithBlank: Bool) -> UnitFile? {
         do {
-            let content = try fileContent(path, limit: 1024 * 1024)
+            var content = try fileContent(path, limit: 1024 * 1024)
+            if values.isKnown { content = try values.filled(content, file: path) }
             return try UnitFile(content, file: path, joinsWithBlank: joinsWithBlank)
         } catch let invalid as Invalid {
             diagnostics.append(contentsOf: invalid.diagnostics)

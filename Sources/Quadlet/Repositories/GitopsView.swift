@@ -6,12 +6,17 @@ enum GitopsView {
     /// So many are looked at.
     private static let most = 200
 
-    /// One layout for each of them.
-    static func all(of folder: String) -> [NodeLayout] {
+    /// One layout for each of them, the most general one last.
+    ///
+    /// `machines`: Those that have a file of their own.
+    static func all(of folder: String, machines: [String] = []) -> [NodeLayout] {
         let plain = layout(folder, .user, user: "", host: "")
-        guard GitopsForm(plain) == .whole else { return [plain] }
-        let hosts = FolderChoice.machines.sorted().flatMap { folders(in: "\(folder)/\($0)") }
+        guard GitopsForm(plain) == .whole else {
+            return (machines.prefix(most).map { layout(folder, .user, user: "", host: $0) }) + [plain]
+        }
+        let own = FolderChoice.machines.sorted().flatMap { folders(in: "\(folder)/\($0)") }
             .filter { !FolderChoice.shared.contains($0) }
+        let hosts = Set(own + machines).sorted()
         let users = folders(in: folder).filter { pathExists("\(folder)/\($0)/.config") }
         var result: [NodeLayout] = []
         for host in hosts.isEmpty ? [""] : hosts {

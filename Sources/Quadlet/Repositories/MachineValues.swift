@@ -1,0 +1,99 @@
+internal import Diagnostics
+
+/// What differs from machine to machine in files that are the same for all: `${{ node.NAME }}`.
+///
+/// It is neither a shell's variable nor a specifier of systemd's, so that both keep their meaning; nothing is computed, and a value
+/// is put in as it is.
+struct MachineValues {
+    var texts: [String: String] = [:]
+    /// Where a value would be given, in words.
+    private var known = ""
+
+    init() {}
+
+    /// Whether it is known which machine's they are.
+    var isKnown: Bool { !texts.isEmpty }
+
+    /// `host`: The machine's short name, which is the value `host`.
+    init(host: String, known: String) {
+        texts = ["host": host]
+        self.known = known
+    }
+
+    /// Larger files are data.
+    private static let limit = 1024 * 1024
+    private static let opening = Array("${{".utf8)
+    private static let closing = Array("}}".utf8)
+
+    static func isName(_ text: String) -> Bool {
+        !text.isEmpty
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
+                    true
+                default: false
+                }
+            }
+    }
+
+    /// Whether values are looked for in a file: documents may speak of them.
+    private static func applies(to path: String, _ bytes: [UInt8]) -> Bool {
+        !path.hasSuffix(".md") && bytes.count <= limit && !bytes.contains(0)
+    }
+
+    /// A file with its values in it.
+    ///
+    /// `file`: How messages name it.
+    /// - Throws: `Invalid` with every value that nobody gives.
+    func filled(_ bytes: [UInt8], file: String) throws(Invalid) -> [UInt8] {
+        // Most files have none, and are not copied.
+        guard Self.applies(to: file, bytes), bytes.firstRange(of: Self.opening) != nil else { return bytes }
+        var diagnostics = Diagnostics()
+        var result: [UInt8] = []
+        result.reserveCapacity(bytes.count)
+        var rest = bytes[...]
+        while let start = rest.firstRange(of: Self.opening) {
+            let line = rest[start.upperBound...].prefix { $0 != UInt8(ascii: "\n") }
+            let end = line.firstRange(of: Self.closing)
+            let text = String(decoding: line[..<(end?.lowerBound ?? line.endIndex)], as: UTF8.self)
+            let word = trimmed(text)
+            result += rest[..<start.lowerBound]
+            guard word.hasPrefix("node.") else {
+                // Of another program, such as a workflow of GitHub's.
+                result += rest[start]
+                rest = rest[start.upperBound...]
+                continue
+            }
+            let place = Self.place(of: start.lowerBound, in: bytes, file)
+            let name = String(word.dropFirst("node.".count))
+            guard let end, Self.isName(name) else {
+                diagnostics.error(at: place, "'${{ \(word)' names no value", cure: "write ${{ node.NAME }}")
+                result += rest[start]
+                rest = rest[start.upperBound...]
+                continue
+            }
+            if let value = texts[name] {
+                result += value.utf8
+            } else {
+                let near = nearest(to: name, among: texts.keys).map { "did you mean '\($0)'?" }
+                let cure = near ?? "give it below 'values' in \(known)"
+                diagnostics.error(
+                    at: place,
+                    "nobody gives the value '\(name)' for '\(texts["host"] ?? "")'",
+                    cure: cure
+                )
+            }
+            rest = rest[end.upperBound...]
+        }
+        try diagnostics.throwIfErrors()
+        return result + rest
+    }
+
+    private static func place(of index: Int, in bytes: [UInt8], _ file: String) -> Place {
+        let before = bytes[..<index]
+        let start = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        let line = before.count { $0 == UInt8(ascii: "\n") } + 1
+        return Place(file: file, line: line, column: String(decoding: bytes[start..<index], as: UTF8.self).count + 1)
+    }
+}
