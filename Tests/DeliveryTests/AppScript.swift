@@ -26,6 +26,8 @@ struct AppScript {
     var undeclared: [Change] = []
     /// Services that what is declared makes beside what there is.
     var added: [String] = []
+    /// Services that went and are made again with whatever is brought about.
+    var missing: [String] = []
     /// What has the revision that is kept be started next.
     var standIn: Change?
     var declaredServices = 1
@@ -179,6 +181,7 @@ struct AppScript {
             // What takes the place of what is declared is found as it should be, but for what is started next.
             if current != fingerprint, let standIn { changes.append(standIn) }
             if current == fingerprint, running != current { changes += added.map { Change(.create, "service", $0) } }
+            if running != current { changes += missing.map { Change(.create, "service", $0) } }
             changes += current.isEmpty && running != nil ? [Change(.remove, "service", "web")] : undeclared
             return .observed(
                 Plan(changes),

@@ -208,17 +208,50 @@ extension AppStateTests {
         #expect(script.running == "v1" && !script.reasons.contains(.rolledBack), "\(script.reasons)")
     }
 
-    /// What it needs went since it was put back: an older one takes its place, and that is told.
+    /// Has everything that is put back be refused for as long as it is one of these.
+    private func refuse(_ revisions: Set<String>, _ script: inout AppScript) {
+        script.run(for: .seconds(900)) { name, script in
+            guard name == "apply" else { return }
+            let refusal = Failure(.refused, "its secret is gone", next: .needsChange)
+            script.failures["apply"] = revisions.contains(script.current) ? refusal : nil
+        }
+    }
+
+    /// What it needs went since it was put back, and so did its service: an older one takes its place, and that is told.
     @Test func aRepairBesideARejectionThatIsRefusedFallsBackFurther() {
         var script = rejectedThird()
         #expect(script.running == "v2" && script.state.record.quarantine?.isRolledBack == true)
         script.clear()
         script.running = "drifted"
-        script.run(for: .seconds(60)) { name, script in
-            guard name == "apply" else { return }
-            let refusal = Failure(.refused, "its secret is gone", next: .needsChange)
-            script.failures["apply"] = script.current == "v2" ? refusal : nil
-        }
+        script.missing = ["web"]
+        refuse(["v2"], &script)
         #expect(script.running == "v1" && script.reasons.contains(.rolledBack), "\(script.reasons)")
+    }
+
+    /// It runs, and merely differs: a proxy that forbids the repair for a while is no reason to go back further.
+    @Test func whatRunsAgainIsNotGivenUpBecauseItsRepairIsRefused() {
+        var script = rejectedThird()
+        script.clear()
+        script.running = "drifted"
+        refuse(["v1", "v2"], &script)
+        #expect(script.running == "drifted" && script.reasons.count { $0 == .refused } == 1, "\(script.reasons)")
+        #expect(script.state.record.quarantine?.refused == [])
+        script.failures = [:]
+        script.run(for: .seconds(900))
+        #expect(script.running == "v2", "it is repaired once that is taken again")
+    }
+
+    /// All kept revisions are refused, and later taken again.
+    @Test func whatWasRefusedIsTriedAgainAndToldOnce() {
+        var script = rejectedThird()
+        script.clear()
+        script.running = "drifted"
+        script.missing = ["web"]
+        refuse(["v1", "v2"], &script)
+        let told = script.reasons.count { $0 == .refused }
+        #expect(script.running == "drifted" && told <= 3, "\(script.reasons)")
+        #expect(script.reasons.count { $0 == .rollingBack } <= 2)
+        refuse([], &script)
+        #expect(script.running == "v2" && script.reasons.contains(.rolledBack), "\(script.reasons)")
     }
 }

@@ -140,10 +140,46 @@ import Testing
     @Test func whoseHomeWentTakesUpNobodyElses() throws {
         try write("anna/.config/containers/systemd/a.container", "bob/.config/containers/systemd/b.container")
         let tree = try GitopsTree(layout())
-        #expect(tree.hasOwnHome)
-        try tree.form.keep(layout(), hasOwnHome: tree.hasOwnHome)
+        #expect(tree.homes == [scratch.path])
+        try tree.form.keep(layout(), homes: tree.homes)
         try removeTree("\(scratch.path)/anna")
         #expect(try names(layout()).isEmpty && GitopsTree(layout()).isPartial)
+    }
+
+    /// Where one machine has a home of the user's, what is for all goes on without one.
+    @Test func homesAreKnownByTheFolderTheyLieIn() throws {
+        try write(
+            "hosts/alpha/u/.config/containers/systemd/a.container",
+            "hosts/all/.config/containers/systemd/b.container"
+        )
+        var layout = layout()
+        layout.user = "u"
+        layout.host = "alpha"
+        let first = try GitopsTree(layout)
+        #expect(first.units.count == 2 && first.homes == ["\(scratch.path)/hosts/alpha"])
+        try first.form.keep(layout, homes: first.homes)
+        let second = try GitopsTree(layout)
+        #expect(second.units == first.units && !second.isPartial && second.elsewhere.isEmpty)
+    }
+
+    /// Others' units lie deeper than one folder, and what lies beside the folders is nobody's.
+    @Test func whatLiesAmongFoldersForMachinesIsNamed() throws {
+        try write("hosts/backup.timer", "hosts/web2/app/x.container")
+        var layout = layout()
+        layout.host = "web9"
+        let others = try GitopsTree(layout)
+        #expect(others.units.isEmpty && others.isPartial)
+        try write("hosts/web9/y.container")
+        let own = try GitopsTree(layout)
+        #expect(own.units.map(\.name.description) == ["y.container"] && own.isPartial)
+        #expect(own.problems.contains { $0.message.contains("it lies beside folders for machines") })
+    }
+
+    @Test func aHiddenFolderThatIsNamedIsReadBesideTheWhole() throws {
+        try write("a.container", ".config/containers/systemd/b.container")
+        var layout = layout()
+        layout.given = [".", ".config/containers/systemd"]
+        #expect(try names(layout) == ["a.container", "b.container"])
     }
 
     @Test func namedFoldersMayLieInOneAnother() throws {

@@ -148,6 +148,15 @@ import Testing
         #expect(try await refusal(of: "a").contains("nodes/a.yml:1:1: 'apps' chooses among quadlet/apps"))
     }
 
+    @Test func theLastAppMayGo() async throws {
+        try write(["quadlet/apps/web.container": plain, "nodes/a.yml": "apps: [web]\nvalues: {PORT: 1}\n"])
+        _ = try await bring(to: "a")
+        try removeTree("\(repository)/quadlet")
+        try write(["nodes/a.yml": "apps: []\n"])
+        #expect(try await bring(to: "a") == [])
+        #expect(!pathExists("\(scratch.path)/gitops/apps/web.container"))
+    }
+
     @Test func aRepositoryIsCheckedWithTheValuesOfEachMachine() async throws {
         try write([
             "quadlet/apps/web.container": plain, "quadlet/apps/mail.container": plain,
@@ -193,5 +202,28 @@ import Testing
         #expect(changes[2].fields == [FieldChange("Container.PublishPort", from: "1:80", to: "2:80")])
         let others = MachinePreview.plans(from: b, to: try await preview("b"), on: "b")
         #expect(others.flatMap(\.1.changes).map(\.subject) == ["unit mail.service"])
+    }
+
+    /// What others get from the same repository is not taken up because a setting was lost.
+    @Test func foldersThatWereNamedStayNamed() async throws {
+        try write(["prod/p.container": "[Container]\n", "staging/s.container": "[Container]\n"])
+        var given = layout("a")
+        given.given = ["staging"]
+        let snapshot = try FolderSnapshot(repository)
+        _ = try await GitopsSync(layout: given).bring(snapshot, registry: nil)
+        try GitopsTree(given).form.keep(given)
+        _ = try await GitopsSync(layout: layout("a")).bring(snapshot, registry: nil)
+        #expect(!pathExists("\(scratch.path)/gitops/prod"))
+        #expect(try GitopsTree(layout("a")).units.map(\.name.description) == ["s.container"])
+    }
+
+    @Test func whoMayReadAFileIsSaidHere() async throws {
+        try write(["quadlet/system/token.txt": "x", "quadlet/system/run.sh": "#!/bin/sh\n"])
+        try setMode("\(repository)/quadlet/system/run.sh", 0o755)
+        _ = try await bring(to: "a")
+        for file in ["token.txt", "run.sh"] { try setMode("\(scratch.path)/gitops/system/\(file)", 0o600) }
+        _ = try await bring(to: "a")
+        #expect(fileStatus("\(scratch.path)/gitops/system/token.txt")?.mode == 0o600)
+        #expect(fileStatus("\(scratch.path)/gitops/system/run.sh")?.mode == 0o700, "it is a program all the same")
     }
 }

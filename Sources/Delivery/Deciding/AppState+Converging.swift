@@ -269,7 +269,7 @@ extension AppState {
         // What failed before and is tried again was told of.
         let isKnown =
             isStandingIn || [record.failedFingerprint, toldAttempt].contains(pass.fingerprint)
-            || purpose == .rollBack && toldRollback == [record.quarantine?.fingerprint ?? "", pass.fingerprint]
+            || purpose == .rollBack && toldRollbacks.contains(pass.fingerprint)
         let event = event(.info, reason, summary, details: described(changes), at: now)
         return ask(.save(record, isKnown ? nil : event), .savingAttempt)
     }
@@ -383,7 +383,7 @@ extension AppState {
             )
         }
         guard failure.next == .needsChange else { return fail(failure, at: now) }
-        if record.quarantine != nil { return refuseKept(attempt.fingerprint, because: failure, at: now) }
+        if record.quarantine != nil, !isAliveAgain { return refuseKept(attempt.fingerprint, because: failure, at: now) }
         return attempt.isRestoring ? fail(failure, at: now) : giveUp(failure, at: now)
     }
 
@@ -397,8 +397,16 @@ extension AppState {
         record.quarantine?.isRolledBack = false
         abandonAttempt()
         let message = "a kept revision cannot be put back, an older one is tried: \(failure.message)"
+        let isNews = toldRefusals.insert("\(fingerprint) \(failure.message)").inserted
         let told = event(.warning, failure.reason, message, details: failure.details, at: now)
-        return save(told, then: .saving(.again(.zero)))
+        return save(isNews ? told : nil, then: .saving(.again(.zero)))
+    }
+
+    /// Whether what is repaired runs, as far as is known: that it cannot be repaired just now is no reason to give it up.
+    private var isAliveAgain: Bool {
+        guard let pass, !isOnItsWayBack, record.deployed == pass.fingerprint else { return false }
+        let isIll = [.healthCheckFailed, .timedOut].contains(record.problem?.reason)
+        return !isIll && pass.plan.createdServices.isEmpty
     }
 
     // MARK: The clock of an attempt

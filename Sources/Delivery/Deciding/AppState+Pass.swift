@@ -249,7 +249,7 @@ extension AppState {
         case (.noticingDrift, .announced): return claim(for: .change, situation)
         case (.savingAttempt, .saved):
             toldAttempt = pass.fingerprint
-            if let quarantine = record.quarantine { toldRollback = [quarantine.fingerprint, pass.fingerprint] }
+            if record.quarantine != nil { toldRollbacks.insert(pass.fingerprint) }
             return ask(.apply, .applying)
         case (.applying, .applied): return applied(at: now)
         case (.judging, .judged(let health)):
@@ -403,6 +403,8 @@ extension AppState {
                 + quarantine.failure,
             details: quarantine.details
         )
+        // What was refused may be taken the next time.
+        record.quarantine?.refused = []
         return tell(failure, .error, then: .retry, at: now)
     }
 }

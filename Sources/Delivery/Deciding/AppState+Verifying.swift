@@ -172,7 +172,7 @@ extension AppState {
     /// What was rejected is rolled back; what differs later is another matter.
     private mutating func noteRolledBack() {
         record.quarantine?.isRolledBack = true
-        toldRollback = []
+        (toldRollbacks, toldRefusals) = ([], [])
     }
 
     /// What a rollback brought back, in words.
@@ -286,7 +286,7 @@ extension AppState {
         record.attempt = nil
         record.problem = nil
         retried = nil
-        toldRollback = []
+        (toldRollbacks, toldRefusals) = ([], [])
         hasLeftovers = true
         recovery.begun = nil
         resetClock()

@@ -87,8 +87,10 @@ struct AppState: Sendable {
     var toldFailure: (failure: String, at: ContinuousClock.Instant)?
     /// What was last told to be wrong with what runs; nil since it was well.
     var toldIllness: (message: String, fingerprint: String)?
-    /// The rollback that was told of last: from what, and to what.
-    var toldRollback: [String] = []
+    /// To which revisions rolling back was told of since it was rejected.
+    var toldRollbacks: Set<String> = []
+    /// Which of them were refused and with which words, as far as that was told.
+    var toldRefusals: Set<String> = []
     /// Whether an attempt may have left objects behind that no revision needs.
     var hasLeftovers = false
     /// Whether what is there now is to be spared, because nobody knows what happened since the last look.

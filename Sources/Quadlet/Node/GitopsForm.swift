@@ -41,18 +41,20 @@ enum GitopsForm: Equatable {
         }
     }
 
-    /// Whether this user had a home in a folder that is read as a whole.
-    static func hadOwnHome(_ layout: NodeLayout) -> Bool { note(layout) == ["whole", "own home"] }
+    /// The folders in which this user had a home, in a folder that is read as a whole.
+    static func ownHomes(_ layout: NodeLayout) -> Set<String> {
+        Set(note(layout).filter { $0.hasPrefix("home ") }.map { String($0.dropFirst("home ".count)) })
+    }
 
     /// Has the folder be read so from now on.
     ///
-    /// `hasOwnHome`: Whether this user has a home in it.
-    func keep(_ layout: NodeLayout, hasOwnHome: Bool = false) throws(FileError) {
+    /// `homes`: The folders in which this user has a home.
+    func keep(_ layout: NodeLayout, homes: Set<String> = []) throws(FileError) {
         let lines: [String] =
             switch self {
             case .parts: ["parts"]
             case .given(let names): ["given"] + names
-            case .whole: ["whole"] + (hasOwnHome || Self.hadOwnHome(layout) ? ["own home"] : [])
+            case .whole: ["whole"] + homes.union(Self.ownHomes(layout)).sorted().map { "home \($0)" }
             }
         guard Self.note(layout) != lines else { return }
         try makeFolder(layout.kept, mode: 0o700)
@@ -111,7 +113,7 @@ struct FolderChoice {
         let own = "\(folder(of: home))/\(layout.user)"
         if home != own, home != layout.gitops {
             if holdsHome(own) { return .others("it is another user's than '\(layout.user)'") }
-            if GitopsForm.hadOwnHome(layout) {
+            if GitopsForm.ownHomes(layout).contains(folder(of: home)) {
                 return .unknown("there was a home of '\(layout.user)' beside it, and there is none any more")
             }
         }
@@ -127,12 +129,20 @@ struct FolderChoice {
         let folders = entries.filter { fileStatus("\(path)/\($0)")?.kind == .folder }
         let own = folders.filter { $0 == layout.host || $0 == layout.shortHost }
         // An app may be called so, whose folders hold no units.
-        let hasUnits = folders.contains { ((try? names(in: "\(path)/\($0)")) ?? []).contains { UnitName($0) != nil } }
+        let hasUnits = folders.contains { Self.holdsUnits("\(path)/\($0)", depth: 0) }
         let holdsUnits = entries.contains { UnitName($0) != nil && !folders.contains($0) }
         if folders.isEmpty || own.isEmpty && holdsUnits && !hasUnits { return .enter }
         guard !own.isEmpty else {
             return .unknown("it has folders for machines, and none for this one, '\(layout.shortHost)'")
         }
         return .enterOnly((own + folders.filter(Self.shared.contains)).map { "\(path)/\($0)" })
+    }
+
+    private static func holdsUnits(_ folder: String, depth: Int) -> Bool {
+        depth < 8
+            && ((try? names(in: folder)) ?? []).contains { name in
+                let isFolder = fileStatus("\(folder)/\(name)")?.kind == .folder
+                return isFolder ? holdsUnits("\(folder)/\(name)", depth: depth + 1) : UnitName(name) != nil
+            }
     }
 }

@@ -26,8 +26,8 @@ package struct GitopsTree: Sendable {
     /// Whether there may be units that were not seen, so that none may be taken for gone.
     package private(set) var isPartial = false
     let form: GitopsForm
-    /// Whether this user has a home in it.
-    private(set) var hasOwnHome = false
+    /// The folders in which this user has a home.
+    private(set) var homes: Set<String> = []
     private let layout: NodeLayout
     private var dropIns: [String: String] = [:]
     private var found: [UnitName: [String]] = [:]
@@ -56,12 +56,12 @@ package struct GitopsTree: Sendable {
         case .given(let names):
             let all = Set(names.map { normalizedPath("\(layout.gitops)/\($0)") })
             // What lies in one of them is read with it.
-            let given = all.filter { path in !all.contains { path.hasPrefix("\($0)/") } }.sorted()
+            let given = all.filter { path in !all.contains { Self.isRead(path, with: $0) } }.sorted()
             if layout.given.isEmpty {
                 mention(
                     layout.gitops,
                     "HECATE_GITOPS_UNITS is not set any more, and the folders that it named are read on",
-                    "set it again"
+                    "set it again, or remove '\(layout.formNote)' to have it read as it is laid out"
                 )
             }
             if !given.contains(layout.gitops) { lookBeside(given) }
@@ -72,6 +72,27 @@ package struct GitopsTree: Sendable {
             units.append(source(name, paths.sorted()))
         }
         mentionUnusedDropIns()
+    }
+
+    /// Whether who reads one folder reads another one in it as well.
+    private static func isRead(_ path: String, with outer: String) -> Bool {
+        guard path.hasPrefix("\(outer)/") else { return false }
+        return path.dropFirst(outer.count + 1).split(separator: "/").allSatisfy { part in
+            !part.hasPrefix(".") && !part.hasSuffix(".d")
+                && !Install.wanting.contains { part.hasSuffix(".\($0.suffix)") }
+        }
+    }
+
+    /// Names the units that lie beside the folders for machines.
+    private mutating func lookAmongMachines(_ path: String) {
+        for entry in (try? names(in: path)) ?? [] where UnitName(entry) != nil {
+            guard fileStatus("\(path)/\(entry)")?.kind != .folder else { continue }
+            passOver(
+                "\(path)/\(entry)",
+                "it lies beside folders for machines, and is none's",
+                "move it into '\(path)/common' for every machine, or into the folder of one"
+            )
+        }
     }
 
     /// Names the units that lie in the folder itself, and the folders with units, where none is read.
@@ -168,9 +189,11 @@ package struct GitopsTree: Sendable {
         case .enter: enter(path, depth: depth)
         case .enterOnly(let inner):
             folders.append(path)
-            if lastComponent(path) == ".config", lastComponent(Files.folder(of: path)) == layout.user {
-                hasOwnHome = true
+            let home = Files.folder(of: path)
+            if lastComponent(path) == ".config", lastComponent(home) == layout.user, !inner.isEmpty {
+                homes.insert(Files.folder(of: home))
             }
+            if FolderChoice.machines.contains(lastComponent(path)) { lookAmongMachines(path) }
             folders += Set(inner.map { Files.folder(of: $0) }).subtracting([path]).sorted()
             for folder in inner { enter(folder, depth: depth + 1) }
         case .others(let why):

@@ -24,7 +24,8 @@ struct NodeDeployment: Deployment {
             try requireFiles()
             let links = try platform.generator.links(of: unit)
             var planned = NodePlanned(deployment: self, links: try changedLinks(to: links), allLinks: links)
-            try await refuseToHide(planned.links)
+            // Whatever took as long as that, what is looked at is how it is then.
+            let moment = try await refuseToHide(planned.links, unit) ? .now : moment
             planned.staleLinks = staleLinks(beside: links)
             let state = try await platform.state(of: unit.service, since: moment)
             try await decide(&planned, unit, state)
@@ -75,15 +76,19 @@ struct NodeDeployment: Deployment {
     }
 
     /// Sees to it that no link takes the place of a unit that is somebody else's, such as the distribution's own.
+    /// - Returns: Whether systemd had to be asked.
     /// - Throws: `Failure` when one would.
-    private func refuseToHide(_ links: [NodePlanned.Link]) async throws {
-        for link in links where link.from == nil {
-            let place = folder(of: link.path)
-            guard let other = UnitName(lastComponent(link.path)),
-                place == layout.units || link.path == layout.link(of: name)
-            else { continue }
-            // Podman's units are known by the services that are made of them.
-            let service = other.kind.isOfSystemd ? other.service : unit?.service ?? other.service
+    private func refuseToHide(_ links: [NodePlanned.Link], _ unit: UnitDeclaration) async throws -> Bool {
+        var names: [String] = []
+        if name.kind.isOfSystemd {
+            for link in links where link.from == nil && folder(of: link.path) == layout.units {
+                if let other = UnitName(lastComponent(link.path)) { names.append(other.service) }
+            }
+        } else if await platform.start(of: unit.service)?.fingerprint != unit.fingerprint {
+            // Podman's units are known by the services that are made of them, whose names may change with their text alone.
+            names = [unit.service] + unit.unit.values("Install", "Alias").flatMap(words)
+        }
+        for service in names {
             guard let path = try await foreignFile(of: service) else { continue }
             throw Failure(
                 .refused,
@@ -91,18 +96,29 @@ struct NodeDeployment: Deployment {
                     + "over that one by hand"
             )
         }
+        return !names.isEmpty
     }
 
-    /// The file that a unit of systemd's is made of, when that is neither the agent's nor made of a file of Podman's.
+    /// The file that a unit of systemd's is made of, when that is there and not the agent's.
     private func foreignFile(of service: String) async throws -> String? {
         // A template is known by its instances.
         let asked = service.replacing("@.", with: "@hecate.", maxReplacements: 1)
-        let path = try await platform.systemd.properties(of: asked)["FragmentPath"] ?? ""
-        let isOwn =
-            path.hasPrefix("\(layout.gitops)/") || path.hasPrefix("\(layout.runtime)/systemd/generator")
-            || layout.owns(linkAt: path)
+        let properties = try await platform.systemd.properties(of: asked)
+        let path = properties["FragmentPath"] ?? ""
+        guard !path.isEmpty, path != "/dev/null" else { return nil }
+        var source = path
+        if path.hasPrefix("\(layout.runtime)/systemd/generator") {
+            // What a generator made, such as Podman's or that of fstab, says what it was made of.
+            source = properties["SourcePath"] ?? ""
+            if source.isEmpty { return layout.owns(linkAt: layout.link(of: name)) ? nil : path }
+        }
+        // systemd names what it read, also when that went since.
+        return fileStatus(source, followsLinks: false) == nil || isOwn(source) ? nil : source
+    }
+
+    private func isOwn(_ path: String) -> Bool {
+        path.hasPrefix("\(layout.gitops)/") || layout.owns(linkAt: path)
             || realPath(path)?.hasPrefix("\(realPath(layout.gitops) ?? layout.gitops)/") ?? false
-        return path.isEmpty || path == "/dev/null" || isOwn ? nil : path
     }
 
     /// Links of the unit's that lead to what it has no longer, such as drop-ins.
@@ -119,7 +135,12 @@ struct NodeDeployment: Deployment {
         let origin = isKnown || name.isTemplate ? nil : try await origin(unit, planned)
         let isChanged: Bool
         if let start, isKnown {
-            isChanged = start.fingerprint != unit.fingerprint
+            var isDifferent = start.fingerprint != unit.fingerprint
+            if isDifferent, isUp, try await wasStartedByOthers(unit, instead: start, planned, state) {
+                try await platform.note(service, unit.start)
+                isDifferent = false
+            }
+            isChanged = isDifferent
         } else if isUp, origin?.running == .unknown {
             // What this agent brought about may have been changed since the machine booted; what it never had to do with is
             // taken over as it runs.
@@ -172,6 +193,19 @@ struct NodeDeployment: Deployment {
             let state = FieldChange("state", from: state.map { "\($0.active) (\($0.sub))" }, to: "active")
             planned.fields.insert(state, at: 0)
         }
+    }
+
+    /// Whether what is declared was started since by somebody else, such as by systemd with a unit that this one requires.
+    private func wasStartedByOthers(
+        _ unit: UnitDeclaration,
+        instead start: StartedUnits.Start,
+        _ planned: NodePlanned,
+        _ state: Systemd.Unit?
+    ) async throws -> Bool {
+        guard start != .another, planned.links.isEmpty, planned.staleLinks.isEmpty, state?.hasJob == false else {
+            return false
+        }
+        return try await origin(unit, planned).running == .declared
     }
 
     /// Whether another job took the place of the last start, and nobody has started the service since.
@@ -334,7 +368,10 @@ struct NodeDeployment: Deployment {
                 await platform.forgetProgress(of: unit.service)
                 progress = nil
             }
-            let hasNotFailed = properties["ActiveState"] == "inactive" && properties["Result"] == "success"
+            // An unmet ExecCondition= is no failure either.
+            let hasNotFailed =
+                properties["ActiveState"] == "inactive"
+                && ["success", "exec-condition"].contains(properties["Result"] ?? "")
             if isDown, hasNotFailed || !isStarted,
                 try await platform.systemd.units(named: [unit.service]).first?.hasJob != true,
                 try await expectation(unit, properties, isDeclared: isStarted) != .up

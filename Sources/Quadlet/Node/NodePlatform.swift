@@ -172,8 +172,9 @@ package actor NodePlatform: Platform {
                 continue
             }
             let unit = await revisions(id(name)).first.flatMap { try? kept.restore($0) }
-            guard let target = try unit?.path ?? kept.placeholder(name) else { continue }
-            try replaceLink(path, to: target)
+            // On a full disk it leads nowhere until the next reading, which keeps nobody from being looked after.
+            guard let target = try? unit?.path ?? kept.placeholder(name) else { continue }
+            try? replaceLink(path, to: target)
         }
     }
 

@@ -67,7 +67,7 @@ package actor NodeReader {
         try index.save(only: Set(tree.units.map(\.name.description)))
         if isActing {
             // A full disk keeps nobody from being looked after; it is noted at the next reading.
-            if !tree.units.isEmpty { try? tree.form.keep(layout, hasOwnHome: tree.hasOwnHome) }
+            if !tree.units.isEmpty { try? tree.form.keep(layout, homes: tree.homes) }
             try await platform.mendLinks()
         }
         var fleet = Fleet(

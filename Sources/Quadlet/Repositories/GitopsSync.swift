@@ -9,7 +9,12 @@ internal import JSON
 package struct GitopsSync: Sendable {
     let layout: NodeLayout
 
-    package init(layout: NodeLayout) { self.layout = layout }
+    package init(layout: NodeLayout) {
+        var layout = layout
+        // What was named once is read on when nobody names it any more: the rest of the repository is for others.
+        if layout.given.isEmpty, case .given(let names) = GitopsForm(layout) { layout.given = names }
+        self.layout = layout
+    }
 
     private var manifestPath: String { "\(layout.kept)/from-git.json" }
 
@@ -38,7 +43,10 @@ package struct GitopsSync: Sendable {
             let present = try? fileContent(place)
             let mode: UInt32 = path.hasSuffix(".env") ? 0o600 : isProgram ? 0o755 : 0o644
             if present == bytes {
-                if before[path] == digest, fileStatus(place)?.mode != mode { try setMode(place, mode) }
+                // Who may read it, somebody here may have said.
+                if before[path] == digest, let now = fileStatus(place)?.mode, now & 0o111 != mode & 0o111 {
+                    try? setMode(place, now & ~0o111 | (mode & 0o111) & (now >> 2 | 0o100))
+                }
                 continue
             }
             if let present, sha256(present) != before[path] {

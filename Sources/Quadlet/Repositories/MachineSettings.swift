@@ -101,7 +101,8 @@ private struct File {
         let fields = Fields(node, into: sink)
         file.apps = file.names("app", fields, "apps")
         if path.hasPrefix(MachineSettings.machines) { file.groups = file.names("group", fields, "groups") }
-        if !isLaidOut, fields.has("apps") {
+        // The last one may just have gone from a repository that is laid out so.
+        if !isLaidOut, !file.apps.isEmpty {
             fields.error(
                 at: fields.keyPlace("apps"),
                 "'apps' chooses among quadlet/apps, and this repository has none",
