@@ -134,6 +134,46 @@ extension NodeTests {
             }
         }
 
+        /// Units that generators make of files by hand are as much somebody else's, also under a name that a unit takes later.
+        @Test(.timeLimit(.minutes(3))) func whatIsMadeOfSomebodyElsesFilesStays() async throws {
+            let node = try await node()
+            try await node.write(sleeperUnit(), to: "elsewhere.txt")
+            _ = try await node.shell(
+                "mkdir -p ~/.config/containers/systemd ~/.config/systemd/user"
+                    + " && mv ~/.hecate/gitops/elsewhere.txt ~/.config/containers/systemd/t-hand.container"
+                    + " && printf '[Service]\\nExecStart=/bin/sleep 1000\\n' >~/.config/systemd/user/t-moved.service"
+                    + " && systemctl --user daemon-reload && systemctl --user start t-hand t-moved"
+            )
+            let run = try await node.invocation("t-hand")
+            try await node.write(service("/bin/sleep 1000"), to: "apps/t-hand.service")
+            try await node.write(sleeperUnit(), to: "apps/t-own.container")
+            try await node.running {
+                try await node.eventually("it is refused") {
+                    try await node.message("t-hand.service").contains(
+                        "containers/systemd/t-hand.container'; give this one"
+                    )
+                }
+                try await node.eventually("another one runs") { try await node.isReady("t-own.container") }
+                // A name may be taken by the text alone.
+                for words in ["[Container]\nServiceName=t-moved", "[Install]\nAlias=t-moved.service"] {
+                    try await node.write(sleeperUnit() + words + "\n", to: "apps/t-own.container")
+                    try await node.eventually("it is refused: \(words)") {
+                        try await node.message("t-own.container").contains("is a unit of somebody else's already")
+                    }
+                }
+                #expect(try await node.state("t-own") == "active")
+                #expect(try await node.invocation("t-hand") == run)
+                // What somebody moves into the folder is theirs no longer, whatever systemd remembers.
+                try await node.remove("apps/t-own.container")
+                _ = try await node.shell("mv ~/.config/systemd/user/t-moved.service ~/.hecate/gitops/apps/")
+                try await node.eventually("it is taken over") { try await node.isReady("t-moved.service") }
+                try await node.remove("apps/t-hand.service")
+            }
+            _ = try await node.shell(
+                "systemctl --user stop t-hand; rm ~/.config/containers/systemd/t-hand.container; systemctl --user daemon-reload"
+            )
+        }
+
         /// What only systemd itself knows to be wrong: the words are its own, and what ran comes back.
         @Test(.timeLimit(.minutes(3))) func whatSystemdDoesNotLoadIsRolledBack() async throws {
             let node = try await node()
