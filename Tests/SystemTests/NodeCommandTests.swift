@@ -231,15 +231,35 @@ extension NodeTests {
             _ = try await node.shell(
                 "cd ~/.hecate/gitops/apps && echo B=2 >>hecate-traderd.env && echo '# x' >>hecate-traderw.container"
             )
-            try await node.write("apps: []\n", to: "../../elsewhere/nodes/node.yml")
-            try await node.write("HECATE_REALM=other\n", to: "../../elsewhere/quadlet/system/hecate-daemon.env")
-            _ = try await node.shell("cd ~/elsewhere && git -c user.name=a -c user.email=a@b commit -q -a -m Second")
+            try await node.write("apps: []\nvalues: {realm: other}\n", to: "../../elsewhere/nodes/node.yml")
+            let environment = "HECATE_REALM=${{ node.realm }}\n"
+            try await node.write(environment, to: "../../elsewhere/quadlet/system/hecate-daemon.env")
+            let commit = "cd ~/elsewhere && git -c user.name=a -c user.email=a@b commit -q -a -m Next"
+            _ = try await node.shell(commit)
             let second = try await pass()
             #expect(second.code == 0, "\(second.errorText)")
             #expect(second.errorText.contains("which was edited here"), "\(second.errorText)")
             #expect(try await node.state("hecate-traderd") != "active")
             #expect(try await node.state("t-own") == "active", "what was installed by hand stays")
             #expect(try await node.shell("find ~/.hecate/gitops/.hecate/replaced -type f | wc -l") == "2")
+            #expect(try await node.container("hecate-daemon", "{{.Config.Env}}").contains("HECATE_REALM=other"))
+            let planned = try await node.user(
+                "hecate",
+                "plan",
+                "--host",
+                "node",
+                "--folder",
+                "\(Node.home)/elsewhere",
+                "--since",
+                "HEAD~1"
+            )
+            #expect(planned.code == 2 && planned.outputText.contains("remove unit hecate-traderd.service"))
+            #expect(planned.outputText.contains("quadlet/system/hecate-daemon.env: content"), "\(planned.outputText)")
+            // A value that nobody gives any more takes nothing away.
+            try await node.write("apps: []\n", to: "../../elsewhere/nodes/node.yml")
+            _ = try await node.shell(commit)
+            let third = try await pass()
+            #expect(third.code == 1 && third.errorText.contains("nobody gives the value 'realm' for 'node'"))
             #expect(try await node.container("hecate-daemon", "{{.Config.Env}}").contains("HECATE_REALM=other"))
         }
     }
