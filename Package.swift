@@ -130,7 +130,8 @@ let package = Package(
         .testTarget(
             name: "QuadletTests",
             dependencies: [
-                "Delivery", "Diagnostics", "Files", "Quadlet", "Repository", "SimulatedNode", "Systemd", "TestSupport",
+                "Delivery", "Diagnostics", "Files", "JSON", "Quadlet", "Repository", "SimulatedNode", "Systemd",
+                "TestSupport",
             ]
         ),
         .testTarget(name: "KubernetesTests", dependencies: ["Diagnostics", "JSON", "Kubernetes", "TestSupport"]),

@@ -135,12 +135,7 @@ struct NodeDeployment: Deployment {
         let origin = isKnown || name.isTemplate ? nil : try await origin(unit, planned)
         let isChanged: Bool
         if let start, isKnown {
-            var isDifferent = start.fingerprint != unit.fingerprint
-            if isDifferent, isUp, try await wasStartedByOthers(unit, instead: start, planned, state) {
-                try await platform.note(service, unit.start)
-                isDifferent = false
-            }
-            isChanged = isDifferent
+            isChanged = start.fingerprint != unit.fingerprint
         } else if isUp, origin?.running == .unknown {
             // What this agent brought about may have been changed since the machine booted; what it never had to do with is
             // taken over as it runs.
@@ -193,19 +188,6 @@ struct NodeDeployment: Deployment {
             let state = FieldChange("state", from: state.map { "\($0.active) (\($0.sub))" }, to: "active")
             planned.fields.insert(state, at: 0)
         }
-    }
-
-    /// Whether what is declared was started since by somebody else, such as by systemd with a unit that this one requires.
-    private func wasStartedByOthers(
-        _ unit: UnitDeclaration,
-        instead start: StartedUnits.Start,
-        _ planned: NodePlanned,
-        _ state: Systemd.Unit?
-    ) async throws -> Bool {
-        guard start != .another, planned.links.isEmpty, planned.staleLinks.isEmpty, state?.hasJob == false else {
-            return false
-        }
-        return try await origin(unit, planned).running == .declared
     }
 
     /// Whether another job took the place of the last start, and nobody has started the service since.

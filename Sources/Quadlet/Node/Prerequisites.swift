@@ -1,7 +1,9 @@
 internal import Delivery
 internal import Diagnostics
 internal import Files
+internal import JSON
 internal import Subprocess
+internal import Systemd
 
 /// What a unit needs of its machine and no unit makes: named before anything is touched, with the command that makes it.
 ///
@@ -14,7 +16,7 @@ struct Prerequisites {
     /// - Throws: `Failure` with everything that is missing; it is tried again, because a person makes it.
     func require() async throws {
         guard !mayBeMadeByItsStart else { return }
-        let missing = await secrets() + networks() + image() + paths()
+        let missing = await secrets() + networks() + image() + paths() + ports()
         guard let first = missing.first else { return }
         throw Failure(
             .notFound,
@@ -115,6 +117,50 @@ struct Prerequisites {
                 "get it with: podman pull \(entry.value)"
             )
         ]
+    }
+
+    /// Ports that somebody else listens on, or that are root's.
+    private func ports() async -> [Diagnostic] {
+        // Of the machine's own network nothing is published.
+        guard [.container, .pod, .kube].contains(unit.name.kind),
+            !entries("Network").contains(where: { $0.value == "host" })
+        else { return [] }
+        let wanted = entries("PublishPort").compactMap { entry in
+            PublishedPorts(expanded(entry.value)).map { (entry: entry, ports: $0) }
+        }
+        guard !wanted.isEmpty else { return [] }
+        let sockets = ListeningSocket.all()
+        let isRoot = platform.layout.scope == .system
+        let first = isRoot ? 0 : PublishedPorts.firstOfAnybody()
+        var found: [Diagnostic] = []
+        var holders: [PortHolder]?
+        for (entry, ports) in wanted {
+            let port = ports.ports.lowerBound
+            if port < first {
+                let cure =
+                    "publish one from \(first) on, or set net.ipv4.ip_unprivileged_port_start=\(port) with sysctl"
+                found.append(missing(entry, "port \(port) is root's", cure))
+            } else if let taken = ports.taken(by: sockets) {
+                if holders == nil { holders = await portHolders() }
+                // Who holds it cannot be told.
+                guard let holders else { continue }
+                let holder = holders.first { $0.has(taken, isUDP: ports.isUDP) }
+                // One container of systemd's may take over from another, and this one's own ends before the next starts.
+                if holder?.service != nil { continue }
+                let who =
+                    holder.map { "the container '\($0.name)', which somebody started by hand" } ?? "another program"
+                let kind = ports.isUDP ? "u" : "t"
+                let cure = "end that one, or publish another; see it with: ss -ln\(kind)p 'sport = :\(taken)'"
+                found.append(missing(entry, "port \(taken) is in use by \(who)", cure))
+            }
+        }
+        return found
+    }
+
+    /// The containers that run, with their ports; nil when Podman could not be asked.
+    private func portHolders() async -> [PortHolder]? {
+        guard let answer = try? await platform.podman(["ps", "--format", "json"]), answer.code == 0 else { return nil }
+        return (try? JSON(parsing: answer.output)).map(PortHolder.all)
     }
 
     /// Folders and devices of the machine; what the unit itself makes or has mounted first is not looked for.

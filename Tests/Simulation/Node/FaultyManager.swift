@@ -36,6 +36,7 @@ struct FaultyManager: ServiceManager {
             )
         case .refused: throw Self.gone
         case .timeout:
+            target.lateUntil = world.now + patience
             await world.pause(patience)
             throw Self.late
         case .crashBefore:
@@ -54,6 +55,7 @@ struct FaultyManager: ServiceManager {
         switch fault {
         case .lostAnswer: throw Self.gone
         case .lateAnswer:
+            target.lateUntil = world.now + patience
             await world.pause(patience)
             throw Self.late
         case .crashAfter:

@@ -82,7 +82,7 @@ final class NodeLaws: @unchecked Sendable {
                 earlier.contains { !$0.nature.isGood }
                 || last.map { !$0.nature.isGood || simulation.meddled[$0.stem] != nil } ?? false
             // So may what a bus that takes seconds for each answer tells of too late.
-            let isSlow = target.slowUntil > World.shared.now - seconds(10)
+            let isSlow = max(target.slowUntil, target.lateUntil) > World.shared.now - seconds(10)
             // The volume that units share is no unit of theirs.
             let files = last.map { Array($0.files.keys) } ?? ["system/data.volume"]
             // Such as a task that became a service as it ran: its end came before it was ready.

@@ -22,6 +22,8 @@ final class NodeTarget: @unchecked Sendable {
     /// Until when the bus is gone, and until when it answers slowly.
     var downUntil: Int64 = 0
     var slowUntil: Int64 = 0
+    /// Until when somebody waits in vain for an answer.
+    var lateUntil: Int64 = 0
     /// What each service that runs was started with, as its files said then.
     private(set) var running: [String: String] = [:]
     /// When systemd last started a service anew by itself; nothing for one that was asked for since.
