@@ -219,8 +219,19 @@ extension NodeTests {
             try await node.write(sleeperUnit(), to: "apps/t-one.container")
             #expect(try await node.once().code == 0)
             let run = try await node.invocation("t-one")
-            let lines =
-                "Secret=t-key,type=env,target=KEY\nVolume=%h/elsewhere:/data\nAddDevice=/dev/t-none\nAddDevice=-/dev/t-none"
+            _ = try await node.shell(
+                "systemd-run -q --user --unit t-listen systemd-socket-activate -l 127.0.0.1:18080 /bin/true; "
+                    + "podman run -q -d --name t-hand -p 127.0.0.1:18081:80 localhost/web:1.0.0 sleep 1000; sleep 1"
+            )
+            let lines = """
+                Secret=t-key,type=env,target=KEY
+                Volume=%h/elsewhere:/data
+                AddDevice=/dev/t-none
+                AddDevice=-/dev/t-none
+                PublishPort=18080:80
+                PublishPort=127.0.0.1:18081:81
+                PublishPort=18082:82
+                """
             try await node.write(
                 sleeperUnit(lines).replacing("Network=none", with: "Network=t-net"),
                 to: "apps/t-one.container"
@@ -231,12 +242,16 @@ extension NodeTests {
                 "there is no secret 't-key'; make it with: podman secret create t-key FILE",
                 "there is no network 't-net'; make it with: podman network create t-net",
                 "there is no folder or file '\(Node.home)/elsewhere'", "there is no device '/dev/t-none'",
+                "port 18080 is in use by another program; end that one, or publish another; see it with: ss -lntp",
+                "port 18081 is in use by the container 't-hand', which somebody started by hand",
             ] {
                 #expect(result.errorText.contains(words), "\(result.errorText)")
             }
+            #expect(!result.errorText.contains("18082"))
             #expect(try await node.invocation("t-one") == run, "what ran runs on")
             _ = try await node.shell(
-                "mkdir -p ~/elsewhere; echo x | podman secret create t-key -; podman network create t-net"
+                "mkdir -p ~/elsewhere; echo x | podman secret create t-key -; podman network create t-net; "
+                    + "systemctl --user stop t-listen; podman rm -f -t 0 t-hand"
             )
             try await node.write(
                 sleeperUnit(lines.replacing("AddDevice=/dev/t-none\n", with: "")),
@@ -245,6 +260,12 @@ extension NodeTests {
             let second = try await node.once()
             #expect(second.code == 0, "\(second.errorText)")
             #expect(try await node.state("t-one") == "active")
+            // One unit may take over a port from another.
+            let next = sleeperUnit("PublishPort=18080:80").replacing("Network=none", with: "Network=t-net")
+            try await node.write(next, to: "apps/t-two.container")
+            try await node.remove("apps/t-one.container")
+            let third = try await node.once()
+            #expect(!third.errorText.contains("in use"), "\(third.errorText)")
         }
 
         /// What waits for a person to go is kept as it was, and nothing is said to be wrong with it.
