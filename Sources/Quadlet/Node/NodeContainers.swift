@@ -12,6 +12,8 @@ package struct UnitContainer: Sendable, Hashable {
     /// `healthy`, `unhealthy`, `starting`, or empty without a health command.
     package var health: String
     package var isRunning: Bool
+    /// How newer images are found (podman-auto-update(1)): `registry`, `image`, `local`; empty for not at all.
+    package var updatePolicy: String
 }
 
 extension NodePlatform {
@@ -32,7 +34,8 @@ extension NodePlatform {
                 imageID: container["Image"]?.string ?? "",
                 digest: container["ImageDigest"]?.string ?? "",
                 health: (state?["Health"] ?? state?["Healthcheck"])?["Status"]?.string ?? "",
-                isRunning: state?["Running"]?.bool ?? false
+                isRunning: state?["Running"]?.bool ?? false,
+                updatePolicy: container["Config"]?["Labels"]?["io.containers.autoupdate"]?.string ?? ""
             )
         }
     }
