@@ -53,7 +53,8 @@ boot() {
     RIG_ROOT=$root setsid timeout --kill-after=10 "${RIG_LIFETIME:-3600}" \
         unshare --fork --pid --mount --uts --ipc --cgroup --net --kill-child bash -c '
         mount --make-rprivate /
-        mount --bind "$RIG_ROOT" "$RIG_ROOT"
+        # With what is mounted below it: such disks outlive the machine.
+        mount --rbind "$RIG_ROOT" "$RIG_ROOT"
         ip link set lo up
         echo node >"$RIG_ROOT/etc/hostname"
         hostname node
@@ -83,10 +84,11 @@ boot() {
             /lib/systemd/systemd --system --unit=multi-user.target
     ' >>"$folder/log" 2>&1 </dev/null &
     echo $! >"$folder/pid"
+    local state=
     for _ in $(seq 300); do
-        if [ -n "$(first)" ] && as_user systemctl --user is-system-running 2>/dev/null | grep -qE 'running|degraded'; then
-            return 0
-        fi
+        # Where a unit failed it ends with 1, and the machine is up all the same.
+        [ -z "$(first)" ] || state=$(as_user systemctl --user is-system-running 2>/dev/null || true)
+        case $state in running | degraded) return 0 ;; esac
         sleep 0.1
     done
     echo "Rigs/node.sh: the machine did not come up; the end of $folder/log:" >&2
