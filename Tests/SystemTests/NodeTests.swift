@@ -126,6 +126,28 @@ import Testing
         #expect(try await node.state("t-web") == "active")
     }
 
+    /// Its start is over before the first check, and only Podman tells that it is ill.
+    @Test(.timeLimit(.minutes(3)), arguments: [false, true])
+    func anIllContainerIsRolledBack(isOld: Bool) async throws {
+        let node = try Node(isOld: isOld)
+        try await node.clean()
+        func unit(_ command: String) -> String {
+            sleeperUnit("HealthCmd=\(command)\nHealthInterval=1s\nHealthRetries=1")
+        }
+        try await node.write(unit("true"), to: "apps/t-web.container")
+        #expect(try await node.once().code == 0)
+        try await node.write(unit("echo no; false"), to: "apps/t-web.container")
+        let result = try await node.once()
+        #expect(result.code == 1)
+        #expect(
+            result.errorText.contains("was rolled back: t-web.service: the health command of 'systemd-t-web' fails"),
+            "\(result.errorText)"
+        )
+        // Podman 3 keeps nothing of what the command prints.
+        #expect(isOld || result.errorText.contains("check: no"), "\(result.errorText)")
+        #expect(try await node.container("systemd-t-web", "{{.Config.Healthcheck}}").contains("true"))
+    }
+
     @Test(.timeLimit(.minutes(3)), arguments: [false, true])
     func afterAPowerCutEverythingComesBackAsItWas(isOld: Bool) async throws {
         let node = try Node(isOld: isOld)

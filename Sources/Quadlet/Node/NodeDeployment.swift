@@ -425,10 +425,11 @@ struct NodeDeployment: Deployment {
 
     /// What Podman says of a container; empty when it says nothing.
     ///
-    /// `old`: The same for Podman 3, which calls its health Healthcheck.
+    /// `old`: The same for Podman 3, which calls its health Healthcheck. Asked for what it does not have it ends well and only
+    /// complains.
     private func inspected(_ container: String, _ form: String, old: String) async throws -> String {
         var answer = try await platform.podman(["container", "inspect", "--format", form, container])
-        if answer.code != 0 {
+        if answer.code != 0 || answer.output.isEmpty && !answer.errorText.isEmpty {
             answer = try await platform.podman(["container", "inspect", "--format", old, container])
         }
         return trimmed(answer.outputText.replacing("\n", with: ""))
