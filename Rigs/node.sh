@@ -49,9 +49,22 @@ as_root() {
     enter env -i HOME=/root USER=root PATH=/opt/hecate/bin:/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C "$@"
 }
 
+# The machine's own place among the control groups: two machines in one would share the groups of services of one name, and
+# what ends a service in one of them would end it in the other as well.
+group() {
+    local top
+    top=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
+    [ -z "$top" ] || echo "$top/hecate-rig$(realpath -m "$folder" | tr / -)"
+}
+
 boot() {
-    RIG_ROOT=$root setsid timeout --kill-after=10 "${RIG_LIFETIME:-3600}" \
-        unshare --fork --pid --mount --uts --ipc --cgroup --net --kill-child bash -c '
+    local group state=
+    group=$(group)
+    [ -z "$group" ] || mkdir -p "$group"
+    (
+        [ -z "$group" ] || echo "$BASHPID" >"$group/cgroup.procs"
+        RIG_ROOT=$root exec setsid timeout --kill-after=10 "${RIG_LIFETIME:-3600}" \
+            unshare --fork --pid --mount --uts --ipc --cgroup --net --kill-child bash -c '
         mount --make-rprivate /
         # With what is mounted below it: such disks outlive the machine.
         mount --rbind "$RIG_ROOT" "$RIG_ROOT"
@@ -82,9 +95,8 @@ boot() {
         mount --make-rshared /
         exec env -i container=hecate-rig PATH=/usr/sbin:/usr/bin:/sbin:/bin \
             /lib/systemd/systemd --system --unit=multi-user.target
-    ' >>"$folder/log" 2>&1 </dev/null &
+    ' ) >>"$folder/log" 2>&1 </dev/null &
     echo $! >"$folder/pid"
-    local state=
     for _ in $(seq 300); do
         # Where a unit failed it ends with 1, and the machine is up all the same.
         [ -z "$(first)" ] || state=$(as_user systemctl --user is-system-running 2>/dev/null || true)
@@ -101,9 +113,10 @@ off() {
     pid=$(first)
     [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
     for _ in $(seq 100); do
-        kill -0 "$(cat "$folder/pid" 2>/dev/null || echo 0)" 2>/dev/null || return 0
+        kill -0 "$(cat "$folder/pid" 2>/dev/null || echo 0)" 2>/dev/null || break
         sleep 0.05
     done
+    find "$(group)" -depth -type d -exec rmdir {} + 2>/dev/null || true
 }
 
 images() {
