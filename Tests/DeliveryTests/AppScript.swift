@@ -30,6 +30,8 @@ struct AppScript {
     var missing: [String] = []
     /// What has the revision that is kept be started next.
     var standIn: Change?
+    /// What differs from what is declared through nobody else's doing.
+    var moved: Change?
     var declaredServices = 1
     var health: Health = .healthy(runsNothing: false)
     var kept: [String] = []
@@ -154,7 +156,7 @@ struct AppScript {
             let isWell = if case .failed = health { false } else { true }
             // What the files say now is another reading.
             let isRead = reading.fingerprint == fingerprint
-            return .compared(isSame: isRead && running == fingerprint && isWell, reading)
+            return .compared(isSame: isRead && running == fingerprint && moved == nil && isWell, reading)
         case .listRevisions: return .revisions(kept)
         case .prepare(let declaration):
             current = fingerprint
@@ -180,6 +182,7 @@ struct AppScript {
             var changes = current.isEmpty || running == current ? [] : [Change(.update, "service", "web")]
             // What takes the place of what is declared is found as it should be, but for what is started next.
             if current != fingerprint, let standIn { changes.append(standIn) }
+            if let moved { changes.append(moved) }
             if current == fingerprint, running != current { changes += added.map { Change(.create, "service", $0) } }
             if running != current { changes += missing.map { Change(.create, "service", $0) } }
             changes += current.isEmpty && running != nil ? [Change(.remove, "service", "web")] : undeclared
@@ -209,6 +212,7 @@ struct AppScript {
         case .apply:
             running = current
             if current != fingerprint { standIn = nil }
+            moved = nil
             return .applied
         case .judge(let mark, _):
             judgedBy = mark

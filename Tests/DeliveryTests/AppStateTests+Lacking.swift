@@ -27,6 +27,22 @@ extension AppStateTests {
         #expect(script.running == "v2" && script.state.record.isReady)
     }
 
+    /// Whoever keeps the target pointed a link elsewhere meanwhile: it is put right, however often, and is no drift and no fight.
+    @Test func whatNobodyElseChangedIsNoDrift() {
+        var script = deployed()
+        var link = Change(.update, "link", "web.container")
+        link.isOwnDoing = true
+        script.clear()
+        for _ in 0..<6 {
+            script.moved = link
+            script.run()
+            script.advance(.seconds(20))
+        }
+        #expect(script.moved == nil && script.running == "v1", "it is done")
+        #expect(Set(script.reasons).isSubset(of: [.applying, .deployed]), "\(script.events.map(\.message))")
+        #expect(script.state.record.drift == nil && script.state.record.isReady)
+    }
+
     /// A unit that was begun and cannot be planned any more, for want of something that went meanwhile.
     @Test func whatIsBegunAndCannotBePlannedIsGivenUpInTime() {
         var script = deployed()

@@ -271,6 +271,42 @@ import Testing
         }
     }
 
+    /// People keep their folders in order: nothing is restarted for it, and nobody else is said to have changed anything.
+    @Test(.timeLimit(.minutes(3))) func aMoveIsNoDrift() async throws {
+        let node = try Node()
+        try await node.clean()
+        try await node.write("A=1\n", to: "apps/a/env-web/web.env")
+        try await node.write("[Container]\nEnvironment=B=1\n", to: "apps/a/t-web.container.d/10-x.conf")
+        try await node.write(sleeperUnit("EnvironmentFile=env-web/web.env"), to: "apps/a/t-web.container")
+        try await node.write(
+            "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=default.target\n",
+            to: "apps/a/t-own.service"
+        )
+        try await node.running {
+            for name in ["t-web.container", "t-own.service"] {
+                try await node.eventually("\(name) is ready") { try await node.isReady(name) }
+            }
+            let before = [try await node.invocation("t-web"), try await node.invocation("t-own")]
+            for (old, new) in [("a", "b"), ("b", "c"), ("c", "d"), ("d", "e"), ("e", "f")] {
+                _ = try await node.shell("mv ~/.hecate/gitops/apps/\(old) ~/.hecate/gitops/apps/\(new)")
+                try await node.eventually("the links follow") {
+                    guard try await node.link("t-web.container").hasSuffix("/apps/\(new)/t-web.container") else {
+                        return false
+                    }
+                    return try await node.shell("readlink ~/.config/systemd/user/t-own.service").hasSuffix(
+                        "/\(new)/t-own.service"
+                    )
+                }
+                try await node.eventually("all is well") {
+                    guard try await node.isReady("t-web.container") else { return false }
+                    return try await node.isReady("t-own.service")
+                }
+            }
+            #expect([try await node.invocation("t-web"), try await node.invocation("t-own")] == before)
+            #expect(!node.log.contains("Drift") && !node.log.contains("✗"), "\(node.log)")
+        }
+    }
+
     /// A store of its own makes no agent of its own: the folder has one.
     @Test(.timeLimit(.minutes(3))) func aSecondAgentWaitsAndTakesOver() async throws {
         let node = try Node()

@@ -61,7 +61,7 @@ extension AppState {
         let why = pass?.obstacle?.message ?? (isLeaving ? "" : nil)
         isStandingIn = why != nil && stoodInFor != why && pass?.plan.forward.allSatisfy(\.isForNextStart) == true
         let isSettled = isDeployed || record.quarantine != nil
-        guard let pass, isSettled, !isOnItsWayBack, !record.isInterrupted, !isStandingIn else {
+        guard let pass, isSettled, !isOnItsWayBack, !record.isInterrupted, !isStandingIn, !pass.plan.isOwnDoing else {
             return claim(for: .change, situation)
         }
         // Differences that come back after a long peace are no fight.
@@ -255,7 +255,7 @@ extension AppState {
         if isOnItsWayBack {
             purpose = .rollBack
         } else if isDeployed || pass.role == .lastGood {
-            purpose = record.isInterrupted ? .restore : .repair
+            purpose = record.isInterrupted || pass.plan.isOwnDoing ? .restore : .repair
         } else {
             purpose = .deploy
         }

@@ -9,6 +9,8 @@ package struct Plan: Sendable, Hashable {
     package var forward: [Change] { changes.filter { $0.action != .remove } }
     /// What takes undesired objects away; done last, after health.
     package var removals: [Change] { changes.filter { $0.action == .remove } }
+    /// Whether nobody else has a part in what differs.
+    var isOwnDoing: Bool { forward.allSatisfy(\.isOwnDoing) }
     /// The names of the services that are made where there were none.
     var createdServices: [String] { changes.filter { $0.action == .create && $0.kind == "service" }.map(\.name) }
     /// The names of the services that are taken away.
@@ -43,6 +45,8 @@ package struct Change: Sendable, Hashable {
     package var isResumption = false
     /// Whether what runs is left as it is, and only what it would be started with next is another.
     package var isForNextStart = false
+    /// Whether nobody else made what differs: whoever keeps the target did, such as with a link whose file was moved.
+    package var isOwnDoing = false
 
     /// The object in words, such as `service web_app`.
     package var subject: String { "\(kind) \(name)" }

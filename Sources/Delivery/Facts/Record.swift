@@ -67,7 +67,7 @@ package struct Attempt: Sendable, Hashable {
         case adopt
         /// What is deployed is put back after somebody else changed it.
         case repair
-        /// What is deployed is put back after an attempt that was begun and overtaken.
+        /// What is deployed is put back after an attempt that was begun and overtaken, or where nobody else changed it.
         case restore
         /// The last good revision takes the place of one that failed.
         case rollBack

@@ -27,6 +27,7 @@ struct NodeDeployment: Deployment {
             // Whatever took as long as that, what is looked at is how it is then.
             let moment = try await refuseToHide(planned.links, unit) ? .now : moment
             planned.staleLinks = staleLinks(beside: links)
+            planned.mended = await platform.mended
             let state = try await platform.state(of: unit.service, since: moment)
             try await decide(&planned, unit, state)
             // What is under way is judged by its start, and what was good before needs nothing more.

@@ -17,6 +17,8 @@ struct NodePlanned: Planned {
     var links: [Link]
     var allLinks: [String: String]
     var staleLinks: [String] = []
+    /// Links that led nowhere until the agent mended them.
+    var mended: Set<String> = []
     var reloads = false
     var job: Systemd.UnitMethod?
     /// Whether it is enough that systemd reads it once more.
@@ -49,6 +51,9 @@ struct NodePlanned: Planned {
                 fields: [FieldChange("target", from: link.from, to: link.to)]
             )
             change.isForNextStart = job == nil
+            // It leads to the kept copy since the agent pointed it there, and lacks where the agent took it away.
+            let isKept = link.from?.hasPrefix("\(platform.layout.kept)/") ?? false
+            change.isOwnDoing = isKept || mended.contains(link.path)
             return change
         }
         if let unit = deployment.unit {
@@ -99,6 +104,7 @@ struct NodePlanned: Planned {
                 try makeFolder(folder(of: link.path))
                 try replaceLink(link.path, to: link.to)
             }
+            await platform.forgetMended(links.map(\.path))
             for path in staleLinks { try platform.layout.removeLink(path) }
             if reloads { try await platform.reload() }
             if isReadAnew { return try await platform.note(unit.service, unit.start) }

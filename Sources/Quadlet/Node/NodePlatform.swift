@@ -29,6 +29,8 @@ package actor NodePlatform: Platform {
     private var begins: [String: Int] = [:]
     /// How systemd called the run of each service before the start that was asked for last.
     private var runsBefore: [String: String] = [:]
+    /// Links that were pointed elsewhere or taken away here, because their files were gone.
+    private(set) var mended: Set<String> = []
     private let reloads: SharedLook<Void>
     /// Keeps a second agent away from the same folder.
     package nonisolated let lock: FileLock
@@ -160,6 +162,7 @@ package actor NodePlatform: Platform {
     /// kept, or to a file that does no harm.
     func mendLinks() async throws {
         for path in try generator.danglingLinks() {
+            mended.insert(path)
             guard let name = UnitName(lastComponent(path)) else {
                 // What runs with these drop-ins is not what is declared, and nothing will say so any more.
                 for unit in try generator.linked() where unit.dropInFolders.contains(lastComponent(path)) {
@@ -177,6 +180,8 @@ package actor NodePlatform: Platform {
             try? replaceLink(path, to: target)
         }
     }
+
+    func forgetMended(_ paths: [String]) { mended.subtract(paths) }
 
     // MARK: Observing
 
