@@ -307,6 +307,21 @@ import Testing
         }
     }
 
+    /// A pod ends with its last container, so that systemd's restart of that one finds what it is bound to gone.
+    @Test(.timeLimit(.minutes(3)), arguments: [false, true])
+    func theOnlyContainerOfAPodIsChanged(isOld: Bool) async throws {
+        let node = try Node(isOld: isOld)
+        try await node.clean()
+        try await node.write("[Pod]\nNetwork=none\n", to: "apps/t-pod.pod")
+        for version in 1...3 {
+            let unit = sleeperUnit("Environment=A=\(version)").replacing("Network=none", with: "Pod=t-pod.pod")
+            try await node.write(unit, to: "apps/t-member.container")
+            let result = try await node.once()
+            #expect(result.code == 0 && !result.errorText.contains("✗"), "\(result.errorText)")
+            #expect(try await node.container("systemd-t-member", "{{.Config.Env}}").contains("A=\(version)"))
+        }
+    }
+
     /// A store of its own makes no agent of its own: the folder has one.
     @Test(.timeLimit(.minutes(3))) func aSecondAgentWaitsAndTakesOver() async throws {
         let node = try Node()

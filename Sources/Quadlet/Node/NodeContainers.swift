@@ -1,5 +1,7 @@
+internal import Delivery
+internal import Files
 internal import JSON
-internal import Subprocess
+package import Subprocess
 internal import Systemd
 
 /// A container of a unit's, as Podman reports it.
@@ -50,5 +52,39 @@ extension NodePlatform {
             try await Task.sleep(for: .milliseconds(500))
         } while ContinuousClock.now < end
         return true
+    }
+}
+
+extension NodePlatform {
+    /// Asks Podman for its version, once for each Podman: it takes longer to answer than a whole pass.
+    static func podmanVersion(_ layout: NodeLayout) async throws -> String {
+        let programs = searchPath.split(separator: ":").map { "\($0)/podman" }
+        guard let program = programs.first(where: pathExists), let identity = fileStatus(program)?.identity else {
+            throw Failure(.notFound, "podman is not there; install it", next: .needsChange)
+        }
+        let note = "\(layout.runtime)/hecate/podman"
+        let known = (try? fileContent(note)).map { String(decoding: $0, as: UTF8.self).split(separator: " ") } ?? []
+        if known.count == 2, known[0] == identity { return String(known[1]) }
+        let environment = ["PATH": searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime]
+        let answer: Completion
+        do {
+            answer = try await run(Command(program, ["--version"], environment: environment, timeout: .seconds(30)))
+        } catch {
+            throw Failure(.unavailable, "podman cannot be run: \(error)")
+        }
+        let version = answer.outputText.split { $0 == " " || $0 == "\n" }.last.map(String.init) ?? ""
+        if (try? makeFolder(folder(of: note), mode: 0o700)) != nil {
+            try? replaceFile(note, with: Array("\(identity) \(version)".utf8), mode: 0o600)
+        }
+        return version
+    }
+
+    /// Asks Podman something.
+    package func podman(_ arguments: [String], timeout: Duration = .seconds(30)) async throws -> Completion {
+        let environment = [
+            "PATH": Self.searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime,
+            "DBUS_SESSION_BUS_ADDRESS": "unix:path=\(layout.runtime)/bus",
+        ]
+        return try await machine.run(Command("podman", arguments, environment: environment, timeout: timeout))
     }
 }

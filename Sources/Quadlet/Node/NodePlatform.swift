@@ -2,7 +2,7 @@ package import Delivery
 internal import Diagnostics
 package import Files
 internal import Glibc
-package import Subprocess
+internal import Subprocess
 package import Systemd
 
 /// One node: systemd, Podman and the folder that says what they should run.
@@ -106,29 +106,6 @@ package actor NodePlatform: Platform {
             quadlet: program,
             revisions: revisions
         )
-    }
-
-    /// Asks Podman for its version, once for each Podman: it takes longer to answer than a whole pass.
-    private static func podmanVersion(_ layout: NodeLayout) async throws -> String {
-        let programs = searchPath.split(separator: ":").map { "\($0)/podman" }
-        guard let program = programs.first(where: pathExists), let identity = fileStatus(program)?.identity else {
-            throw Failure(.notFound, "podman is not there; install it", next: .needsChange)
-        }
-        let note = "\(layout.runtime)/hecate/podman"
-        let known = (try? fileContent(note)).map { String(decoding: $0, as: UTF8.self).split(separator: " ") } ?? []
-        if known.count == 2, known[0] == identity { return String(known[1]) }
-        let environment = ["PATH": searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime]
-        let answer: Completion
-        do {
-            answer = try await run(Command(program, ["--version"], environment: environment, timeout: .seconds(30)))
-        } catch {
-            throw Failure(.unavailable, "podman cannot be run: \(error)")
-        }
-        let version = answer.outputText.split { $0 == " " || $0 == "\n" }.last.map(String.init) ?? ""
-        if (try? makeFolder(folder(of: note), mode: 0o700)) != nil {
-            try? replaceFile(note, with: Array("\(identity) \(version)".utf8), mode: 0o600)
-        }
-        return version
     }
 
     static let searchPath = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
@@ -404,7 +381,12 @@ package actor NodePlatform: Platform {
         do {
             let job = try await systemd.enqueue(method, service)
             Task {
-                let result = await systemd.result(of: job)
+                var result = await systemd.result(of: job)
+                // A pod ends with its last container: a restart stops that one, and then finds the pod gone that it is bound to. A
+                // start brings both up.
+                if method == .restart, result == "dependency", begins[service] == number {
+                    result = await startWithWhatItIsBoundTo(service) ?? result
+                }
                 // Whoever took it away may have meant it: the next pass starts what is still to run.
                 if result == "canceled" { return await self.takenAway(service, number) }
                 // The connection went, and the start goes on without being watched: it still counts as under way, and
@@ -415,6 +397,17 @@ package actor NodePlatform: Platform {
             starts[service] = nil
             throw error
         }
+    }
+
+    /// Starts a service once more, and gives how that ended; nil when it is bound to nothing of the folder's.
+    private func startWithWhatItIsBoundTo(_ service: String) async -> String? {
+        let bound = (try? await systemd.properties(of: service))?["BindsTo"]?.split(separator: " ").map(String.init)
+            .filter { units[$0] != nil }
+        guard let bound, !bound.isEmpty else { return nil }
+        // It was started as often as its containers were, which is no fault of its own.
+        for other in bound { try? await systemd.resetFailed(other) }
+        guard let job = try? await systemd.enqueue(.start, service) else { return nil }
+        return await systemd.result(of: job)
     }
 
     private func takenAway(_ service: String, _ number: Int?) async {
@@ -446,6 +439,7 @@ package actor NodePlatform: Platform {
         }
         // The signal may be on its way.
         try await Task.sleep(for: .milliseconds(100))
+        if try await systemd.units(named: [service]).first?.hasJob == true { return false }
         if starts[service] == .underWay {
             let properties = try await systemd.properties(of: service)
             // A start that did not come about, such as for want of what it requires, leaves the run before as it was.
@@ -460,17 +454,6 @@ package actor NodePlatform: Platform {
 
     /// A container that does not end by itself is killed after ten seconds, and systemd judges the start that follows.
     package nonisolated var restartPatience: Duration { .seconds(60) }
-
-    // MARK: Podman
-
-    /// Asks Podman something.
-    package func podman(_ arguments: [String], timeout: Duration = .seconds(30)) async throws -> Completion {
-        let environment = [
-            "PATH": Self.searchPath, "HOME": layout.home, "XDG_RUNTIME_DIR": layout.runtime,
-            "DBUS_SESSION_BUS_ADDRESS": "unix:path=\(layout.runtime)/bus",
-        ]
-        return try await machine.run(Command("podman", arguments, environment: environment, timeout: timeout))
-    }
 
     // MARK: Changes
 
