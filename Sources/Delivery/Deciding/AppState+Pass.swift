@@ -220,7 +220,7 @@ extension AppState {
         case (.restoring, .nothingKept): return nothingKept(at: now)
         case (.observing, .observed(let plan, let services, let marks)):
             contact(at: now)
-            unplanned = nil
+            (unplanned, spoiledLooks) = (nil, 0)
             // What it lacked is there.
             if pass.role == .declared, !isLeaving { stoodInFor = nil }
             take(plan, services, marks)

@@ -63,6 +63,10 @@ extension AppState {
             }
         case .observing where record.quarantine != nil && failure.next == .needsChange:
             return refuseKept(pass.fingerprint, because: failure, at: now)
+        case .observing where failure.reason == .conflict && spoiledLooks < 6:
+            // Files are written one after the other: it is told only when that lasts.
+            spoiledLooks += 1
+            return finish(.again(Duration.milliseconds(200) * (1 << spoiledLooks)))
         case .observing:
             // What is declared cannot be brought about now: meanwhile what was good is kept as it should be.
             let isPassing = [.unavailable, .conflict, .journalFailed].contains(failure.reason)

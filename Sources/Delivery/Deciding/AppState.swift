@@ -49,6 +49,8 @@ struct AppState: Sendable {
     var leaseTries = 0
     /// Conflicts in a row.
     var conflicts = 0
+    /// Looks in a row amid which what is declared changed.
+    var spoiledLooks = 0
     /// When what met a conflict may be tried again, whatever happens meanwhile.
     var notBefore: ContinuousClock.Instant?
     var lastPass: ContinuousClock.Instant?

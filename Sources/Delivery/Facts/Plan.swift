@@ -10,7 +10,7 @@ package struct Plan: Sendable, Hashable {
     /// What takes undesired objects away; done last, after health.
     package var removals: [Change] { changes.filter { $0.action == .remove } }
     /// Whether nobody else has a part in what differs.
-    var isOwnDoing: Bool { forward.allSatisfy(\.isOwnDoing) }
+    var isOwnDoing: Bool { !forward.isEmpty && changes.allSatisfy(\.isOwnDoing) }
     /// The names of the services that are made where there were none.
     var createdServices: [String] { changes.filter { $0.action == .create && $0.kind == "service" }.map(\.name) }
     /// The names of the services that are taken away.

@@ -104,7 +104,7 @@ struct NodePlanned: Planned {
                 try makeFolder(folder(of: link.path))
                 try replaceLink(link.path, to: link.to)
             }
-            await platform.forgetMended(links.map(\.path))
+            await platform.forgetMended(links.map(\.path) + staleLinks)
             for path in staleLinks { try platform.layout.removeLink(path) }
             if reloads { try await platform.reload() }
             if isReadAnew { return try await platform.note(unit.service, unit.start) }
