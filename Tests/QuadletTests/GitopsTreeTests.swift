@@ -175,6 +175,13 @@ import Testing
         #expect(own.problems.contains { $0.message.contains("it lies beside folders for machines") })
     }
 
+    @Test func whatOnlyPodmanTakesApartIsNamed() throws {
+        try write("apps/a.container")
+        try scratch.write("# FileName=b\n[Container]\nImage=x\n---\n# FileName=c\n[Volume]\n", to: "apps/web.quadlets")
+        #expect(try names(layout()) == ["a.container"])
+        #expect(try GitopsTree(layout()).problems.map(\.message).contains { $0.contains("several units in one file") })
+    }
+
     @Test func aHiddenFolderThatIsNamedIsReadBesideTheWhole() throws {
         try write("a.container", ".config/containers/systemd/b.container")
         var layout = layout()

@@ -173,6 +173,12 @@ package struct GitopsTree: Sendable {
                 )
             } else if isFolder {
                 choose(path, depth: depth + 1)
+            } else if entry.hasSuffix(".quadlets") {
+                mention(
+                    path,
+                    "several units in one file are for 'podman quadlet install', so it is passed over",
+                    "put each part into a file of its own, named after its '# FileName='"
+                )
             } else {
                 noteUnreachable(path)
             }
