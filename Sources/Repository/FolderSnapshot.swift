@@ -46,12 +46,22 @@ package struct FolderSnapshot: BrowsableSnapshot {
         fileStatus("\(root)/\(path)").map { $0.mode & 0o100 != 0 } ?? false
     }
 
+    /// Whether a folder is a link that leads out of the repository, or to one that it lies in.
+    private func leadsElsewhere(_ path: String) -> Bool {
+        guard linkTarget(path) != nil else { return false }
+        guard let real = realPath(path), let outer = realPath(Files.folder(of: path)) else { return true }
+        return !real.hasPrefix("\(root)/") || outer == real || outer.hasPrefix("\(real)/")
+    }
+
     package func files(below folder: String) async throws -> [String] {
         func walk(_ path: String, depth: Int) throws -> [String] {
             guard depth < 32 else { return [] }
             return try names(in: "\(root)/\(folder)/\(path)").flatMap { name in
                 let inner = path.isEmpty ? name : "\(path)/\(name)"
-                let kind = fileStatus("\(root)/\(folder)/\(inner)")?.kind
+                let place = "\(root)/\(folder)/\(inner)"
+                let kind = fileStatus(place)?.kind
+                // Git's own is no part of it; nor is what links lead to, but for folders beside them.
+                if name == ".git" || kind == .folder && leadsElsewhere(place) { return [String]() }
                 return kind == .folder ? try walk(inner, depth: depth + 1) : kind == .file ? [inner] : []
             }
         }

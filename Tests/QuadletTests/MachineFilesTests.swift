@@ -139,11 +139,19 @@ import Testing
         ])
         #expect(try await bring(to: "a") == [])
         #expect(try node("web/web.container").contains("PublishPort=3:80"))
-        #expect(
-            try await refusal(of: "b").contains(
-                "nobody gives the value 'PORT' for 'b'; give it below 'values' in nodes/b.yml"
-            )
-        )
+        // What is for others may want what only they have.
+        try write(["hosts/c/c.container": plain, "hosts/b/own.container": "[Container]\nImage=localhost/x:1\n"])
+        #expect(try await bring(to: "b") == [])
+        let found = try GitopsTree(layout("b")).units.map { source -> String in
+            do throws(Invalid) { return try UnitDeclaration(source, layout("b")).name.description } catch {
+                return "\(error)"
+            }
+        }
+        #expect(found.contains("own.container") && !found.contains("c.container"), "\(found)")
+        #expect(found.contains { $0.contains("web.container:3:1: nobody gives the value 'PORT' for this machine") })
+        // One that is not all Hecate's is somebody else's.
+        try write(["groups/all.yml": "values: {x: 1}\nother: y\n"])
+        #expect(try await bring(to: "a") == [])
         try write(["nodes/a.yml": "apps: [web]\nvalues: {PORT: 3}\n"])
         #expect(try await refusal(of: "a").contains("nodes/a.yml:1:1: 'apps' chooses among quadlet/apps"))
     }

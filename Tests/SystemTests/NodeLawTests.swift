@@ -146,6 +146,53 @@ extension NodeTests {
             #expect(try await node.invocation("t-web") == run)
             #expect(try await node.shell("podman image inspect -f {{.Id}} localhost/t-web:now") == wanted)
         }
+
+        /// Whoever updates dies while nobody knows yet how the new image does; who holds a service keeps it as it is.
+        @Test(.timeLimit(.minutes(3))) func anUpdateThatWasBegunIsFinished() async throws {
+            let node = try Node()
+            try await node.clean()
+            _ = try await node.shell(
+                """
+                podman tag localhost/web:1.0.0 localhost/t-web:now
+                podman run --name t-make localhost/web:1.0.0 sh -c ': >/bad' && podman commit -q t-make localhost/t-bad:1
+                """
+            )
+            let health =
+                "HealthCmd=test ! -e /bad\nHealthInterval=2s\nHealthStartPeriod=8s\nHealthRetries=1\nAutoUpdate=local"
+            let unit = sleeperUnit(health, image: "localhost/t-web:now")
+            for name in ["t-one", "t-two"] { try await node.write(unit, to: "apps/\(name).container") }
+            try await node.write("[Pod]\n[Install]\nWantedBy=default.target\n", to: "apps/t-all.pod")
+            let member = sleeperUnit("AutoUpdate=local\nPod=t-all.pod", image: "localhost/t-member:now")
+            _ = try await node.shell("podman tag localhost/web:1.0.0 localhost/t-member:now")
+            try await node.write(member.replacing("Network=none\n", with: ""), to: "apps/t-member.container")
+            let first = try await node.once()
+            #expect(first.code == 0, "\(first.errorText)")
+            func image(_ name: String) async throws -> String {
+                try await node.container("systemd-\(name)", "{{.Image}}")
+            }
+            let (good, bad) = (
+                try await image("t-one"), try await node.shell("podman image inspect -f {{.Id}} localhost/t-bad:1")
+            )
+            _ = try await node.shell("podman tag localhost/t-bad:1 localhost/t-web:now")
+            _ = try await node.user("timeout", "-s", "KILL", "4", "hecate", "update")
+            #expect(try await image("t-one") == bad, "it died amid")
+            let second = try await node.hecate("update")
+            #expect(second.code == 1 && second.errorText.contains("t-one.service: not well"), "\(second.outputText)")
+            for name in ["t-one", "t-two"] {
+                #expect(try await image(name) == good, "\(second.outputText)")
+                #expect(try await node.state(name) == "active")
+            }
+            // The only container of a pod is updated like any other, and what a person holds is not.
+            _ = try await node.shell(
+                "podman tag localhost/web:2.0.0 localhost/t-web:now; podman tag localhost/web:2.0.0 localhost/t-member:now"
+            )
+            let wanted = try await node.shell("podman image inspect -f {{.Id}} localhost/web:2.0.0")
+            #expect(try await node.hecate("stop", "t-two").code == 0)
+            let third = try await node.hecate("update")
+            #expect(third.code == 0, "\(third.errorText)")
+            for name in ["t-one", "t-member"] { #expect(try await image(name) == wanted, "\(third.outputText)") }
+            #expect(try await node.state("t-two") != "active")
+        }
     }
 
     /// The plain services of the old Podman start what Quadlet starts on the new one.

@@ -8,71 +8,241 @@ internal import Systemd
 /// `podman auto-update` restarts everything that has a newer image, also with one that it was rolled back from the day before.
 package struct ImageUpdates {
     private let platform: NodePlatform
-    /// A file with what to say to registries.
-    private let credentials: String?
-    /// How long a container has to stay well with its new image.
-    private let window: Duration
-    private let note: String
-    /// By image, the one of that name that was rolled back last.
-    private var refused: [String: String]
+    private let settings: Settings
+    private var note: UpdateNote
 
-    /// What became of one container.
-    package enum Result: Equatable {
-        case updated(from: String, to: String)
-        /// It was not well with the newer image, and has the older one again.
-        case rolledBack(from: String, to: String)
-        /// The newer image is the one that it was rolled back from before.
-        case refused(String)
-        case notPulled(String)
+    package struct Settings: Sendable {
+        /// A file with what to say to registries.
+        package var credentials: String?
+        /// How long a container has to stay well with its new image.
+        package var window: Duration
+        /// How long its health command may take to say so.
+        package var timeout: Duration
+        /// Whether a person wants a service left as it is.
+        package var isHeld: @Sendable (_ service: String) async -> Bool
+
+        package init(
+            credentials: String?,
+            window: Duration,
+            timeout: Duration,
+            isHeld: @escaping @Sendable (String) async -> Bool
+        ) {
+            self.credentials = credentials
+            self.window = window
+            self.timeout = timeout
+            self.isHeld = isHeld
+        }
     }
 
-    package init(platform: NodePlatform, credentials: String?, window: Duration) {
+    /// What became of a service, or of an image.
+    package enum Result: Equatable {
+        case updated(from: String, to: String)
+        /// A container of the image was not well with the newer one, and each has the older one again.
+        case rolledBack(from: String, to: String)
+        /// The newer image is the one that containers were rolled back from before.
+        case refused(String)
+        /// Somebody holds the service, stopped it or started something else meanwhile: the update says nothing of the image.
+        case leftAlone
+        case failed(String)
+    }
+
+    package init(platform: NodePlatform, settings: Settings) {
         self.platform = platform
-        self.credentials = credentials
-        self.window = window
-        note = "\(platform.layout.kept)/refused-images.json"
-        let known = (try? fileContent(note)).flatMap { try? JSON(parsing: $0) }
-        refused = (known?.object ?? [:]).compactMapValues(\.string)
+        self.settings = settings
+        note = UpdateNote(folder: platform.layout.kept)
     }
 
     /// Updates all containers that have newer images.
     ///
-    /// `tell`: Called with what became of each one that has, or that cannot be asked for.
-    package mutating func run(_ tell: (UnitContainer, Result) -> Void) async throws {
-        for container in try await platform.containers() where !["", "disabled"].contains(container.updatePolicy) {
-            if let result = try await update(container) { tell(container, result) }
+    /// `tell`: Called with what became of each service or image that has one.
+    package mutating func run(_ tell: (String, Result) -> Void) async throws {
+        // Whoever began this died, or heard no more of it.
+        if let pending = note.pending { try await conclude(pending, tell) }
+        let asking = try await platform.containers().filter { !["", "disabled"].contains($0.updatePolicy) }
+        for (image, containers) in Dictionary(grouping: asking, by: \.image).sorted(by: { $0.key < $1.key }) {
+            try await update(image, containers, tell)
         }
     }
 
-    private mutating func update(_ container: UnitContainer) async throws -> Result? {
-        if container.updatePolicy != "local" {
-            let authentication = credentials.map { ["--authfile", $0] } ?? []
-            let pulled = try await platform.podman(
-                ["pull", "-q"] + authentication + [container.image],
-                timeout: .seconds(1800)
-            )
-            guard pulled.code == 0 else { return .notPulled(trimmed(pulled.errorText.replacing("\n", with: " "))) }
+    private mutating func update(
+        _ image: String,
+        _ containers: [UnitContainer],
+        _ tell: (String, Result) -> Void
+    ) async throws {
+        if containers.contains(where: { $0.updatePolicy != "local" }) {
+            let authentication = settings.credentials.map { ["--authfile", $0] } ?? []
+            let words = ["pull", "-q"] + authentication + [image]
+            let pulled = try await platform.podman(words, timeout: .seconds(1800))
+            guard pulled.code == 0 else {
+                return tell(image, .failed("cannot be pulled: \(pulled.errorText.replacing("\n", with: " "))"))
+            }
         }
-        let answer = try await platform.podman(["image", "inspect", "--format", "{{.Id}}", container.image])
+        let answer = try await platform.podman(["image", "inspect", "--format", "{{.Id}}", image])
         let newer = trimmed(answer.outputText.replacing("\n", with: ""))
-        guard answer.code == 0, !newer.isEmpty, newer != container.imageID else { return nil }
-        if refused[container.image] == newer {
-            // Whatever starts it next starts what is good.
-            _ = try await platform.podman(["tag", container.imageID, container.image])
-            return .refused(newer)
+        guard answer.code == 0, !newer.isEmpty else { return }
+        let older = containers.filter { $0.imageID != newer }.sorted { $0.service < $1.service }
+        guard let first = older.first else { return }
+        if note.refused[image] == newer {
+            // Whatever starts one next starts what is good.
+            _ = try await platform.podman(["tag", first.imageID, image])
+            return tell(image, .refused(newer))
         }
-        _ = try await platform.systemd.run(.restart, container.service)
-        if try await platform.staysWell(container, for: window) {
-            return .updated(from: container.imageID, to: newer)
+        var pending = UpdateNote.Pending(image: image, older: first.imageID, newer: newer)
+        for container in older {
+            let now = try await platform.containers().first { $0.service == container.service }
+            guard let now, now.imageID == container.imageID, await !settings.isHeld(container.service) else {
+                tell(container.service, .leftAlone)
+                continue
+            }
+            pending.services.append(container.service)
+            if now.health == "unhealthy" { pending.wereIll = true }
+            // Before anything is touched: nobody else would roll it back.
+            note.pending = pending
+            try note.save()
+            _ = try await platform.restart(container.service)
+            guard try await judge(container.service, pending, tell) else { return }
         }
-        // What was not well before says nothing of the image. Noted first: who dies now finds the bad one refused.
-        if container.health != "unhealthy" {
-            refused[container.image] = newer
-            try makeFolder(folder(of: note), mode: 0o700)
-            try replaceFile(note, with: Array(JSON(refused).text(pretty: true).utf8), mode: 0o600)
+        note.pending = nil
+        try note.save()
+    }
+
+    /// Judges what an update before this one left.
+    private mutating func conclude(_ pending: UpdateNote.Pending, _ tell: (String, Result) -> Void) async throws {
+        for service in pending.services { guard try await judge(service, pending, tell) else { return } }
+        note.pending = nil
+        try note.save()
+    }
+
+    /// - Returns: Whether the service is well, or is left alone; otherwise all that was updated is rolled back.
+    private mutating func judge(
+        _ service: String,
+        _ pending: UpdateNote.Pending,
+        _ tell: (String, Result) -> Void
+    ) async throws -> Bool {
+        switch try await platform.verdict(on: service, with: pending.newer, settings) {
+        case .well: tell(service, .updated(from: pending.older, to: pending.newer))
+        case .others: tell(service, .leftAlone)
+        case .ended:
+            try await rollBack(pending, isAtFault: false, tell)
+            return false
+        case .ill:
+            try await rollBack(pending, isAtFault: !pending.wereIll, tell)
+            return false
         }
-        _ = try await platform.podman(["tag", container.imageID, container.image])
-        _ = try await platform.systemd.run(.restart, container.service)
-        return .rolledBack(from: newer, to: container.imageID)
+        return true
+    }
+
+    private mutating func rollBack(
+        _ pending: UpdateNote.Pending,
+        isAtFault: Bool,
+        _ tell: (String, Result) -> Void
+    ) async throws {
+        _ = try await platform.podman(["tag", pending.older, pending.image])
+        for service in pending.services where await !settings.isHeld(service) {
+            _ = try await platform.restart(service)
+            tell(service, .rolledBack(from: pending.newer, to: pending.older))
+        }
+        if isAtFault { note.refused[pending.image] = pending.newer }
+        note.pending = nil
+        // Whatever becomes of the note, what runs is good again.
+        do { try note.save() } catch {
+            tell(pending.image, .failed("it is not noted that it was rolled back: \(error)"))
+        }
+    }
+}
+
+/// What is known of updates from one to the next.
+private struct UpdateNote {
+    /// An update that was begun and not judged yet.
+    struct Pending {
+        var image: String
+        var older: String
+        var newer: String
+        var services: [String] = []
+        /// Whether one of them was ill before, so that its illness says nothing of the image.
+        var wereIll = false
+    }
+
+    private let path: String
+    /// By image, the one of that name that was rolled back last.
+    var refused: [String: String] = [:]
+    var pending: Pending?
+
+    init(folder: String) {
+        path = "\(folder)/updates.json"
+        guard let known = (try? fileContent(path)).flatMap({ try? JSON(parsing: $0) }) else { return }
+        refused = (known["refused"]?.object ?? [:]).compactMapValues(\.string)
+        let begun = known["pending"]
+        if let image = begun?["image"]?.string, let older = begun?["older"]?.string, let newer = begun?["newer"]?.string
+        {
+            pending = Pending(image: image, older: older, newer: newer)
+            pending?.services = begun?["services"]?.array?.compactMap(\.string) ?? []
+            pending?.wereIll = begun?["wereIll"]?.bool ?? false
+        }
+    }
+
+    func save() throws(FileError) {
+        var document: JSON = ["refused": JSON(refused)]
+        if let pending {
+            document = [
+                "refused": JSON(refused),
+                "pending": [
+                    "image": .string(pending.image), "older": .string(pending.older), "newer": .string(pending.newer),
+                    "services": .array(pending.services.map { .string($0) }), "wereIll": .bool(pending.wereIll),
+                ],
+            ]
+        }
+        try makeFolder(folder(of: path), mode: 0o700)
+        try replaceFile(path, with: Array(document.text(pretty: true).utf8), mode: 0o600)
+    }
+}
+
+extension NodePlatform {
+    /// How a service is with a new image.
+    fileprivate enum Verdict {
+        case well, ill
+        /// It ended by itself or by somebody, which says nothing of the image.
+        case ended
+        /// It runs another image, or a person holds it.
+        case others
+    }
+
+    fileprivate func verdict(
+        on service: String,
+        with image: String,
+        _ settings: ImageUpdates.Settings
+    ) async throws -> Verdict {
+        let begin = ContinuousClock.now
+        while true {
+            if await settings.isHeld(service) { return .others }
+            let state = try await systemd.units(named: [service]).first
+            let container = try await containers().first { $0.service == service }
+            if let container, container.imageID != image { return .others }
+            let waited = ContinuousClock.now - begin
+            switch state?.active {
+            case "active":
+                if container?.health == "unhealthy" { return .ill }
+                let isReady = container?.isRunning == true && container?.health != "starting"
+                if isReady, waited >= settings.window { return .well }
+            case "activating" where state?.sub != "auto-restart", "reloading", "deactivating": break
+            case "inactive":
+                if state?.hasJob == true { break }
+                let result = try await systemd.properties(of: service)["Result"]
+                return result == "success" ? .ended : .ill
+            default: return .ill
+            }
+            if waited >= max(settings.timeout, settings.window) { return .ill }
+            try await Task.sleep(for: .milliseconds(500))
+        }
+    }
+
+    /// Restarts a service and waits for the end of that.
+    fileprivate func restart(_ service: String) async throws -> String {
+        let result = try await systemd.run(.restart, service)
+        // A pod ends with its last container, and its next start takes both.
+        guard result == "dependency" else { return result }
+        let bound = try await systemd.properties(of: service)["BindsTo"]?.split(separator: " ").map(String.init) ?? []
+        for other in bound { try? await systemd.resetFailed(other) }
+        return try await systemd.run(.start, service)
     }
 }

@@ -41,18 +41,6 @@ extension NodePlatform {
             )
         }
     }
-
-    /// Whether a container's service is active and its health command does not fail, for as long as that is watched.
-    package func staysWell(_ container: UnitContainer, for window: Duration) async throws -> Bool {
-        let end = ContinuousClock.now + window
-        repeat {
-            guard try await systemd.units(named: [container.service]).first?.active == "active" else { return false }
-            let now = try await containers().first { $0.service == container.service }
-            guard let now, now.isRunning, now.health != "unhealthy" else { return false }
-            try await Task.sleep(for: .milliseconds(500))
-        } while ContinuousClock.now < end
-        return true
-    }
 }
 
 extension NodePlatform {

@@ -32,7 +32,8 @@ struct NodeDeployment: Deployment {
             try await decide(&planned, unit, state)
             // What is under way is judged by its start, and what was good before needs nothing more.
             if planned.job != nil, mark == nil, !unit.isKept, await !hasBeenGood(unit) {
-                try await Prerequisites(unit: unit, platform: platform).require()
+                let wasOnHost = await wasOnHost()
+                try await Prerequisites(unit: unit, platform: platform, wasOnHost: wasOnHost).require()
             }
             if planned.plan.isEmpty, name.isTemplate || planned.isSettled {
                 let service = name.isTemplate ? nil : (unit.service, state?.active ?? "inactive")
@@ -51,6 +52,12 @@ struct NodeDeployment: Deployment {
     private func hasBeenGood(_ unit: UnitDeclaration) async -> Bool {
         if await platform.start(of: unit.service)?.fingerprint == unit.fingerprint { return true }
         return await platform.revisions(id).contains { KeptUnits.fingerprint($0) == unit.fingerprint }
+    }
+
+    private func wasOnHost() async -> Bool {
+        await platform.revisions(id).contains { payload in
+            platform.kept.text(payload)?.values(name.kind.section, "Network").contains("host") ?? false
+        }
     }
 
     private func changedLinks(to links: [String: String]) throws -> [NodePlanned.Link] {

@@ -11,6 +11,8 @@ internal import Systemd
 struct Prerequisites {
     let unit: UnitDeclaration
     let platform: NodePlatform
+    /// Whether a version of it that may run now uses the machine's own network, so that nothing says which ports are its own.
+    var wasOnHost = false
 
     /// Refuses a unit that cannot start for want of something.
     /// - Throws: `Failure` with everything that is missing; it is tried again, because a person makes it.
@@ -146,7 +148,7 @@ struct Prerequisites {
                 guard let holders else { continue }
                 let holder = holders.first { $0.has(taken, isUDP: ports.isUDP) }
                 // One container of systemd's may take over from another, and this one's own ends before the next starts.
-                if holder?.service != nil { continue }
+                if holder?.service != nil || holder == nil && wasOnHost { continue }
                 let who =
                     holder.map { "the container '\($0.name)', which somebody started by hand" } ?? "another program"
                 let kind = ports.isUDP ? "u" : "t"

@@ -119,7 +119,8 @@ struct PortHolder: Equatable {
     static func all(_ document: JSON) -> [PortHolder] {
         (document.array ?? []).map { container in
             let ports = (container["Ports"]?.array ?? []).compactMap { port -> (ClosedRange<Int>, Bool)? in
-                guard let first = port["host_port"]?.int, first > 0 else { return nil }
+                // Podman 3 writes it in another way.
+                guard let first = (port["host_port"] ?? port["hostPort"])?.int, first > 0 else { return nil }
                 let last = Int(first) + max(1, Int(port["range"]?.int ?? 1)) - 1
                 return (Int(first)...last, port["protocol"]?.string == "udp")
             }

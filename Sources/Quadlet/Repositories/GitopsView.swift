@@ -4,7 +4,7 @@ internal import Systemd
 /// A repository as each machine and user that it has folders for sees it.
 enum GitopsView {
     /// So many are looked at.
-    private static let most = 200
+    static let most = 500
 
     /// One layout for each of them, the most general one last.
     ///

@@ -33,9 +33,11 @@ struct MachineFiles {
             origins["system/\(file)"] = "quadlet/system/\(file)"
         }
         let available = try await snapshot.files(below: "quadlet/apps")
+        let known = Set(available)
+        let byStem = Dictionary(grouping: available, by: Self.stem)
         for app in settings.apps {
-            let files = registry?[app.name]?.files ?? available.filter { Self.belongs($0, to: app.name) }
-            let present = files.filter { available.contains($0) }
+            let files = registry?[app.name]?.files ?? Self.files(of: app.name, among: byStem)
+            let present = files.filter { known.contains($0) }
             guard !present.isEmpty else {
                 let names = registry?.plugins.map(\.name) ?? available.filter { UnitName($0) != nil }
                 throw Invalid(
@@ -56,7 +58,7 @@ struct MachineFiles {
         for (path, origin) in origins.sorted(by: { $0.key < $1.key }) {
             let bytes = try await snapshot.read(origin)
             do throws(Invalid) {
-                result[path] = (try values.filled(bytes, file: origin), false)
+                result[path] = (try values.filled(bytes, file: origin, isForAll: !isLaidOut), false)
             } catch {
                 diagnostics.append(contentsOf: error.diagnostics)
             }
@@ -78,14 +80,19 @@ struct MachineFiles {
         !file.hasSuffix(".md") && !lastComponent(file).hasPrefix(".")
     }
 
-    /// Whether a file is a plug-in's: its folder, or by the names daemons and web parts have.
-    private static func belongs(_ file: String, to name: String) -> Bool {
-        if file == name || file.hasPrefix("\(name)/") || file.hasPrefix("hecate-\(name)/") { return true }
-        let stems = [name, "hecate-\(name)", "hecate-\(name)d", "hecate-\(name)w"]
-        return stems.contains { stem in
-            file == "\(stem).env" || file.hasPrefix("\(stem).") && UnitName(file) != nil
-                || UnitKind.allCases.contains { file.hasPrefix("\(stem).\($0.rawValue).d/") }
-        }
+    /// What a file's path begins with, up to the first '.' or '/'.
+    private static func stem(_ path: String) -> String { String(path.prefix { $0 != "." && $0 != "/" }) }
+
+    /// A plug-in's files: its folder, or by the names daemons and web parts have.
+    private static func files(of name: String, among byStem: [String: [String]]) -> [String] {
+        let names = [name, "hecate-\(name)", "hecate-\(name)d", "hecate-\(name)w"]
+        let folders = ["\(name)/", "hecate-\(name)/"]
+        let dropIns = names.flatMap { name in UnitKind.allCases.map { "\(name).\($0.rawValue).d/" } }
+        return Set(names.map(stem)).flatMap { byStem[$0] ?? [] }.filter { file in
+            file == name || folders.contains { file.hasPrefix($0) }
+                || names.contains { file == "\($0).env" || file.hasPrefix("\($0).") && UnitName(file) != nil }
+                || dropIns.contains { file.hasPrefix($0) }
+        }.sorted()
     }
 }
 

@@ -8,6 +8,9 @@ internal import Systemd
 /// lasts as long as that takes.
 package struct MachinePreview {
     private var units: [UnitName: UnitDeclaration] = [:]
+    /// Units that cannot be read: a machine keeps what it has of them.
+    private var unreadable: Set<UnitName> = []
+    private var isPartial = false
     /// What is wrong, at the places in the repository.
     package private(set) var problems = Diagnostics()
 
@@ -51,6 +54,7 @@ package struct MachinePreview {
             for diagnostic in diagnostics { problems.append(diagnostic.moved(inRepository)) }
         }
         let tree = try GitopsTree(layout)
+        isPartial = tree.isPartial
         note(tree.problems + tree.elsewhere)
         for source in tree.units {
             do throws(Invalid) {
@@ -59,7 +63,10 @@ package struct MachinePreview {
                     unit.referencedFiles[index].path = inRepository(unit.referencedFiles[index].path)
                 }
                 units[source.name] = unit
-            } catch { note(error.diagnostics) }
+            } catch {
+                unreadable.insert(source.name)
+                note(error.diagnostics)
+            }
         }
     }
 
@@ -75,7 +82,8 @@ package struct MachinePreview {
             }
             switch (old?.units[name], new.units[name]) {
             case (nil, let come?): return (id, plan(.create, come))
-            case (let gone?, nil): return (id, plan(.remove, gone))
+            case (let gone?, nil):
+                return (id, new.isPartial || new.unreadable.contains(name) ? Plan() : plan(.remove, gone))
             case (let before?, let after?) where before.fingerprint != after.fingerprint:
                 let fields = UnitDifference.fields(
                     from: before.unit,

@@ -87,7 +87,10 @@ private struct File {
             _ = invalid
             return nil
         }
-        let isOurs = node.mapping?.keys.contains { keys.contains($0) } ?? false
+        let entries = node.mapping?.entries ?? []
+        let isOurs =
+            !entries.isEmpty && entries.allSatisfy { keys.contains($0.key) }
+            && entries.allSatisfy { $0.key != "values" || $0.value.mapping != nil }
         guard isLaidOut || isOurs else { return nil }
         var file = File(name: String(path.split(separator: "/").last?.dropLast(4) ?? ""))
         if node.isNull || node.mapping?.keys.isEmpty == true {

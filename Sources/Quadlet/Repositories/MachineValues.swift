@@ -22,6 +22,8 @@ struct MachineValues {
 
     /// Larger files are data.
     private static let limit = 1024 * 1024
+    /// So long a name may be, with blanks; and so many faults are named in a file.
+    private static let (longest, most) = (256, 20)
     private static let opening = Array("${{".utf8)
     private static let closing = Array("}}".utf8)
 
@@ -44,9 +46,9 @@ struct MachineValues {
 
     /// A file with its values in it.
     ///
-    /// `file`: How messages name it.
+    /// `file`: How messages name it. `isForAll`: Whether it may be another machine's, for which what nobody gives here stays as it is.
     /// - Throws: `Invalid` with every value that nobody gives.
-    func filled(_ bytes: [UInt8], file: String) throws(Invalid) -> [UInt8] {
+    func filled(_ bytes: [UInt8], file: String, isForAll: Bool = false) throws(Invalid) -> [UInt8] {
         // Most files have none, and are not copied.
         guard Self.applies(to: file, bytes), bytes.firstRange(of: Self.opening) != nil else { return bytes }
         var diagnostics = Diagnostics()
@@ -54,7 +56,7 @@ struct MachineValues {
         result.reserveCapacity(bytes.count)
         var rest = bytes[...]
         while let start = rest.firstRange(of: Self.opening) {
-            let line = rest[start.upperBound...].prefix { $0 != UInt8(ascii: "\n") }
+            let line = rest[start.upperBound...].prefix(Self.longest).prefix { $0 != UInt8(ascii: "\n") }
             let end = line.firstRange(of: Self.closing)
             let text = String(decoding: line[..<(end?.lowerBound ?? line.endIndex)], as: UTF8.self)
             let word = trimmed(text)
@@ -65,17 +67,26 @@ struct MachineValues {
                 rest = rest[start.upperBound...]
                 continue
             }
-            let place = Self.place(of: start.lowerBound, in: bytes, file)
             let name = String(word.dropFirst("node.".count))
             guard let end, Self.isName(name) else {
+                if isForAll {
+                    result += rest[start]
+                    rest = rest[start.upperBound...]
+                    continue
+                }
+                let place = Self.place(of: start.lowerBound, in: bytes, file)
                 diagnostics.error(at: place, "'${{ \(word)' names no value", cure: "write ${{ node.NAME }}")
+                guard diagnostics.all.count < Self.most else { break }
                 result += rest[start]
                 rest = rest[start.upperBound...]
                 continue
             }
             if let value = texts[name] {
                 result += value.utf8
+            } else if isForAll {
+                result += rest[start.lowerBound..<end.upperBound]
             } else {
+                let place = Self.place(of: start.lowerBound, in: bytes, file)
                 let near = nearest(to: name, among: texts.keys).map { "did you mean '\($0)'?" }
                 let cure = near ?? "give it below 'values' in \(known)"
                 diagnostics.error(
@@ -85,9 +96,18 @@ struct MachineValues {
                 )
             }
             rest = rest[end.upperBound...]
+            guard diagnostics.all.count < Self.most else { break }
         }
         try diagnostics.throwIfErrors()
         return result + rest
+    }
+
+    /// The first value that a text still wants; nil when it wants none.
+    static func unfilled(_ text: String) -> String? {
+        guard let start = text.firstRange(of: "${{") else { return nil }
+        let inner = trimmed(String(text[start.upperBound...].prefix { $0 != "}" && $0 != "\n" }))
+        return inner.hasPrefix("node.")
+            ? String(inner.dropFirst("node.".count)) : unfilled(String(text[start.upperBound...]))
     }
 
     private static func place(of index: Int, in bytes: [UInt8], _ file: String) -> Place {

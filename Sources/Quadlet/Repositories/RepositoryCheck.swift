@@ -47,17 +47,26 @@ package struct RepositoryCheck {
         let registry = try await PluginRegistry(in: snapshot)
         // What some machine has was checked as that one sees it.
         var claimed: Set<String> = []
-        for layout in GitopsView.all(of: folder, machines: try await machines(of: snapshot)) {
+        let machines = try await machines(of: snapshot)
+        if machines.count > GitopsView.most {
+            let message = "only the first \(GitopsView.most) of \(machines.count) machines are checked"
+            note([Diagnostic(.warning, at: Place(file: "\(root)/\(MachineSettings.machines)"), message)])
+        }
+        for layout in GitopsView.all(of: folder, machines: machines) {
             var check = RepositoryCheck(folder, version)
             var theirs: Set<String>?
             if !layout.host.isEmpty {
                 do {
                     let files = try await MachineFiles(snapshot, layout, registry: registry)
                     check.values = files.values
-                    if files.isLaidOut { theirs = Set(files.origins.values.map { "\(root)/\($0)" }) }
+                    if files.isLaidOut {
+                        theirs = Set(files.origins.values.map { "\(root)/\($0)" })
+                        _ = try await files.contents()
+                    }
                 } catch let invalid as Invalid {
                     note(invalid.diagnostics.map { $0.moved { "\(root)/\($0)" } })
-                    continue
+                    // Where only values lack, its units are checked all the same.
+                    if theirs == nil { continue }
                 }
             }
             let tree = try GitopsTree(layout)

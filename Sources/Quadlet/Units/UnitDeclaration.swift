@@ -73,6 +73,9 @@ package struct UnitDeclaration: Sendable {
                 cure: "add [\(name.kind.section)]"
             )
         }
+        for entry in unit.entries {
+            if let value = MachineValues.unfilled(entry.value) { diagnostics.append(Self.unfilled(value, entry.place)) }
+        }
         for (section, key) in Self.referencingKeys(of: name.kind) {
             for entry in unit.all(section, key) {
                 if let file = Self.file(entry, name, path, layout, &diagnostics) {
@@ -115,6 +118,11 @@ package struct UnitDeclaration: Sendable {
         }
     }
 
+    private static func unfilled(_ value: String, _ place: Place) -> Diagnostic {
+        let cure = "give it below 'values' in the repository's nodes/NAME.yml or a group of it"
+        return Diagnostic(.error, at: place, "nobody gives the value '\(value)' for this machine", cure: cure)
+    }
+
     private static func file(
         _ entry: UnitFile.Entry,
         _ name: UnitName,
@@ -140,7 +148,13 @@ package struct UnitDeclaration: Sendable {
         let path = normalizedPath(expanded.hasPrefix("/") ? expanded : "\(folder(of: unitPath))/\(expanded)")
         if layout.isElsewhere, !path.hasPrefix("\(layout.gitops)/") { return nil }
         do throws(FileError) {
-            let digest = sha256(try fileContent(path))
+            let content = try fileContent(path)
+            let digest = sha256(content)
+            if content.firstRange(of: Array("${{".utf8)) != nil,
+                let value = MachineValues.unfilled(String(decoding: content, as: UTF8.self))
+            {
+                diagnostics.append(unfilled(value, Place(file: path)))
+            }
             return ReferencedFile(
                 section: entry.section,
                 key: entry.key,

@@ -101,7 +101,11 @@ enum PlanCommand {
         }
         var before: MachinePreview?
         if let commit = invocation["since"] {
-            before = try await view(try await Parts.snapshot(of: folder, at: commit))
+            let snapshot = try await Parts.snapshot(of: folder, at: commit)
+            do { before = try await view(snapshot) } catch let invalid as Invalid {
+                let words = "at \(commit) '\(host)' could not make use of it, so that all is shown as new"
+                Terminal.complain("warning: \(words): \(invalid.diagnostics.first.map { "\($0)" } ?? "")")
+            }
         }
         let now = try await view(try FolderSnapshot(folder))
         for problem in now.problems.all { Terminal.complain("\(problem)") }

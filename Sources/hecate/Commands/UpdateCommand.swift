@@ -1,6 +1,7 @@
 internal import Arguments
 internal import Delivery
 internal import Files
+internal import Journal
 internal import Quadlet
 
 /// `hecate update`: newer images for the units that ask for them.
@@ -22,28 +23,35 @@ enum UpdateCommand {
         let installation = try NodeInstallation.required(invocation)
         let platform = try await NodePlatform.found(layout: installation.layout, revisions: { _ in [] })
         let file = "\(installation.root)/secrets/ghcr-auth.json"
-        var updates = ImageUpdates(
-            platform: platform,
+        let store = try? Settings.existingStore(in: installation.settings.store)
+        let defaults = installation.settings.defaults
+        let settings = ImageUpdates.Settings(
             credentials: fileStatus(file) == nil ? nil : file,
-            window: installation.settings.defaults.verifyWindow
+            window: defaults.verifyWindow,
+            timeout: defaults.timeout,
+            isHeld: { service in
+                let holds = (try? await store?.holds()) ?? []
+                return holds.contains { UnitName($0.app.name)?.service == service }
+            }
         )
+        var updates = ImageUpdates(platform: platform, settings: settings)
         var code = HecateProgram.ExitCode.success
         var isAnything = false
-        try await updates.run { container, result in
+        try await updates.run { subject, result in
             isAnything = true
             switch result {
             case .updated(let old, let new):
-                Terminal.print("\(container.service): updated, \(old.prefix(12)) -> \(new.prefix(12))")
+                Terminal.print("\(subject): updated, \(old.prefix(12)) -> \(new.prefix(12))")
             case .rolledBack(let new, let old):
                 code = .failure
                 let ids = "\(new.prefix(12)), rolled back to \(old.prefix(12))"
-                Terminal.complain("\(container.service): not well with the new image \(ids); it is not tried again")
+                Terminal.complain("\(subject): not well with the new image \(ids)")
             case .refused(let new):
-                let reason = "it was rolled back from that one before"
-                Terminal.print("\(container.service): \(container.image) is still \(new.prefix(12)), and \(reason)")
-            case .notPulled(let why):
+                Terminal.print("\(subject) is still \(new.prefix(12)), and was rolled back from that one before")
+            case .leftAlone: Terminal.print("\(subject): left alone, it is held, was stopped or changed meanwhile")
+            case .failed(let why):
                 code = .failure
-                Terminal.complain("\(container.service): \(container.image) cannot be pulled: \(why)")
+                Terminal.complain("\(subject): \(why)")
             }
         }
         if !isAnything { Terminal.print("nothing to update") }
