@@ -131,6 +131,21 @@ extension AppStateTests {
         }
     }
 
+    /// What crashes comes up and goes down by itself, again and again.
+    @Test func aFightIsToldOnceWhileItLasts() {
+        var script = deployed()
+        let begin = script.now.instant
+        while script.now.instant < begin + .seconds(800) {
+            for state in ["drifted", "v1"] {
+                script.running = state
+                script.pass()
+                script.advance(.seconds(1))
+            }
+        }
+        let told = script.reasons.count { $0 == .driftFight }
+        #expect(told == 1 + script.reasons.count { $0 == .recovered }, "\(script.reasons)")
+    }
+
     @Test func aFightBesideARejectionSlowsDown() {
         var script = rejected()
         fight(&script)

@@ -77,7 +77,11 @@ extension AppState {
                 let message =
                     "something keeps changing it back: \(details.joined(separator: "; ")); "
                     + "find who does, or name the field in ignore_differences"
-                let isNews = record.drift?.isFight != true
+                // What comes and goes by itself, such as a container that crashes, is one fight.
+                let subjects = Set(pass.plan.forward.map(\.repairKey))
+                let isKnown = toldFight.map { $0.over == subjects && now.instant - $0.at < .seconds(900) } ?? false
+                let isNews = record.drift?.isFight != true && !isKnown
+                if isNews { toldFight = (subjects, now.instant) }
                 record.drift = Drift(message: message, isFight: true, since: since)
                 let news = isNews ? event(.warning, .driftFight, message, at: now) : nil
                 return save(news, then: .saving(.check(after: left)))

@@ -379,6 +379,7 @@ extension AppState {
         guard wasWrong else { return tidy(.rest, situation) }
         (recovery.since, recovery.seenFailures, recovery.last) = (nil, nil, now.instant)
         let message = "well again, \(record.running)"
+        toldFight = nil
         return save(event(.info, .recovered, message, at: now), then: .savingThenTidying(.rest))
     }
 

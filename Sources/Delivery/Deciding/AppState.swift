@@ -57,6 +57,8 @@ struct AppState: Sendable {
     /// How often each difference was repaired, for fights.
     var repairs: [String: Int] = [:]
     var lastRepair: ContinuousClock.Instant?
+    /// The fight that was told of last, and when; nil since the app was well.
+    var toldFight: (over: Set<String>, at: ContinuousClock.Instant)?
     /// A person asked for it: a quarantined revision is tried once more.
     var isForced = false
     /// A person asked for it, and what is begun in the course of that is begun whatever was said of it before.
