@@ -156,6 +156,18 @@ import Testing
         #expect(try await refusal(of: "a").contains("nodes/a.yml:1:1: 'apps' chooses among quadlet/apps"))
     }
 
+    /// A file of another program's, full of what looks like the beginning of a value.
+    @Test func manyBeginningsCostLittle() throws {
+        let values = MachineValues(host: "a", known: "nodes/a.yml")
+        let bytes = Array(String(repeating: "${{ x ", count: 20_000).utf8)
+        let begin = ContinuousClock.now
+        #expect(try values.filled(bytes, file: "a.env") == bytes)
+        #expect(MachineValues.unfilled(bytes, file: "a.env") == nil)
+        let took = ContinuousClock.now - begin
+        #expect(took < .seconds(10), "\(took)")
+        #expect(MachineValues.unfilled(bytes + Array("${{ node.A }}".utf8), file: "a.env") == "A")
+    }
+
     @Test func theLastAppMayGo() async throws {
         try write(["quadlet/apps/web.container": plain, "nodes/a.yml": "apps: [web]\nvalues: {PORT: 1}\n"])
         _ = try await bring(to: "a")

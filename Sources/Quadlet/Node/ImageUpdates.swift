@@ -18,8 +18,8 @@ package struct ImageUpdates {
         package var window: Duration
         /// How long its health command may take to say so.
         package var timeout: Duration
-        /// Whether a person wants a service left as it is.
-        package var isHeld: @Sendable (_ service: String) async -> Bool
+        /// Whether a person wants a unit left as it is.
+        package var isHeld: @Sendable (_ unit: String) async -> Bool
 
         package init(
             credentials: String?,
@@ -81,52 +81,88 @@ package struct ImageUpdates {
         let newer = trimmed(answer.outputText.replacing("\n", with: ""))
         guard answer.code == 0, !newer.isEmpty else { return }
         let older = containers.filter { $0.imageID != newer }.sorted { $0.service < $1.service }
-        guard let first = older.first else { return }
+        guard !older.isEmpty else { return }
         if note.refused[image] == newer {
-            // Whatever starts one next starts what is good.
-            _ = try await platform.podman(["tag", first.imageID, image])
+            try await tagBack(image, older)
             return tell(image, .refused(newer))
         }
-        var pending = UpdateNote.Pending(image: image, older: first.imageID, newer: newer)
+        var pending = UpdateNote.Pending(image: image, newer: newer)
         for container in older {
             let now = try await platform.containers().first { $0.service == container.service }
-            guard let now, now.imageID == container.imageID, await !settings.isHeld(container.service) else {
+            guard let now, now.imageID == container.imageID, await !isHeld(container.service) else {
                 tell(container.service, .leftAlone)
                 continue
             }
-            pending.services.append(container.service)
+            pending.services.append((container.service, container.imageID))
             if now.health == "unhealthy" { pending.wereIll = true }
-            // Before anything is touched: nobody else would roll it back.
+            // Before anything is touched: nobody else would roll it back, and an image without a name may be cleared away.
             note.pending = pending
             try note.save()
-            _ = try await platform.restart(container.service)
-            guard try await judge(container.service, pending, tell) else { return }
+            _ = try await platform.podman(["tag", container.imageID, Self.kept(container.imageID)])
+            do {
+                _ = try await platform.restart(container.service)
+            } catch let error as SystemdError {
+                // Such as of a unit that went while its container ran on.
+                tell(container.service, .failed("\(error)"))
+                pending.services.removeLast()
+                continue
+            }
+            guard try await judge(container.service, &pending, tell) else { return }
         }
+        if pending.services.isEmpty { try await tagBack(image, older) }
+        try await settle(pending)
+    }
+
+    /// The name by which an older image is kept while it may be gone back to.
+    private static func kept(_ image: String) -> String { "localhost/hecate-kept:\(image.prefix(16))" }
+
+    private func isHeld(_ service: String) async -> Bool {
+        await settings.isHeld(await platform.declaredName(of: service))
+    }
+
+    /// Has whatever starts next start what is good.
+    private func tagBack(_ image: String, _ older: [UnitContainer]) async throws {
+        var good = older.first
+        for container in older where await !isHeld(container.service) {
+            good = container
+            break
+        }
+        if let good { _ = try await platform.podman(["tag", good.imageID, image]) }
+    }
+
+    /// Nothing is to be gone back to any more.
+    private mutating func settle(_ pending: UpdateNote.Pending) async throws {
         note.pending = nil
         try note.save()
+        for image in Set(pending.services.map(\.older)) {
+            _ = try? await platform.podman(["untag", image, Self.kept(image)])
+        }
     }
 
     /// Judges what an update before this one left.
-    private mutating func conclude(_ pending: UpdateNote.Pending, _ tell: (String, Result) -> Void) async throws {
-        for service in pending.services { guard try await judge(service, pending, tell) else { return } }
-        note.pending = nil
-        try note.save()
+    private mutating func conclude(_ begun: UpdateNote.Pending, _ tell: (String, Result) -> Void) async throws {
+        var pending = begun
+        for (service, _) in begun.services {
+            guard try await judge(service, &pending, tell) else { return }
+        }
+        try await settle(begun)
     }
 
     /// - Returns: Whether the service is well, or is left alone; otherwise all that was updated is rolled back.
     private mutating func judge(
         _ service: String,
-        _ pending: UpdateNote.Pending,
+        _ pending: inout UpdateNote.Pending,
         _ tell: (String, Result) -> Void
     ) async throws -> Bool {
-        switch try await platform.verdict(on: service, with: pending.newer, settings) {
-        case .well: tell(service, .updated(from: pending.older, to: pending.newer))
-        case .others: tell(service, .leftAlone)
-        case .ended:
-            try await rollBack(pending, isAtFault: false, tell)
-            return false
-        case .ill:
-            try await rollBack(pending, isAtFault: !pending.wereIll, tell)
+        let older = pending.services.first { $0.name == service }?.older ?? ""
+        let verdict = try await isHeld(service) ? .others : platform.verdict(on: service, with: pending.newer, settings)
+        switch verdict {
+        case .well: tell(service, .updated(from: older, to: pending.newer))
+        case .others:
+            tell(service, .leftAlone)
+            pending.services.removeAll { $0.name == service }
+        case .ended, .ill:
+            try await rollBack(pending, isAtFault: verdict == .ill && !pending.wereIll, tell)
             return false
         }
         return true
@@ -137,15 +173,20 @@ package struct ImageUpdates {
         isAtFault: Bool,
         _ tell: (String, Result) -> Void
     ) async throws {
-        _ = try await platform.podman(["tag", pending.older, pending.image])
-        for service in pending.services where await !settings.isHeld(service) {
-            _ = try await platform.restart(service)
-            tell(service, .rolledBack(from: pending.newer, to: pending.older))
-        }
         if isAtFault { note.refused[pending.image] = pending.newer }
-        note.pending = nil
+        for (service, older) in pending.services where await !isHeld(service) {
+            let tagged = try await platform.podman(["tag", older, pending.image])
+            guard tagged.code == 0 else {
+                tell(service, .failed("its image before, \(older.prefix(12)), is gone: \(trimmed(tagged.errorText))"))
+                continue
+            }
+            do {
+                _ = try await platform.restart(service)
+                tell(service, .rolledBack(from: pending.newer, to: older))
+            } catch let error as SystemdError { tell(service, .failed("\(error)")) }
+        }
         // Whatever becomes of the note, what runs is good again.
-        do { try note.save() } catch {
+        do { try await settle(pending) } catch {
             tell(pending.image, .failed("it is not noted that it was rolled back: \(error)"))
         }
     }
@@ -156,9 +197,9 @@ private struct UpdateNote {
     /// An update that was begun and not judged yet.
     struct Pending {
         var image: String
-        var older: String
         var newer: String
-        var services: [String] = []
+        /// What was restarted, each with the image that it had.
+        var services: [(name: String, older: String)] = []
         /// Whether one of them was ill before, so that its illness says nothing of the image.
         var wereIll = false
     }
@@ -173,12 +214,14 @@ private struct UpdateNote {
         guard let known = (try? fileContent(path)).flatMap({ try? JSON(parsing: $0) }) else { return }
         refused = (known["refused"]?.object ?? [:]).compactMapValues(\.string)
         let begun = known["pending"]
-        if let image = begun?["image"]?.string, let older = begun?["older"]?.string, let newer = begun?["newer"]?.string
-        {
-            pending = Pending(image: image, older: older, newer: newer)
-            pending?.services = begun?["services"]?.array?.compactMap(\.string) ?? []
-            pending?.wereIll = begun?["wereIll"]?.bool ?? false
+        guard let image = begun?["image"]?.string, let newer = begun?["newer"]?.string else { return }
+        var pending = Pending(image: image, newer: newer)
+        pending.services = (begun?["services"]?.array ?? []).compactMap { service in
+            guard let name = service["name"]?.string, let older = service["older"]?.string else { return nil }
+            return (name, older)
         }
+        pending.wereIll = begun?["wereIll"]?.bool ?? false
+        self.pending = pending
     }
 
     func save() throws(FileError) {
@@ -187,8 +230,10 @@ private struct UpdateNote {
             document = [
                 "refused": JSON(refused),
                 "pending": [
-                    "image": .string(pending.image), "older": .string(pending.older), "newer": .string(pending.newer),
-                    "services": .array(pending.services.map { .string($0) }), "wereIll": .bool(pending.wereIll),
+                    "image": .string(pending.image), "newer": .string(pending.newer),
+                    "services": .array(
+                        pending.services.map { ["name": .string($0.name), "older": .string($0.older)] }
+                    ), "wereIll": .bool(pending.wereIll),
                 ],
             ]
         }
@@ -198,6 +243,17 @@ private struct UpdateNote {
 }
 
 extension NodePlatform {
+    /// The unit that a service is made of, by its link; the service's own name for others.
+    fileprivate func declaredName(of service: String) -> String {
+        let names = (try? generator.linked()) ?? []
+        let made = names.first { name in
+            let text = try? UnitFile(fileContent(layout.link(of: name)), file: name.description)
+            let given = text?.last(name.kind.section, "ServiceName").map { "\($0).service" }
+            return (given ?? name.service) == service
+        }
+        return made?.description ?? service
+    }
+
     /// How a service is with a new image.
     fileprivate enum Verdict {
         case well, ill
@@ -213,22 +269,28 @@ extension NodePlatform {
         _ settings: ImageUpdates.Settings
     ) async throws -> Verdict {
         let begin = ContinuousClock.now
+        var restarts: Int?
         while true {
-            if await settings.isHeld(service) { return .others }
-            let state = try await systemd.units(named: [service]).first
+            guard let state = try await systemd.units(named: [service]).first, state.load != "not-found" else {
+                return .others
+            }
+            // Who is started again and again is seldom met while it is down.
+            let properties = try await systemd.properties(of: service)
+            let now = properties["NRestarts"].flatMap { Int($0) } ?? 0
+            if let restarts, now > restarts { return .ill }
+            restarts = now
             let container = try await containers().first { $0.service == service }
             if let container, container.imageID != image { return .others }
             let waited = ContinuousClock.now - begin
-            switch state?.active {
+            switch state.active {
             case "active":
                 if container?.health == "unhealthy" { return .ill }
                 let isReady = container?.isRunning == true && container?.health != "starting"
                 if isReady, waited >= settings.window { return .well }
-            case "activating" where state?.sub != "auto-restart", "reloading", "deactivating": break
+            case "activating" where state.sub != "auto-restart", "reloading", "deactivating": break
             case "inactive":
-                if state?.hasJob == true { break }
-                let result = try await systemd.properties(of: service)["Result"]
-                return result == "success" ? .ended : .ill
+                if state.hasJob { break }
+                return properties["Result"] == "success" ? .ended : .ill
             default: return .ill
             }
             if waited >= max(settings.timeout, settings.window) { return .ill }

@@ -26,6 +26,22 @@ struct MachineValues {
     private static let (longest, most) = (256, 20)
     private static let opening = Array("${{".utf8)
     private static let closing = Array("}}".utf8)
+    private static let prefix = Array("node.".utf8)
+
+    private static func nextOpening(in bytes: ArraySlice<UInt8>) -> Range<Int>? {
+        var from = bytes.startIndex
+        while let index = bytes[from...].firstIndex(of: opening[0]) {
+            let end = index + opening.count
+            if end <= bytes.endIndex, bytes[index..<end].elementsEqual(opening) { return index..<end }
+            from = index + 1
+        }
+        return nil
+    }
+
+    /// Whether what follows an opening is the name of a value.
+    private static func isValue(_ rest: ArraySlice<UInt8>) -> Bool {
+        rest.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }.starts(with: prefix)
+    }
 
     static func isName(_ text: String) -> Bool {
         !text.isEmpty
@@ -50,24 +66,23 @@ struct MachineValues {
     /// - Throws: `Invalid` with every value that nobody gives.
     func filled(_ bytes: [UInt8], file: String, isForAll: Bool = false) throws(Invalid) -> [UInt8] {
         // Most files have none, and are not copied.
-        guard Self.applies(to: file, bytes), bytes.firstRange(of: Self.opening) != nil else { return bytes }
+        guard Self.applies(to: file, bytes), Self.nextOpening(in: bytes[...]) != nil else { return bytes }
         var diagnostics = Diagnostics()
         var result: [UInt8] = []
         result.reserveCapacity(bytes.count)
         var rest = bytes[...]
-        while let start = rest.firstRange(of: Self.opening) {
-            let line = rest[start.upperBound...].prefix(Self.longest).prefix { $0 != UInt8(ascii: "\n") }
-            let end = line.firstRange(of: Self.closing)
-            let text = String(decoding: line[..<(end?.lowerBound ?? line.endIndex)], as: UTF8.self)
-            let word = trimmed(text)
+        while let start = Self.nextOpening(in: rest) {
             result += rest[..<start.lowerBound]
-            guard word.hasPrefix("node.") else {
+            guard Self.isValue(rest[start.upperBound...]) else {
                 // Of another program, such as a workflow of GitHub's.
                 result += rest[start]
                 rest = rest[start.upperBound...]
                 continue
             }
-            let name = String(word.dropFirst("node.".count))
+            let line = rest[start.upperBound...].prefix(Self.longest).prefix { $0 != UInt8(ascii: "\n") }
+            let end = line.firstRange(of: Self.closing)
+            let word = trimmed(String(decoding: line[..<(end?.lowerBound ?? line.endIndex)], as: UTF8.self))
+            let name = String(word.dropFirst(Self.prefix.count))
             guard let end, Self.isName(name) else {
                 if isForAll {
                     result += rest[start]
@@ -102,12 +117,20 @@ struct MachineValues {
         return result + rest
     }
 
-    /// The first value that a text still wants; nil when it wants none.
-    static func unfilled(_ text: String) -> String? {
-        guard let start = text.firstRange(of: "${{") else { return nil }
-        let inner = trimmed(String(text[start.upperBound...].prefix { $0 != "}" && $0 != "\n" }))
-        return inner.hasPrefix("node.")
-            ? String(inner.dropFirst("node.".count)) : unfilled(String(text[start.upperBound...]))
+    /// The first value that a file still wants, by the rules of `filled`; nil when it wants none.
+    static func unfilled(_ bytes: [UInt8], file: String) -> String? {
+        guard applies(to: file, bytes) else { return nil }
+        var rest = bytes[...]
+        while let start = nextOpening(in: rest) {
+            rest = rest[start.upperBound...]
+            guard isValue(rest) else { continue }
+            let line = rest.prefix(longest).prefix { $0 != UInt8(ascii: "\n") }
+            guard let end = line.firstRange(of: closing) else { continue }
+            let word = trimmed(String(decoding: line[..<end.lowerBound], as: UTF8.self))
+            let name = String(word.dropFirst(prefix.count))
+            if isName(name) { return name }
+        }
+        return nil
     }
 
     private static func place(of index: Int, in bytes: [UInt8], _ file: String) -> Place {

@@ -29,6 +29,8 @@ package struct UnitDeclaration: Sendable {
     package var fingerprint: String
     /// Set when it was put back from what was kept: its fingerprint then.
     package var isKept = false
+    /// Values that nobody gives for this machine.
+    private var unfilled: [Diagnostic] = []
 
     /// Reads a unit, its drop-ins and what it refers to.
     /// - Throws: `Invalid` with everything that is wrong in it.
@@ -53,6 +55,8 @@ package struct UnitDeclaration: Sendable {
         }
         try diagnostics.throwIfErrors()
         try self.init(name: source.name, path: source.path, unit: unit, layout: layout)
+        // What is kept was good as it is.
+        guard unfilled.isEmpty else { throw Invalid(unfilled) }
         dropInFolders = source.dropInFolders
     }
 
@@ -74,11 +78,13 @@ package struct UnitDeclaration: Sendable {
             )
         }
         for entry in unit.entries {
-            if let value = MachineValues.unfilled(entry.value) { diagnostics.append(Self.unfilled(value, entry.place)) }
+            if let value = MachineValues.unfilled(Array(entry.value.utf8), file: entry.place.file) {
+                unfilled.append(Self.unfilled(value, entry.place))
+            }
         }
         for (section, key) in Self.referencingKeys(of: name.kind) {
             for entry in unit.all(section, key) {
-                if let file = Self.file(entry, name, path, layout, &diagnostics) {
+                if let file = Self.file(entry, name, path, layout, &diagnostics, &unfilled) {
                     referencedFiles.append(file)
                 }
             }
@@ -128,7 +134,8 @@ package struct UnitDeclaration: Sendable {
         _ name: UnitName,
         _ unitPath: String,
         _ layout: NodeLayout,
-        _ diagnostics: inout Diagnostics
+        _ diagnostics: inout Diagnostics,
+        _ unfilled: inout [Diagnostic]
     ) -> ReferencedFile? {
         var written = entry.value
         let isOptional = written.hasPrefix("-")
@@ -150,10 +157,8 @@ package struct UnitDeclaration: Sendable {
         do throws(FileError) {
             let content = try fileContent(path)
             let digest = sha256(content)
-            if content.firstRange(of: Array("${{".utf8)) != nil,
-                let value = MachineValues.unfilled(String(decoding: content, as: UTF8.self))
-            {
-                diagnostics.append(unfilled(value, Place(file: path)))
+            if path.hasPrefix("\(layout.gitops)/"), let value = MachineValues.unfilled(content, file: path) {
+                unfilled.append(Self.unfilled(value, Place(file: path)))
             }
             return ReferencedFile(
                 section: entry.section,

@@ -23,15 +23,17 @@ enum UpdateCommand {
         let installation = try NodeInstallation.required(invocation)
         let platform = try await NodePlatform.found(layout: installation.layout, revisions: { _ in [] })
         let file = "\(installation.root)/secrets/ghcr-auth.json"
-        let store = try? Settings.existingStore(in: installation.settings.store)
+        let store = try store(installation)
+        // Who cannot tell what is held touches nothing.
+        _ = try await store?.holds()
         let defaults = installation.settings.defaults
         let settings = ImageUpdates.Settings(
             credentials: fileStatus(file) == nil ? nil : file,
             window: defaults.verifyWindow,
             timeout: defaults.timeout,
-            isHeld: { service in
+            isHeld: { unit in
                 let holds = (try? await store?.holds()) ?? []
-                return holds.contains { UnitName($0.app.name)?.service == service }
+                return holds.contains { $0.app.name == unit }
             }
         )
         var updates = ImageUpdates(platform: platform, settings: settings)
@@ -56,5 +58,14 @@ enum UpdateCommand {
         }
         if !isAnything { Terminal.print("nothing to update") }
         return code
+    }
+
+    /// The agent's journal; nil where there was never an agent.
+    private static func store(_ installation: NodeInstallation) throws -> Store? {
+        do {
+            return try Settings.existingStore(in: installation.settings.store)
+        } catch let failure as Failure where failure.reason == .notFound {
+            return nil
+        }
     }
 }
