@@ -161,4 +161,31 @@ extension AppStateTests {
         script.run()
         #expect(script.running == "v1" && script.reasons.last == .rolledBack, "\(script.reasons)")
     }
+
+    /// Files are written one after the other: what changed amid a look is looked at again, and told when that lasts.
+    @Test(arguments: [1, 5, 40]) func whatChangesAmidALookIsToldWhenThatLasts(times: Int) {
+        var script = deployed()
+        script.clear()
+        script.running = "x"
+        var left = times
+        script.run(for: .seconds(600)) { name, script in
+            guard name == "observe" else { return }
+            left -= 1
+            script.failures["observe"] = left >= 0 ? Failure(.conflict, "the files changed meanwhile") : nil
+        }
+        #expect(script.reasons.count { $0 == .conflict } == (times > 6 ? 1 : 0), "\(script.reasons)")
+        #expect(script.running == "v1" || times > 6)
+    }
+
+    @Test func aNewStateWaitsForWhatItNeedsWhileTheOldOneIsKept() {
+        var script = deployed()
+        script.unmetDependency = "waits for t/db"
+        script.declare("v2")
+        script.running = "by hand"
+        script.run(for: .seconds(30))
+        #expect(script.running == "v1")
+        script.unmetDependency = nil
+        script.run()
+        #expect(script.running == "v2")
+    }
 }

@@ -465,21 +465,6 @@ extension AppStateTests {
         #expect(script.reasons == [.refused])
     }
 
-    /// Files are written one after the other: what changed amid a look is looked at again, and told when that lasts.
-    @Test(arguments: [1, 5, 40]) func whatChangesAmidALookIsToldWhenThatLasts(times: Int) {
-        var script = deployed()
-        script.clear()
-        script.running = "x"
-        var left = times
-        script.run(for: .seconds(600)) { name, script in
-            guard name == "observe" else { return }
-            left -= 1
-            script.failures["observe"] = left >= 0 ? Failure(.conflict, "the files changed meanwhile") : nil
-        }
-        #expect(script.reasons.count { $0 == .conflict } == (times > 6 ? 1 : 0), "\(script.reasons)")
-        #expect(script.running == "v1" || times > 6)
-    }
-
     /// Each try makes events of its own, which wake the app at once.
     @Test func whatMeetsConflictsIsNotTriedAgainAtEachEvent() {
         var script = deployed()

@@ -481,18 +481,6 @@ import Testing
         #expect(script.running == "v1")
     }
 
-    @Test func aNewStateWaitsForWhatItNeedsWhileTheOldOneIsKept() {
-        var script = deployed()
-        script.unmetDependency = "waits for t/db"
-        script.declare("v2")
-        script.running = "by hand"
-        script.run(for: .seconds(30))
-        #expect(script.running == "v1")
-        script.unmetDependency = nil
-        script.run()
-        #expect(script.running == "v2")
-    }
-
     @Test func aJournalThatCannotBeWrittenBeginsNothingNew() {
         var script = deployed()
         script.declare("v2")

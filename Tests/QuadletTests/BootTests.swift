@@ -85,6 +85,23 @@ import Testing
         #expect(try await plan().plan.isEmpty)
     }
 
+    /// A link that leads nowhere and cannot be mended, such as on a full disk, keeps systemd from reading its units, and nobody else.
+    @Test func nothingIsReadAgainWhileALinkLeadsNowhere() async throws {
+        try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")
+        try await apply(try await plan())
+        let platform = rig.platform()
+        try removeFile("\(layout.gitops)/apps/web.container")
+        try? removeTree("\(layout.kept)/live")
+        try makeFolder(layout.kept)
+        try writeFile("in the way", to: "\(layout.kept)/live")
+        try await platform.mendLinks()
+        await #expect(throws: Failure.self) { try await platform.reload() }
+        try removeFile("\(layout.kept)/live")
+        try await platform.mendLinks()
+        try await platform.reload()
+        #expect(pathExists("\(layout.quadlet)/web.container"))
+    }
+
     /// The machine booted with what was linked then: no drop-ins, and what systemd read before the file was written.
     @Test func whatABootStartedOfOlderFilesIsRestarted() async throws {
         try writeFile(unit(1), to: "\(layout.gitops)/apps/web.container")

@@ -176,6 +176,10 @@ extension NodeTests {
             _ = try await node.shell("podman tag localhost/t-bad:1 localhost/t-web:now")
             _ = try await node.user("timeout", "-s", "KILL", "4", "hecate", "update")
             #expect(try await image("t-one") == bad, "it died amid")
+            let lock = "\(Node.home)/.hecate/gitops/.hecate/updates.lock"
+            let beside = try await node.user("flock", lock, "hecate", "update")
+            #expect(beside.code == 1 && beside.errorText.contains("another 'hecate update' is under way"))
+            #expect(try await image("t-one") == bad, "who waits for another one touches nothing")
             let second = try await node.hecate("update")
             #expect(second.code == 1 && second.errorText.contains("t-one.service: not well"), "\(second.outputText)")
             for name in ["t-one", "t-two"] {

@@ -401,7 +401,7 @@ extension AppState {
         record.quarantine?.isRolledBack = false
         abandonAttempt()
         let message = "a kept revision cannot be put back, an older one is tried: \(failure.message)"
-        let isNews = toldRefusals.insert("\(fingerprint) \(failure.message)").inserted
+        let isNews = toldRefusals.updateValue(failure.message, forKey: fingerprint) != failure.message
         let told = event(.warning, failure.reason, message, details: failure.details, at: now)
         return save(isNews ? told : nil, then: .saving(.again(.zero)))
     }
@@ -409,8 +409,7 @@ extension AppState {
     /// Whether what is repaired runs, as far as is known: that it cannot be repaired just now is no reason to give it up.
     private var isAliveAgain: Bool {
         guard let pass, !isOnItsWayBack, record.deployed == pass.fingerprint else { return false }
-        let isIll = [.healthCheckFailed, .timedOut].contains(record.problem?.reason)
-        return !isIll && pass.plan.createdServices.isEmpty
+        return !isKnownIll && pass.plan.createdServices.isEmpty
     }
 
     // MARK: The clock of an attempt

@@ -169,10 +169,13 @@ extension AppState {
     /// Whether what was rejected is still to be rolled back.
     var isOnItsWayBack: Bool { record.quarantine?.isRolledBack == false }
 
+    /// Whether what runs was not well when it was last looked at.
+    var isKnownIll: Bool { [.healthCheckFailed, .timedOut].contains(record.problem?.reason) }
+
     /// What was rejected is rolled back; what differs later is another matter.
     private mutating func noteRolledBack() {
         record.quarantine?.isRolledBack = true
-        (toldRollbacks, toldRefusals) = ([], [])
+        (toldRollbacks, toldRefusals) = ([], [:])
     }
 
     /// What a rollback brought back, in words.
@@ -286,7 +289,7 @@ extension AppState {
         record.attempt = nil
         record.problem = nil
         retried = nil
-        (toldRollbacks, toldRefusals) = ([], [])
+        (toldRollbacks, toldRefusals) = ([], [:])
         hasLeftovers = true
         recovery.begun = nil
         resetClock()
@@ -348,8 +351,7 @@ extension AppState {
     /// How long an app that was not well, or that its target itself has rolled back, has still to stay well before that is
     /// believed; nil when it is.
     private mutating func timeToProve(_ isOnItsWayBack: Bool, at now: Moment) -> Duration? {
-        let isIll = [.healthCheckFailed, .timedOut].contains(record.problem?.reason)
-        guard isOnItsWayBack || isIll, let pass else { return nil }
+        guard isOnItsWayBack || isKnownIll, let pass else { return nil }
         let failures = Set(pass.marks.failures.split(separator: " "))
         let hasFailedAnew = !failures.isSubset(of: (recovery.seenFailures ?? pass.marks.failures).split(separator: " "))
         recovery.seenFailures = pass.marks.failures

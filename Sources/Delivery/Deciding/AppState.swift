@@ -93,8 +93,8 @@ struct AppState: Sendable {
     var toldIllness: (message: String, fingerprint: String)?
     /// To which revisions rolling back was told of since it was rejected.
     var toldRollbacks: Set<String> = []
-    /// Which of them were refused and with which words, as far as that was told.
-    var toldRefusals: Set<String> = []
+    /// With which words those that were refused were told of last.
+    var toldRefusals: [String: String] = [:]
     /// Whether an attempt may have left objects behind that no revision needs.
     var hasLeftovers = false
     /// Whether what is there now is to be spared, because nobody knows what happened since the last look.

@@ -1,3 +1,4 @@
+internal import Delivery
 internal import Files
 internal import JSON
 internal import Subprocess
@@ -10,6 +11,8 @@ package struct ImageUpdates {
     private let platform: NodePlatform
     private let settings: Settings
     private var note: UpdateNote
+    /// Keeps a second update away, such as a person's while the timer's is under way.
+    private let lock: FileLock
 
     package struct Settings: Sendable {
         /// A file with what to say to registries.
@@ -50,12 +53,21 @@ package struct ImageUpdates {
         self.platform = platform
         self.settings = settings
         note = UpdateNote(folder: platform.layout.kept)
+        lock = FileLock("\(platform.layout.kept)/updates.lock")
     }
 
     /// Updates all containers that have newer images.
     ///
     /// `tell`: Called with what became of each service or image that has one.
+    /// - Throws: `Failure` while another update is under way.
     package mutating func run(_ tell: (String, Result) -> Void) async throws {
+        try makeFolder(platform.layout.kept, mode: 0o700)
+        guard try lock.acquire() else {
+            throw Failure(.conflict, "another 'hecate update' is under way on this node; wait for its end")
+        }
+        defer { lock.release() }
+        // What another one noted since this one was made.
+        note = UpdateNote(folder: platform.layout.kept)
         // Whoever began this died, or heard no more of it.
         if let pending = note.pending { try await conclude(pending, tell) }
         let asking = try await platform.containers().filter { !["", "disabled"].contains($0.updatePolicy) }
@@ -101,8 +113,8 @@ package struct ImageUpdates {
             _ = try await platform.podman(["tag", container.imageID, Self.kept(container.imageID)])
             do {
                 _ = try await platform.restart(container.service)
-            } catch let error as SystemdError {
-                // Such as of a unit that went while its container ran on.
+            } catch let error as SystemdError where error.isNoSuchUnit {
+                // It went while its container ran on. Where no answer came, the next update judges what came of it.
                 tell(container.service, .failed("\(error)"))
                 pending.services.removeLast()
                 continue
@@ -174,6 +186,7 @@ package struct ImageUpdates {
         _ tell: (String, Result) -> Void
     ) async throws {
         if isAtFault { note.refused[pending.image] = pending.newer }
+        var isDone = true
         for (service, older) in pending.services where await !isHeld(service) {
             let tagged = try await platform.podman(["tag", older, pending.image])
             guard tagged.code == 0 else {
@@ -183,12 +196,15 @@ package struct ImageUpdates {
             do {
                 _ = try await platform.restart(service)
                 tell(service, .rolledBack(from: pending.newer, to: older))
-            } catch let error as SystemdError { tell(service, .failed("\(error)")) }
+            } catch let error as SystemdError {
+                if !error.isNoSuchUnit { isDone = false }
+                tell(service, .failed("\(error)"))
+            }
         }
-        // Whatever becomes of the note, what runs is good again.
-        do { try await settle(pending) } catch {
-            tell(pending.image, .failed("it is not noted that it was rolled back: \(error)"))
-        }
+        // Whatever becomes of the note, what runs is good again; where no answer came, the next update looks.
+        do {
+            if isDone { try await settle(pending) } else { try note.save() }
+        } catch { tell(pending.image, .failed("it is not noted that it was rolled back: \(error)")) }
     }
 }
 
@@ -301,10 +317,7 @@ extension NodePlatform {
     /// Restarts a service and waits for the end of that.
     fileprivate func restart(_ service: String) async throws -> String {
         let result = try await systemd.run(.restart, service)
-        // A pod ends with its last container, and its next start takes both.
         guard result == "dependency" else { return result }
-        let bound = try await systemd.properties(of: service)["BindsTo"]?.split(separator: " ").map(String.init) ?? []
-        for other in bound { try? await systemd.resetFailed(other) }
-        return try await systemd.run(.start, service)
+        return try await start(service, withBound: try await bound(by: service))
     }
 }

@@ -76,3 +76,18 @@ extension NodePlatform {
         return try await machine.run(Command("podman", arguments, environment: environment, timeout: timeout))
     }
 }
+
+extension NodePlatform {
+    /// The units that a service is bound to, such as the pod of a container.
+    func bound(by service: String) async throws -> [String] {
+        try await systemd.properties(of: service)["BindsTo"]?.split(separator: " ").map(String.init) ?? []
+    }
+
+    /// Starts a service whose restart found gone what it is bound to, as a pod is that ends with its last container.
+    /// - Returns: How that ended, in systemd's words.
+    func start(_ service: String, withBound bound: [String]) async throws -> String {
+        // It was started as often as its containers were, which is no fault of its own.
+        for other in bound { try? await systemd.resetFailed(other) }
+        return try await systemd.run(.start, service)
+    }
+}

@@ -31,6 +31,8 @@ package actor NodePlatform: Platform {
     private var runsBefore: [String: String] = [:]
     /// Links that were pointed elsewhere or taken away here, because their files were gone.
     private(set) var mended: Set<String> = []
+    /// Links that lead nowhere and could not be mended, with the reason.
+    private var unmended: [String: String] = [:]
     private let reloads: SharedLook<Void>
     /// Keeps a second agent away from the same folder.
     package nonisolated let lock: FileLock
@@ -152,9 +154,14 @@ package actor NodePlatform: Platform {
                 continue
             }
             let unit = await revisions(id(name)).first.flatMap { try? kept.restore($0) }
-            // On a full disk it leads nowhere until the next reading, which keeps nobody from being looked after.
-            guard let target = try? unit?.path ?? kept.placeholder(name) else { continue }
-            try? replaceLink(path, to: target)
+            do {
+                guard let target = try unit?.path ?? kept.placeholder(name) else { continue }
+                try replaceLink(path, to: target)
+                unmended[path] = nil
+            } catch {
+                // Such as on a full disk: all are looked after, and nothing is read again until the next reading mends it.
+                unmended[path] = "\(error)"
+            }
         }
     }
 
@@ -371,7 +378,16 @@ package actor NodePlatform: Platform {
     func forgetProgress(of service: String) { starts[service] = nil }
 
     /// Has systemd read everything again; whoever asks meanwhile shares the next time.
-    func reload() async throws { try await reloads.value(since: .now) }
+    /// - Throws: `Failure` while a link leads nowhere that cannot be mended: one alone ends Podman's generator, for every unit.
+    func reload() async throws {
+        if let (path, error) = unmended.first(where: { fileStatus($0.key) == nil && linkTarget($0.key) != nil }) {
+            throw Failure(
+                .unavailable,
+                "the file behind '\(path)' is gone, and nothing can be put in its place: \(error)"
+            )
+        }
+        try await reloads.value(since: .now)
+    }
 
     /// Queues a start or restart and notes how it ends.
     func begin(_ method: Systemd.UnitMethod, _ service: String) async throws {
@@ -401,13 +417,8 @@ package actor NodePlatform: Platform {
 
     /// Starts a service once more, and gives how that ended; nil when it is bound to nothing of the folder's.
     private func startWithWhatItIsBoundTo(_ service: String) async -> String? {
-        let bound = (try? await systemd.properties(of: service))?["BindsTo"]?.split(separator: " ").map(String.init)
-            .filter { units[$0] != nil }
-        guard let bound, !bound.isEmpty else { return nil }
-        // It was started as often as its containers were, which is no fault of its own.
-        for other in bound { try? await systemd.resetFailed(other) }
-        guard let job = try? await systemd.enqueue(.start, service) else { return nil }
-        return await systemd.result(of: job)
+        guard let bound = try? await bound(by: service).filter({ units[$0] != nil }), !bound.isEmpty else { return nil }
+        return try? await start(service, withBound: bound)
     }
 
     private func takenAway(_ service: String, _ number: Int?) async {
